@@ -1,4 +1,4 @@
-"""List the contents of the wheel: the packages, and the schemas and templates as `streams/share/`.
+"""List the contents of the wheel: the packages, the site script, and the schemas and templates as `streams/share/`.
 
 All other metadata is in pyproject.toml, which cannot describe data outside a package.
 """
@@ -10,5 +10,8 @@ SHARED = ("schemas", "templates")
 setup(
     packages=[*find_packages(include=["streams", "streams.*"]), *(f"streams.share.{folder}" for folder in SHARED)],
     package_dir={f"streams.share.{folder}": folder for folder in SHARED},
-    package_data={f"streams.share.{folder}": ["**/*"] for folder in SHARED},
+    package_data={
+        **{f"streams.share.{folder}": ["**/*"] for folder in SHARED},
+        "streams.gateway.site": ["*.js"],
+    },
 )

@@ -192,6 +192,20 @@ def check_url(url: str, *, allow_login: bool = False) -> str:
     return url
 
 
+def origins_of(text: str) -> list[str]:
+    """Return the origins in `text`, with commas between, in the form in which browsers send them.
+
+    Raises:
+        ValueError: one is not valid.
+    """
+    found = []
+    for url in filter(None, (part.strip().rstrip("/").lower() for part in text.split(","))):
+        if urlsplit(check_url(url)).path:
+            raise ValueError(f"not an origin: {url!r} (leave out the path, as in https://shop.example)")
+        found.append(url)
+    return found
+
+
 def check_urls(urls: str) -> str:
     """Return URLs with commas between, each as `check_url` allows it, with a login.
 

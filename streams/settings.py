@@ -47,6 +47,7 @@ from streams.endpoints import (
     host_of,
     is_loopback,
     networks_of,
+    origins_of,
     rates_by_domain,
     split_urls,
     without_login,
@@ -211,6 +212,9 @@ class Settings(BaseSettings):
     attribution_days: int = Field(3, ge=0, le=365)
     #: Addresses that get the emails of test orders (`is_test`), such as `ann@shop.example,bo@shop.example`. Nobody else gets them.
     test_recipients: str = ""
+    #: Whether the flows agent keeps `customer-pages` up to date: what the pages of the gateway show of each customer. Without a gateway,
+    #: turn it off. Turned on again, a customer's page appears with their next order or other change.
+    gateway_pages: bool = True
     #: How long one day of waiting takes. Shorten it for demos and tests: with `1s`, an email due in two days arrives after 2 seconds.
     day_scale_seconds: Annotated[float, BeforeValidator(seconds)] = _env("DAY", DAY_S, le=DAY_S)
 
@@ -273,12 +277,18 @@ class Settings(BaseSettings):
     gateway_port: int = Field(8000, ge=0, le=65535)
     #: Addresses or networks of the proxies in front of the gateway, such as `10.0.0.0/8,192.0.2.7`. Their `X-Forwarded-For` is believed.
     gateway_trusted_proxies: str = ""
-    #: Requests per minute from one address (IPv4, or network of IPv6). Opens, clicks and the API count only while they are invalid.
+    #: Requests per minute from one address (IPv4, or network of IPv6). Opens, clicks, unsubscriptions and the API count only while they are invalid.
     gateway_requests_per_minute: int = Field(120, ge=1, le=1_000_000)
     #: Size of the spool, in MiB: the records that a gateway keeps on its disk while Kafka is away. Past it, it answers 503.
     gateway_spool_mb: int = Field(256, ge=1, le=1 << 20)
     #: Directory of the photos that customers upload. Default: the folder `uploads` in the gateway's state.
     gateway_uploads_dir: Path | None = None
+    #: File with the hashes of the API keys: `takk api-key create` prints its lines. Without it, the JSON API accepts no key.
+    gateway_api_keys_file: Path | None = None
+    #: Requests of one API key per minute. 0: no limit.
+    gateway_api_requests_per_minute: int = Field(6000, ge=0)
+    #: Origins of the shop's pages that may send browsing with the site script, such as `https://shop.example,https://www.shop.example`.
+    gateway_site_origins: str = ""
 
     # Metrics, health and logs
     #: Address that `/metrics`, `/livez` and `/readyz` listen on. Set it to `0.0.0.0` in a container.
@@ -311,6 +321,11 @@ class Settings(BaseSettings):
     @classmethod
     def _are_addresses(cls, value: str) -> str:
         return ",".join(addresses_of(value))
+
+    @field_validator("gateway_site_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        return ",".join(origins_of(value))
 
     @field_validator("smtp_helo_name")
     @classmethod
@@ -472,6 +487,7 @@ class Settings(BaseSettings):
             "day_scale": self.day_scale,
             "reward_key": self.reward_key,
             **self.address_options(),
+            "shows_pages": self.gateway_pages,
             "test_recipients": tuple([each.lower() for each in addresses_of(self.test_recipients)]),
         }
 

@@ -31,6 +31,7 @@ from typing import Any, Literal, get_args
 from msgspec.structs import replace
 
 from streams.core.model import events
+from streams.core.model.clicks import HOLD, TOO_SOON
 from streams.core.model.customer import Customer
 from streams.core.model.effects import CountSales, Effect, LogDecision, MailFields, SendMail
 from streams.core.model.events import Event, Order, OrderLine, ShipmentUpdated
@@ -60,7 +61,7 @@ class Email(MailFields, frozen=True, gc=True, kw_only=True):
 
 
 class Scenario:
-    """A shop with a virtual clock. Time passes only in `after`.
+    """A shop with a virtual clock. Time passes only in `after`, and some seconds in `clicks`.
 
     Args:
         templates: the templates folder, or a Ruleset. With a folder, a customer's first order in the scenario is the first of all.
@@ -231,11 +232,15 @@ class Scenario:
     def clicks(self, customer: str, message: str | None = None, link: str = "https://shop.example/") -> None:
         """Click a link in the customer's newest email, or in the newest `message`.
 
+        The clock advances by some seconds: a person does not click at once, and a click counts when it cannot be a scanner's.
+
         Raises:
             LookupError: the customer has no such email.
         """
         clicked = {"send_id": self._sent(customer, message).send_id, "link": link}
+        self._run.advance(TOO_SOON)
         self.tell(events.MailClicked(customer_id=customer, agent="human", occurred_at=self.now, **clicked))
+        self._run.advance(HOLD)
 
     def unsubscribes(self, customer: str, scope: Any = "marketing") -> None:
         """Unsubscribe the customer from `scope`: marketing, review or survey."""

@@ -48,7 +48,10 @@ WITH_STACKS = ("integration", "crash", "test_compose_services.py")
 #: Modules that need a broker but no stack.
 WITH_BROKERS = (
     "test_crashing_records.py",
+    "test_customer_pages.py",
     "test_embedded_kafka.py",
+    "test_gateway.py",
+    "test_gateway_publishing.py",
     "test_runtime.py",
     "test_state_faults.py",
     "test_topics.py",

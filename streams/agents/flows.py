@@ -34,6 +34,7 @@ INPUTS = (
     topics.HANDOVERS,
     topics.BROWSING,
     topics.PRESSURE,
+    topics.REQUESTS,
     topics.DUE,
     topics.EVENTS,
     topics.GRANTS,

@@ -39,6 +39,7 @@ from streams.mail.links import Sender
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import Renderer
 from streams.mail.rendering.template_folders import messages_by_flow
+from streams.mail.tokens import LinkKeys
 from streams.observability import metrics
 from streams.observability.disk import sample_disk
 from streams.observability.health import HealthServer
@@ -108,7 +109,7 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         suppressions.register(app, instrumentation, rules_of(ruleset))
 
     def render_messages() -> None:
-        # The worker starts nevertheless: all other emails can be sent.
+        # The worker runs nevertheless: all other emails can be sent.
         for problem in check_messages(settings.templates_dir, ruleset.flows):
             log.error("a message cannot be rendered", message=str(problem))
 
@@ -127,14 +128,16 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         SystemExit: a topic, a setting or the layout of the templates directory is invalid; the message says which.
     """
     if settings.mail_secret is None:
-        sys.exit("cannot start: set TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE); it signs the links in emails")
+        sys.exit("cannot start: set TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE); it seals the links in emails")
     # With the flows in the wrong place every email would fail to render. The worker reads the flows and finds all other errors in them.
     if settings.templates_dir.is_dir() and (problems := list(old_layout(settings.templates_dir))):
         sys.exit("\n".join(["cannot start: the templates directory has an old layout:", *map(str, problems)]))
     uvloop.install()  # an email needs four socket round trips; with uvloop the mailer sends 10 % more than with asyncio's loop
     app = _app(settings, "mailer", MAILER_BATCH, accepted)
     instrumentation = Instrumentation(codec_of(settings, registers_later=True))
-    sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, settings.link_keys())
+    secret, *old = settings.link_secrets()
+    keys = LinkKeys(settings.shop_id, secret, old)
+    sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, keys)
     products = GlobalTable(
         settings.kafka(),
         assortment.TOPICS,
@@ -288,8 +291,12 @@ def _run(
             await monitor.sample()
             await asyncio.sleep(SAMPLE_INTERVAL_S)
 
-    async def prepare() -> None:
+    @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators have no types
+    async def run_check() -> None:
+        # It takes a second of CPU time, by which a worker would return later to its partitions.
         await asyncio.to_thread(check)
+
+    async def prepare() -> None:
         await startup.take(kafka_steps(app, settings, instrumentation, "take-over" in accepted))
         # All objects loaded so far are permanent. A batch creates thousands of short-lived objects, so the collector runs less often.
         gc.freeze()

@@ -42,7 +42,8 @@ OF_GATEWAY = (
     metrics.GATEWAY_REQUESTS, metrics.GATEWAY_SECONDS, metrics.GATEWAY_BAD_LINKS, metrics.GATEWAY_LIMITED, metrics.GATEWAY_RECORDS,
     metrics.GATEWAY_REPEATS, metrics.GATEWAY_UNAVAILABLE, metrics.GATEWAY_UNRECORDED, metrics.GATEWAY_REFUSED, metrics.GATEWAY_SPOOLING,
     metrics.GATEWAY_SPOOLED, metrics.GATEWAY_REPLAYED, metrics.GATEWAY_SPOOL_RECORDS, metrics.GATEWAY_SPOOL_BYTES,
-    metrics.GATEWAY_SPOOL_LIMIT, metrics.GATEWAY_SPOOL_OLDEST, metrics.GATEWAY_SPOOL_DAMAGED,
+    metrics.GATEWAY_SPOOL_LIMIT, metrics.GATEWAY_SPOOL_OLDEST, metrics.GATEWAY_SPOOL_DAMAGED, metrics.GATEWAY_PAGES,
+    metrics.GATEWAY_PAGES_READ,
 )  # fmt: skip
 #: The metrics of stages that a gateway exports too.
 OF_ALL = (
@@ -110,7 +111,10 @@ MAIL_RULES = (
     ("deferred", "refused_us"), ("deferred", "no_answer"), ("deferred", "newer_templates"),
 )  # fmt: skip
 #: The topics that the gateway writes to.
-GATEWAY_TOPICS = (topics.ENGAGEMENT,)
+GATEWAY_TOPICS = (
+    topics.ENGAGEMENT, topics.REVIEWS, topics.REORDERS, topics.CONTEST_ENTRIES, topics.REQUESTS, topics.ORDERS, topics.SHIPMENTS,
+    topics.CUSTOMERS, topics.PRODUCTS, topics.BROWSING, topics.PRESSURE,
+)  # fmt: skip
 SMTP_OUTCOMES = ("accepted", "refused", "deferred", "unknown", "down")
 
 

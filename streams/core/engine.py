@@ -10,12 +10,14 @@ from typing import Any, get_args
 from streams.core.handlers.activities import on_customer_acted
 from streams.core.handlers.browsing import on_product_browsed
 from streams.core.handlers.contacts import on_contact
+from streams.core.handlers.customer_pages import show_customer
 from streams.core.handlers.delivery import on_delivery_report, on_retry_due
 from streams.core.handlers.engagement import on_engagement
 from streams.core.handlers.erasure import FOLLOW_UPS, erase, follow_up, is_known
 from streams.core.handlers.merges import closes_circle, forward, hand_over, on_handed_over, reinstate
 from streams.core.handlers.orders import on_order
 from streams.core.handlers.profiles import on_profile_updated
+from streams.core.handlers.requests import on_customer_requested
 from streams.core.handlers.shipments import on_shipment
 from streams.core.handlers.wakeups import on_code_granted, on_timer, replay_held_events
 from streams.core.instances.reschedule import reschedule_waits
@@ -41,7 +43,7 @@ from streams.core.model.events import (
     ShipmentUpdated,
     TimerFired,
 )
-from streams.core.model.person_events import CustomerActed, CustomerErased, ProfileUpdated
+from streams.core.model.person_events import CustomerActed, CustomerErased, CustomerRequested, ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.rewards import withdraw_claims
 from streams.core.rules.ruleset import Ruleset
@@ -87,6 +89,8 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
         reschedule_waits(uow)
     if uow.instances is not state.instances:
         withdraw_claims(uow)
+    if uow.changed and ruleset.shows_pages:
+        show_customer(uow)
     return uow.finish()
 
 
@@ -130,6 +134,7 @@ _HANDLERS: Mapping[type[Event], Callable[[UnitOfWork, Any], None]] = MappingProx
         ProfileUpdated: on_profile_updated,
         ProductBrowsed: on_product_browsed,
         CustomerActed: on_customer_acted,
+        CustomerRequested: on_customer_requested,
         ContactPressed: on_contact,
         HandedOver: on_handed_over,
         AliasReleased: lambda uow, event: None,  # the alias has ended already

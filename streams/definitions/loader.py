@@ -235,6 +235,7 @@ def load_ruleset(
     address_key: bytes = b"",
     transactional_per_address: int = TRANSACTIONAL_PER_ADDRESS,
     test_recipients: Collection[str] = (),
+    shows_pages: bool = False,
 ) -> Ruleset:
     """Return the ruleset of `templates_dir`: its flows, sending rules, segments and consent policy.
 
@@ -259,4 +260,5 @@ def load_ruleset(
         address_key=address_key,
         transactional_per_address=transactional_per_address,
         test_recipients=test_recipients,
+        shows_pages=shows_pages,
     )

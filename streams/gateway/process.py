@@ -20,16 +20,19 @@ from aiohttp import web
 
 from streams.agents.clock_check import check_clock
 from streams.agents.installation import check_installation
+from streams.agents.instrumentation import Instrumentation
 from streams.agents.startup import Startup, create_topics, register_schemas
 from streams.agents.zeros import zero_gateway
 from streams.definitions.problems import FlowFileError
 from streams.endpoints import networks_of
-from streams.gateway.context import CustomerPages, Gateway
+from streams.gateway.api.keys import KeyFileInvalid, read_keys
+from streams.gateway.context import Gateway
+from streams.gateway.customer_pages import CustomerPageTable
 from streams.gateway.encoding import RecordEncoder
 from streams.gateway.pages.base.site import InvalidPages, site_of
 from streams.gateway.producers import open_producer
 from streams.gateway.publishing import SpoolingPublisher
-from streams.gateway.server import make_app, route_names
+from streams.gateway.server import connection_log, make_app, route_names
 from streams.gateway.spool import Spool
 from streams.mail.tokens import LinkKeys
 from streams.observability import metrics
@@ -39,7 +42,9 @@ from streams.observability.logs import setup_logs
 from streams.runtime.errors import NameInUse, StoreError
 from streams.runtime.kafka.availability import count_brokers
 from streams.runtime.state.permissions import make_private
+from streams.runtime.state.store import Memory
 from streams.settings import Settings
+from streams.wire import topics
 from streams.wire.codec import codec_of
 from streams.wire.encode.encoder import Encoder
 
@@ -68,6 +73,11 @@ def run_gateway(settings: Settings, is_taken_over: bool = False) -> None:
     setup_logs(settings.log_level, settings.log_format, secrets=settings.secret_values())
     if settings.mail_secret is None:
         sys.exit("cannot start: set TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE); it opens the links in emails")
+    if settings.gateway_api_keys_file is not None:
+        try:
+            read_keys(settings.gateway_api_keys_file)
+        except KeyFileInvalid as error:
+            sys.exit(f"cannot start: {error}")
     if insecure := settings.insecure_connections():
         log.warning("connections without encryption, allowed by TAKK_ALLOW_INSECURE", settings=insecure)
     folder = Path(settings.state_dir) / "gateway"
@@ -106,6 +116,7 @@ class _Process:
         self._problem: str | int | None = None
         self._spool: Spool | None = None
         self._publisher: SpoolingPublisher | None = None
+        self._pages: CustomerPageTable | None = None
 
     async def run(self) -> str | int | None:
         """Serve until a signal. Return why the process could not start, or None."""
@@ -133,8 +144,13 @@ class _Process:
             return
         if spool is None:
             return
-        producer = partial(open_producer, settings.kafka())
-        publisher = self._publisher = SpoolingPublisher(producer, spool)
+        instrumentation = Instrumentation(self._codec)
+        memory = Memory(settings.memory_mb)
+        folder = self._folder / topics.CUSTOMER_PAGES
+        pages = self._pages = CustomerPageTable(
+            folder, settings.partitions, instrumentation.decoder, memory, instrumentation.load_schemas
+        )
+        publisher = self._publisher = SpoolingPublisher(partial(open_producer, settings.kafka()), spool)
         publisher.start()
         secret, *old = settings.link_secrets()
         gateway = Gateway(
@@ -142,15 +158,20 @@ class _Process:
             LinkKeys(settings.shop_id, secret, old),
             publisher,
             RecordEncoder(self._codec),
-            NOBODY,
+            pages,
             lambda: datetime.now(UTC),
         )
         app = make_app(gateway, trusted=networks_of(settings.gateway_trusted_proxies))
         runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=KEEPALIVE_S, lingering_time=2.0, shutdown_timeout=STOP_TIMEOUT_S
+            app,
+            access_log=None,
+            logger=connection_log(),
+            keepalive_timeout=KEEPALIVE_S,
+            lingering_time=2.0,
+            shutdown_timeout=STOP_TIMEOUT_S,
         )
         await runner.setup()
-        starting = asyncio.create_task(self._start(publisher), name="takk-gateway-start")
+        starting = asyncio.create_task(self._start(publisher, pages), name="takk-gateway-start")
         try:
             await web.TCPSite(runner, settings.gateway_host, settings.gateway_port).start()
             host, port = runner.addresses[0][:2]
@@ -172,6 +193,8 @@ class _Process:
             await asyncio.gather(starting, return_exceptions=True)
             await runner.cleanup()
             await publisher.stop()
+            await asyncio.to_thread(pages.stop)
+            self._pages = None
             spool.close()
             log.info("gateway stopped", records=spool.records)
 
@@ -191,7 +214,7 @@ class _Process:
                 await asyncio.wait_for(self._stop.wait(), LOCK_PAUSE_S)
         return None
 
-    async def _start(self, publisher: SpoolingPublisher) -> None:
+    async def _start(self, publisher: SpoolingPublisher, pages: CustomerPageTable) -> None:
         """Take the steps that need Kafka. Until then the spool takes the records."""
         try:
             await self._startup.take(self._steps())
@@ -200,6 +223,7 @@ class _Process:
             self._stop.set()
             return
         publisher.connect()
+        pages.start(self._settings.kafka(), f"{self._settings.app_id}-customer-pages")
 
     def _steps(self) -> Iterator[Callable[[], None]]:
         settings = self._settings
@@ -220,6 +244,8 @@ class _Process:
             return False, "neither Kafka nor the spool takes records"
         if publisher.is_spooling:
             return True, "ready; Kafka does not answer, records go to the spool"
+        if self._pages is not None and not self._pages.is_ready:
+            return False, "reading the customer pages"
         return True, "ready"
 
     def _refresh(self) -> None:
@@ -228,6 +254,8 @@ class _Process:
             self._startup.is_kafka_away or (self._publisher is not None and self._publisher.is_away)
         )
         sample_disk(Path(self._settings.state_dir))
+        if self._pages is not None:
+            metrics.GATEWAY_PAGES.set(self._pages.estimate())
         spool = self._spool
         if spool is not None and self._publisher is not None:
             metrics.GATEWAY_SPOOLING.set(self._publisher.is_spooling)
@@ -236,13 +264,3 @@ class _Process:
             metrics.GATEWAY_SPOOL_OLDEST.set(spool.oldest_at or 0)
             metrics.GATEWAY_SPOOL_DAMAGED.set(spool.damaged)
             metrics.GATEWAY_SPOOL_LIMIT.set(self._settings.gateway_spool_mb << 20)
-
-
-class _Nobody:
-    """Customer pages of nobody."""
-
-    def get(self, customer_id: str) -> None:
-        """Return None."""
-
-
-NOBODY: CustomerPages = _Nobody()

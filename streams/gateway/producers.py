@@ -1,7 +1,8 @@
-"""The idempotent producers of the gateway, and the publishing of a segment of the spool."""
+"""The idempotent producers of the gateway, the requests that wait for them, and the publishing of a segment of the spool."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -9,9 +10,10 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from streams.observability import metrics
 from streams.runtime.kafka.client_config import SEVERE, client_config
 from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES
-from streams.runtime.kafka.producer_record import ProducerRecord
+from streams.runtime.kafka.producer_record import ProducerRecord, size_of
 
 #: Seconds for which a producer repeats a record. Those of requests are given up earlier; in a recovery the attempt ends then.
 DELIVERY_TIMEOUT_S = 30.0
@@ -19,6 +21,21 @@ DELIVERY_TIMEOUT_S = 30.0
 WINDOW = 2_000
 #: Errors that other attempts do not change. The record is set aside, so that those behind it go on.
 PERMANENT = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG})
+
+
+class RecordRefused(Exception):
+    """The broker refuses a record for good, or it is larger than its topic accepts."""
+
+
+def check_size(records: Sequence[ProducerRecord]) -> None:
+    """Check that topics accept records of this size.
+
+    Raises:
+        RecordRefused: one is too large.
+    """
+    for record in records:
+        if size_of(record.key, record.value, record.headers) > DEFAULT_TOPIC_BYTES:
+            raise RecordRefused(f"a record for {record.topic} is too large")
 
 
 def open_producer(kafka: Mapping[str, Any], delivery_timeout_s: float = DELIVERY_TIMEOUT_S) -> Any:
@@ -43,6 +60,30 @@ def open_producer(kafka: Mapping[str, Any], delivery_timeout_s: float = DELIVERY
         "message.max.bytes": DEFAULT_TOPIC_BYTES,
     }
     return Producer(client_config(kafka, settings))
+
+
+class PendingRequest:
+    """The records of one request, and how many of them the broker has not acknowledged."""
+
+    __slots__ = ("at", "future", "left", "records")
+
+    def __init__(self, records: Sequence[ProducerRecord], future: asyncio.Future[None], at: float) -> None:
+        self.records = records
+        self.future = future
+        self.left = len(records)
+        self.at = at
+
+    def succeed(self) -> None:
+        """Count the records, which are safe, and answer the request unless its client no longer waits."""
+        for record in self.records:
+            metrics.GATEWAY_RECORDS.labels(record.topic).inc()
+        if not self.future.done():
+            self.future.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """Let the request fail, unless its client no longer waits."""
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
 class Replay:

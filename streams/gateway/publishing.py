@@ -20,12 +20,19 @@ import structlog
 from confluent_kafka import KafkaException
 
 from streams.gateway.context import Unavailable
-from streams.gateway.producers import DELIVERY_TIMEOUT_S, PERMANENT, Replay, end_later
+from streams.gateway.producers import (
+    DELIVERY_TIMEOUT_S,
+    PERMANENT,
+    PendingRequest,
+    RecordRefused,
+    Replay,
+    check_size,
+    end_later,
+)
 from streams.gateway.spool import Segment, Spool
 from streams.observability import metrics
 from streams.runtime import failpoints
-from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES
-from streams.runtime.kafka.producer_record import ProducerRecord, size_of
+from streams.runtime.kafka.producer_record import ProducerRecord
 
 log = structlog.get_logger(__name__)
 
@@ -39,30 +46,6 @@ PAUSE_S = 1.0
 PROBE_TIMEOUT_S = 2.0
 #: A spool of at most this size is the last part of a recovery, while which new requests wait.
 LAST_BYTES = 1 << 20
-
-
-class RecordRefused(Exception):
-    """The broker refuses a record for good, or it is larger than its topic accepts."""
-
-
-class _Request:
-    """The records of one request, and how many of them the broker has not acknowledged."""
-
-    __slots__ = ("at", "future", "left", "records")
-
-    def __init__(self, records: Sequence[ProducerRecord], future: asyncio.Future[None], at: float) -> None:
-        self.records = records
-        self.future = future
-        self.left = len(records)
-        self.at = at
-
-    def succeed(self) -> None:
-        if not self.future.done():
-            self.future.set_result(None)
-
-    def fail(self, error: Exception) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
 
 
 class SpoolingPublisher:
@@ -98,10 +81,10 @@ class SpoolingPublisher:
         self.is_away = False
         self._producer: Any = None
         #: Requests that wait for the broker, oldest first. Those that were answered leave when they are at the front.
-        self._pending: deque[_Request] = deque()
+        self._pending: deque[PendingRequest] = deque()
         self._is_polling = False
         #: Requests that wait for the spool, oldest first.
-        self._waiting: list[_Request] = []
+        self._waiting: list[PendingRequest] = []
         self._wake = asyncio.Event()
         #: Held while requests are written, and in the last part of a recovery.
         self._writing = asyncio.Lock()
@@ -126,21 +109,17 @@ class SpoolingPublisher:
             Unavailable: Kafka does not answer, and the spool is full or its disk fails.
             RecordRefused: a record is too large, or the broker refuses it for good.
         """
-        for record in records:
-            if size_of(record.key, record.value, record.headers) > DEFAULT_TOPIC_BYTES:
-                raise RecordRefused(f"a record for {record.topic} is too large")
+        check_size(records)
         if not records:
             return
         failpoints.reach("gateway.received")
-        request = _Request(records, self._loop.create_future(), self._loop.time())
+        request = PendingRequest(records, self._loop.create_future(), self._loop.time())
         if self.is_spooling:
             self._enqueue(request)
         else:
             self._produce(request)
         await request.future
         failpoints.reach("gateway.safe")
-        for record in records:
-            metrics.GATEWAY_RECORDS.labels(record.topic).inc()
 
     @property
     def takes_records(self) -> bool:
@@ -162,7 +141,7 @@ class SpoolingPublisher:
 
     # -- direct --------------------------------------------------------------------------------------------------------
 
-    def _produce(self, request: _Request) -> None:
+    def _produce(self, request: PendingRequest) -> None:
         self._pending.append(request)
         producer = self._producer
 
@@ -174,6 +153,7 @@ class SpoolingPublisher:
                 if not request.left:
                     request.succeed()
             elif error.code() in PERMANENT:
+                metrics.GATEWAY_REFUSED.inc()
                 log.error("the broker refuses a record", topic=message.topic(), reason=error.str())
                 request.fail(RecordRefused(error.str()))
             else:
@@ -220,7 +200,7 @@ class SpoolingPublisher:
         if not self._is_stopping:
             self._recovery = asyncio.create_task(self._recover(), name="takk-spool-recovery")
 
-    def _enqueue(self, request: _Request) -> None:
+    def _enqueue(self, request: PendingRequest) -> None:
         self._waiting.append(request)
         self._wake.set()
 
@@ -234,7 +214,7 @@ class SpoolingPublisher:
                 if requests:
                     await self._store(requests)
 
-    async def _store(self, requests: list[_Request]) -> None:
+    async def _store(self, requests: list[PendingRequest]) -> None:
         groups = [request.records for request in requests]
         try:
             stored = await asyncio.to_thread(self._spool.append, groups, time.time())
@@ -316,6 +296,7 @@ class SpoolingPublisher:
                 return False
             await asyncio.sleep(POLL_S)
         failpoints.reach("gateway.replayed")
+        metrics.GATEWAY_REFUSED.inc(len(replay.refused))
         for record in replay.refused:
             log.error("the broker refuses a record of the spool: it was set aside", topic=record.topic)
             await asyncio.to_thread(self._spool.set_aside, record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -17,6 +18,34 @@ from streams.wire import topics
 
 #: The uses of links that emails of earlier versions have with signed tokens, and the signed parts after send id and customer id.
 _SIGNED: dict[str, str] = {"u": "unsubscribe", "o": "open", "r": "review"}
+
+#: Ids of events that are remembered, so that a repeated request publishes nothing.
+MAX_RECENT = 20_000
+
+
+class RecentEvents:
+    """The ids of the newest events that are safe. One link that is requested a thousand times a second makes one record a minute."""
+
+    def __init__(self, limit: int = MAX_RECENT) -> None:
+        self._limit = limit
+        self._ids: OrderedDict[str, None] = OrderedDict()
+
+    def is_repeat(self, id: str) -> bool:
+        """Return whether the event is safe already, and count the repeat."""
+        is_repeat = id in self._ids
+        if is_repeat:
+            metrics.GATEWAY_REPEATS.inc()
+        return is_repeat
+
+    def add(self, id: str) -> None:
+        """Remember an id."""
+        self._ids[id] = None
+        if len(self._ids) > self._limit:
+            self._ids.popitem(last=False)
+
+
+#: The newest events of an application.
+RECENT: web.AppKey[RecentEvents] = web.AppKey("recent_events", RecentEvents)
 
 
 def open_link(request: web.Request, use: Use) -> Link:

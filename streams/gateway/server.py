@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from streams.endpoints import Network
 from streams.gateway import tracking
+from streams.gateway.api import handlers as api
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
 from streams.gateway.limits import RateLimit, client_address
 from streams.gateway.pages.routes import routes as page_routes
-from streams.gateway.publishing import RecordRefused
+from streams.gateway.producers import RecordRefused
+from streams.gateway.requests import RECENT, RecentEvents
+from streams.gateway.site import handlers as site
 from streams.observability import metrics
 
 log = structlog.get_logger(__name__)
@@ -30,9 +35,9 @@ MAX_FORM_BYTES = 64 << 10
 LARGE_BODIES = ("/r/", "/k/", "/v1/", "/hooks/")
 #: Pages that read only as much as they need, and answer with a page themselves if a photo is too large.
 PHOTO_PAGES = ("/r/", "/k/")
-#: Paths whose requests are limited only while they are invalid. One image proxy fetches the pictures of a million readers, and a shop's own
-#: servers send all its orders: these requests prove with a token or a key that they are wanted.
-LIMITED_IF_INVALID = ("/c/", "/o/", "/v1/", "/hooks/")
+#: Paths whose requests are limited only while they are invalid. One image proxy fetches the pictures of a million readers, one mail service
+#: unsubscribes all its users, and a shop's own servers send all its orders: these requests prove with a token or a key that they are wanted.
+LIMITED_IF_INVALID = ("/c/", "/o/", "/u/", "/v1/", "/hooks/")
 #: Seconds that a request with a body may take. A client that sends slower is cut off.
 BODY_TIMEOUT_S = 60.0
 #: Headers of every response. A page may set its own.
@@ -47,7 +52,28 @@ HEADERS = {
 #: The label of requests that match no route.
 UNMATCHED = "unmatched"
 
-ROUTES: tuple[Callable[[], list[web.RouteDef]], ...] = (tracking.routes, page_routes)
+ROUTES: tuple[Callable[[], list[web.RouteDef]], ...] = (
+    tracking.routes,
+    page_routes,
+    api.routes,
+    site.routes,
+)
+
+
+class _ConnectionLog(logging.Filter):
+    """Leaves out what clients do wrong, and the addresses of clients, in the log of aiohttp."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is logged."""
+        record.msg, record.args = "an HTTP connection failed", ()
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def connection_log() -> logging.Logger:
+    """Return the logger for aiohttp's connections."""
+    logger = logging.getLogger(f"{__name__}.connections")
+    logger.filters[:] = [_ConnectionLog()]
+    return logger
 
 
 def make_app(
@@ -75,7 +101,7 @@ def make_app(
         address = client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
         is_late = path.startswith(LIMITED_IF_INVALID)
         if not is_late and not limit.take(address):
-            response = _too_many(limit.wait_s(address))
+            response: web.StreamResponse = _too_many(limit.wait_s(address))
         else:
             response = await _answer(request, handler, path, body_timeout_s)
             if is_late and 400 <= response.status < 500 and not limit.take(address):
@@ -90,7 +116,7 @@ def make_app(
 
     app = web.Application(middlewares=[guard], client_max_size=MAX_BODY_BYTES)
     app[GATEWAY] = gateway
-    tracking.prepare(app)
+    app[RECENT] = RecentEvents()
     for routes in ROUTES:
         app.add_routes(routes())
     return app

@@ -6,14 +6,14 @@ neither Kafka nor the spool takes the record, the customer still gets the page, 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from urllib.parse import quote
 
 from aiohttp import web
 
 from streams.gateway.classification import classify
 from streams.gateway.context import GATEWAY, Unavailable
-from streams.gateway.requests import engagement, event_id, minute_of, open_link
+from streams.gateway.requests import RECENT, engagement, event_id, minute_of, open_link
+from streams.gateway.site.visitors import named_target
 from streams.mail.tokens import Link
 from streams.observability import metrics
 
@@ -21,28 +21,6 @@ from streams.observability import metrics
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 #: Characters of an address that are not encoded again: the reserved ones, and the sign of an encoding.
 _SAFE = "%/:?#[]@!$&'()*+,;=~"
-#: Ids of events that are remembered, so that a repeated request publishes nothing.
-MAX_RECENT = 20_000
-
-
-class RecentEvents:
-    """The ids of the newest events that are safe. One link that is requested a thousand times a second makes one record a minute."""
-
-    def __init__(self, limit: int = MAX_RECENT) -> None:
-        self._limit = limit
-        self._ids: OrderedDict[str, None] = OrderedDict()
-
-    def __contains__(self, id: str) -> bool:
-        return id in self._ids
-
-    def add(self, id: str) -> None:
-        """Remember an id."""
-        self._ids[id] = None
-        if len(self._ids) > self._limit:
-            self._ids.popitem(last=False)
-
-
-_RECENT: web.AppKey[RecentEvents] = web.AppKey("recent_events", RecentEvents)
 
 
 def routes() -> list[web.RouteDef]:
@@ -53,20 +31,16 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
-def prepare(app: web.Application) -> None:
-    """Give an application what the handlers remember."""
-    app[_RECENT] = RecentEvents()
-
-
 async def click(request: web.Request) -> web.Response:
     """Redirect to the address of a link, and record the click. A HEAD request is not a click."""
     link = open_link(request, "c")
     if not link.target.startswith(("http://", "https://")) or not link.target.isprintable():
         metrics.GATEWAY_BAD_LINKS.labels("malformed").inc()
         raise web.HTTPNotFound
+    gateway = request.app[GATEWAY]
     if request.method == "GET":
         await _record(request, link, "clicked", "c")
-    return web.Response(status=302, headers={"Location": quote(link.target, safe=_SAFE)})
+    return web.Response(status=302, headers={"Location": quote(named_target(gateway, link), safe=_SAFE)})
 
 
 async def opening(request: web.Request) -> web.Response:
@@ -78,13 +52,12 @@ async def opening(request: web.Request) -> web.Response:
 
 
 async def _record(request: web.Request, link: Link, kind: str, use: str) -> None:
-    gateway, recent = request.app[GATEWAY], request.app[_RECENT]
+    gateway, recent = request.app[GATEWAY], request.app[RECENT]
     now = gateway.now()
     agent = classify("clicked" if kind == "clicked" else "opened", request.headers)
     # The class is part of the id: a scanner's click must not hide the click of the person in the same minute.
     id = event_id(use, link.send_id, link.target, kind, f"{minute_of(now)}:{agent}")
-    if id in recent:
-        metrics.GATEWAY_REPEATS.inc()
+    if recent.is_repeat(id):
         return
     fields = {"agent": agent, "link": link.target} if kind == "clicked" else {"agent": agent}
     try:

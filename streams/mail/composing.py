@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.popularity import week_of
 from streams.core.offers.recommendations import REQUEST_KEY, fulfil
+from streams.mail.click_links import track_links
 from streams.mail.command import Command
 from streams.mail.links import Sender
 from streams.mail.mime import Unsendable, compose
@@ -80,7 +81,8 @@ class Composer:
     def _render(self, command: Command, now: datetime) -> bytes:
         started = time.perf_counter()
         links = self._sender.links(command)
-        data = compose(self._sender, command, self._renderer.render(command, links), links, now)
+        email = track_links(self._renderer.render(command, links), links, self._sender)
+        data = compose(self._sender, command, email, links, now)
         _render_seconds(command.flow).observe(time.perf_counter() - started)
         return data
 

@@ -1,22 +1,51 @@
-"""The sender of the emails, and the signed links that an email carries."""
+"""The sender of the emails, and the sealed links that an email carries."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parseaddr
+from typing import get_args
 
 from streams.core.rules.consent_policy import has_opt_out, is_transactional
-from streams.core.values.tokens import Keyring
+from streams.core.values.tokens import MAX_CHARS
 from streams.mail.command import Command
+from streams.mail.tokens import LinkKeys, Use
 
 
 @dataclass(frozen=True)
 class Links:
-    """The links of one email. A link that is None is left out."""
+    """The links of one email. A link that is None is left out.
+
+    Attributes:
+        unsubscribe, pixel, review, preferences, reorder, referral, confirm: the addresses.
+        seal: returns the address for a use and its target.
+        is_tracked: whether clicks on the other links of the email may be measured.
+    """
 
     unsubscribe: str | None
     pixel: str | None
     review: str
+    seal: Callable[[Use, str], str]
+    preferences: str | None = None
+    reorder: str | None = None
+    referral: str | None = None
+    confirm: str | None = None
+    is_tracked: bool = False
+
+    def survey(self, question: str) -> str:
+        """Return the address of the page with a question."""
+        return self.seal("s", question)
+
+    def contest(self, contest: str) -> str:
+        """Return the address of the page on which the customer takes part in a contest."""
+        return self.seal("k", contest)
+
+    def click(self, address: str) -> str | None:
+        """Return the address that redirects to `address` and counts the click; None if it would be too long."""
+        sealed = self.seal("c", address)
+        return sealed if len(sealed) <= MAX_CHARS else None
 
 
 @dataclass(frozen=True)
@@ -28,37 +57,61 @@ class Sender:
         name: display name of the header From.
         domain: domain of Message-ID and List-ID.
         base_url: where all links start, without a slash at the end.
-        keys: sign the links.
+        keys: seal the links.
     """
 
     address: str
     name: str
     domain: str
     base_url: str
-    keys: Keyring = field(repr=False)
+    keys: LinkKeys = field(repr=False)
 
     @classmethod
-    def parse(cls, mail_from: str, domain: str, base_url: str, keys: Keyring) -> Sender:
+    def parse(cls, mail_from: str, domain: str, base_url: str, keys: LinkKeys) -> Sender:
         """Return the sender written as `Name <address>` in `mail_from`."""
         name, address = parseaddr(mail_from)
         return cls(address, name or address, domain, base_url.rstrip("/"), keys)
 
     def links(self, command: Command) -> Links:
-        """Return the links of an email.
+        """Return the links of an email. They are the same for every attempt.
 
-        An email about an order has neither an unsubscribe link nor a pixel. A service email has a link to opt out of service emails. An
-        email that may not be tracked has no pixel.
+        A service email has a link to opt out of service emails, and an email about an order has none. Neither has a link to the preferences:
+        they go to the address of the order, which may be another person's. An email that may not be tracked has no pixel, and its other
+        links do not lead through the gateway. A referral needs the code of a reward, and a confirmation a request.
         """
-        parts = (command.send_id, command.customer_id)
+
+        def seal(use: Use, target: str) -> str:
+            token = self.keys.seal(use, command.customer_id, command.send_id, target, command.commanded_at)
+            return f"{self.base_url}/{use}/{token}"
+
+        # A command of an earlier version may allow tracking of a transactional email.
+        is_tracked = command.tracking and not is_transactional(command.purpose)
+        offers_choice = has_opt_out(command.purpose)
         scope = command.purpose if command.purpose in ("review", "survey", "service") else "marketing"
-        unsubscribe = pixel = None
-        if has_opt_out(command.purpose):
-            unsubscribe = f"{self.base_url}/u/{self.keys.sign('unsubscribe', *parts, scope)}"
-        if not is_transactional(command.purpose):
-            # A command of an earlier version may allow tracking of a transactional email.
-            pixel = f"{self.base_url}/o/{self.keys.sign('open', *parts)}" if command.tracking else None
+        code = _text(command, "reward", "code")
+        request_id = _text(command, "request", "request_id")
         return Links(
-            unsubscribe=unsubscribe,
-            pixel=pixel,
-            review=f"{self.base_url}/r/{self.keys.sign('review', *parts)}",
+            unsubscribe=seal("u", scope) if offers_choice else None,
+            pixel=seal("o", "") if is_tracked else None,
+            review=seal("r", ""),
+            seal=seal,
+            preferences=None if is_transactional(command.purpose) else seal("p", ""),
+            reorder=seal("b", command.order_id) if offers_choice and command.order_id else None,
+            referral=seal("f", code) if code else None,
+            confirm=seal("a", request_id) if request_id else None,
+            is_tracked=is_tracked,
         )
+
+    def is_own(self, address: str) -> bool:
+        """Return whether an address is a link of Takk."""
+        return address.startswith(self.base_url) and _OWN.match(address, len(self.base_url)) is not None
+
+
+_OWN = re.compile(rf"/[{''.join(get_args(Use))}]/[^/?#]")
+
+
+def _text(command: Command, part: str, field: str) -> str:
+    """Return a text in the data of a command, "" if it is missing."""
+    fields = command.context.get(part)
+    text = fields.get(field) if isinstance(fields, dict) else None
+    return text if isinstance(text, str) else ""

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from streams.core.values.tokens import MAX_CHARS, hkdf, key_id
 
-#: The kinds of links, which are also the first part of their paths.
-Use = Literal["u", "o", "c", "p", "r", "s", "b", "f", "k", "a"]
+#: The kinds of links, which are also the first part of their paths; `v` is the visitor of the shop's site, which has no path.
+Use = Literal["u", "o", "c", "p", "r", "s", "b", "f", "k", "a", "v"]
 #: How long a token is valid, in days; `u` (unsubscribe) is valid without end. Reminders come up to a year after an order, but each email
 #: has its own token.
 VALID_FOR = timedelta(days=180)
@@ -55,7 +55,7 @@ class Link:
         customer_id: the customer whose email contains the link.
         send_id: the email.
         target: by use. u: the scope. c: the address. s: the question. r: the sku, or an empty text. b: the order. f: the code.
-            k: the contest. a: the id of the request. o and p: an empty text.
+            k: the contest. a: the id of the request. o, p and v: an empty text.
         issued_on: day of the email, in days since 1970 UTC.
     """
 

@@ -9,7 +9,7 @@ import shutil
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from tests.bench.context import BENCH_DIR, Context, Result, write_results
 
-JOBS = ("core", "engine", "pipeline", "timers", "mailer", "latency", "restore", "recovery", "footprint")
+JOBS = ("core", "engine", "pipeline", "timers", "mailer", "latency", "gateway", "restore", "recovery", "footprint")
 
 
 def main() -> None:

@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from streams.core.model.effects import Content, SendMail
 from streams.core.model.events import OrderLine
 from streams.core.model.orders.order_state import OrderFacts, OrderState
-from streams.core.values.tokens import Keyring
 from streams.mail.links import Sender
 from streams.mail.mime import compose
 from streams.mail.rendering.renderer import Renderer
+from streams.mail.tokens import LinkKeys
 from streams.settings import load_settings
 from streams.tools.local.processes import Process
 from streams.wire.codec import open_codec
@@ -35,7 +35,9 @@ EMAILS = 20_000
 CONNECTIONS = 4
 #: Order lines per email, which make it 8 kB long.
 LINES = 8
-SENDER = Sender.parse("Butik Ø <hej@shop.example>", "shop.example", "https://links.example", Keyring(b"x" * 40))
+SENDER = Sender.parse(
+    "Butik Ø <hej@shop.example>", "shop.example", "https://links.example", LinkKeys("shop", b"x" * 40)
+)
 
 
 def commands(count: int) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]]]:

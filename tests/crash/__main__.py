@@ -44,6 +44,7 @@ def play(scenario: Scenario, seed: int, seconds: float, folder: Path) -> Row:
             scenario.brokers,
             workers=scenario.workers,
             mailers=scenario.mailers,
+            gateways=scenario.gateways,
             env=environment(scenario, folder),
             broker=scenario.broker,
             program=checkout(scenario.before, folder / "before") if scenario.before else None,

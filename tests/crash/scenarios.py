@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from tests.crash import gateway_faults
 from tests.crash.disk_faults import corrupt_block, faulty_disk, io_errors, power_loss_of_mailer, power_loss_of_worker
 from tests.crash.group_faults import EXPIRING_IDS, FULL_GROUP, expired_ids, full_group, odd_heartbeat
 from tests.crash.hostile_records import fatal_record, hostile_records
@@ -61,6 +62,7 @@ class Scenario:
     seconds: float
     workers: int = 1
     mailers: int = 1
+    gateways: int = 0
     brokers: int = 1
     judges_itself: bool = False
     before: str = ""
@@ -330,6 +332,34 @@ SCENARIOS: tuple[Scenario, ...] = (
         acceptance="1 % invalid records: each becomes a dead letter, all others are processed",
         play=poison,
         seconds=45.0,
+    ),
+    Scenario(
+        name="gateway edges",
+        acceptance="kill -9 of the gateway at each of 5 failpoints; each answered request has its record, those of a customer in order",
+        play=gateway_faults.edges,
+        gateways=1,
+        seconds=50.0,
+    ),
+    Scenario(
+        name="gateway, broker away",
+        acceptance="the same while the broker is away, and the gateway is killed meanwhile",
+        play=gateway_faults.broker_away,
+        gateways=1,
+        seconds=60.0,
+    ),
+    Scenario(
+        name="gateway, full disk",
+        acceptance="while the broker is away and the disk is full, requests are refused; none of the answered ones is lost",
+        play=gateway_faults.disk_full,
+        gateways=1,
+        seconds=60.0,
+    ),
+    Scenario(
+        name="two gateways",
+        acceptance="each of two gateways is restarted and killed in turn; customers use the other one, and nothing is lost",
+        play=gateway_faults.rolling,
+        gateways=2,
+        seconds=50.0,
     ),
 )
 

@@ -119,12 +119,15 @@ def test_an_image_is_pinned(name: str) -> None:
 
 
 def test_ports_are_local() -> None:
-    """Published ports listen on 127.0.0.1 only, each once, and neither a worker nor the mailer publishes one."""
+    """Published ports listen on 127.0.0.1 only, each once; of Takk only the gateway publishes one, and not the one with its metrics."""
     published = [port for service in SERVICES.values() for port in service.get("ports", ())]
     assert published
     assert all(re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port) for port in published)
     assert len(set(published)) == len(published)
-    assert not any("ports" in SERVICES[name] for name in TAKK)
+    assert {name: SERVICES[name]["ports"] for name in TAKK if "ports" in SERVICES[name]} == {
+        "gateway": ["127.0.0.1:8000:8000"]
+    }
+    assert environment(SERVICES["gateway"])["TAKK_GATEWAY_PORT"] == "8000"
 
 
 @pytest.mark.parametrize("project", [PROJECT, WITH_MAIL_SERVER])
@@ -208,8 +211,8 @@ def test_each_process_has_its_own_name_and_disk() -> None:
     """No two processes share a name in the group or a volume: static membership needs the name, and RocksDB the disk."""
     names = [environment(SERVICES[name])["TAKK_GROUP_INSTANCE_ID"] for name in PROCESSES]
     disks = [mounts(SERVICES[name])["/state"] for name in PROCESSES]
-    assert len(set(names)) == len(set(disks)) == len(PROCESSES) == 3
-    assert [SERVICES[name]["command"][1] for name in PROCESSES] == ["worker", "worker", "mailer"]
+    assert len(set(names)) == len(set(disks)) == len(PROCESSES) == 4
+    assert [SERVICES[name]["command"][1] for name in PROCESSES] == ["worker", "worker", "mailer", "gateway"]
 
 
 def test_grafana_opens_a_dashboard() -> None:
@@ -268,7 +271,7 @@ def _targets() -> list[str]:
 
 
 def test_prometheus_scrapes_every_process() -> None:
-    """Each worker and mailer is a target with its role and its shop; the health check asks the port that is scraped."""
+    """Each worker, mailer and gateway is a target with its role and its shop; the health check asks the port that is scraped."""
     (job,) = [job for job in PROMETHEUS["scrape_configs"] if job["job_name"] == "takk"]
     roles = {target: entry["labels"] for entry in job["static_configs"] for target in entry["targets"]}
     expected = {

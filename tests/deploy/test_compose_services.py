@@ -7,6 +7,8 @@ and Alertmanager are Debian's, with the real configuration and rules. Grafana an
 from __future__ import annotations
 
 import json
+import quopri
+import re
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -28,7 +30,7 @@ from tests.harness.services import Network, Service
 from tests.harness.stack import wait_until
 
 PROJECT = load(COMPOSE)
-PROCESSES = ("worker-1", "worker-2", "mailer")
+PROCESSES = ("worker-1", "worker-2", "mailer", "gateway")
 RULES = PROJECT_ROOT / "deploy" / "prometheus" / "rules"
 #: Environment variables of Kafka's image that are not properties of the broker.
 NOT_PROPERTIES = {"KAFKA_HEAP_OPTS"}
@@ -182,19 +184,41 @@ def test_orders_become_emails(running: Running) -> None:
     assert "The shop is closed: " in running.shop.tail()
 
 
+def test_the_links_of_an_email(running: Running) -> None:
+    """The gateway answers the links of an email that arrived: the links have its key and its shop."""
+    wait_until(lambda: bool(_links(running)), "an email with a link of the gateway arrives", 120.0)
+    port = running.services["gateway"].port(8000)
+    for path in _links(running):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            assert answer.status == 200
+
+
+def _links(running: Running) -> set[str]:
+    """Return the paths of pixels and unsubscribe pages in the emails so far."""
+    texts = [quopri.decodestring(mail.raw).decode(errors="replace") for mail in running.inbox.mails(".example")]
+    return {match for text in texts for match in re.findall(r"https://mail\.shop\.example(/[uo]/[\w.-]+)", text)}
+
+
 def test_prometheus_scrapes_everything(running: Running) -> None:
     """All targets of the configuration are up; each process has the labels that the rules need."""
-    expected = {("takk", role) for role in ("worker", "mailer")} | {("prometheus", None), ("alertmanager", None)}
+    expected = {("takk", role) for role in ("worker", "mailer", "gateway")} | {
+        ("prometheus", None),
+        ("alertmanager", None),
+    }
 
     def up() -> bool:
         targets = running.prometheus.targets()
-        return len(targets) == 5 and {target["health"] for target in targets} == {"up"}
+        return len(targets) == 6 and {target["health"] for target in targets} == {"up"}
 
     wait_until(up, "all targets are up", 60.0)
     labels = [target["labels"] for target in running.prometheus.targets()]
     assert {(label["job"], label.get("role")) for label in labels} == expected
-    assert [label["shop"] for label in labels if label["job"] == "takk"] == ["shop"] * 3
-    assert {series.labels["role"] for series in running.prometheus.query('up{job="takk"} == 1')} == {"worker", "mailer"}
+    assert [label["shop"] for label in labels if label["job"] == "takk"] == ["shop"] * 4
+    assert {series.labels["role"] for series in running.prometheus.query('up{job="takk"} == 1')} == {
+        "worker",
+        "mailer",
+        "gateway",
+    }
 
 
 def test_every_rule_is_evaluated(running: Running) -> None:
@@ -293,7 +317,7 @@ def test_nothing_is_written_outside_mounts(running: Running) -> None:
 
 
 def test_services_stop_in_time(running: Running) -> None:
-    """A worker, and then the mailer, ends with 0 within its grace period, and its health check then fails."""
-    for name in ("worker-1", "mailer"):
+    """A worker, the mailer and the gateway end with 0 within their grace periods, and their health checks then fail."""
+    for name in ("worker-1", "mailer", "gateway"):
         assert running.services[name].stop() == 0, running.services[name].tail()
         assert not running.services[name].is_healthy()

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+from streams.core.model.clicks import HOLD
 from streams.core.model.customer import Customer
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.events import (
@@ -189,6 +190,7 @@ def test_attribution(run: Driver, is_late: bool) -> None:
     click = MailClicked(customer_id="c1", send_id=send.send_id, link="shop", agent="human", occurred_at=run.now)
     bought = placed("o2", run.now + HOUR)
     run.handle(*([bought, click] if is_late else [click, bought]), click, bought)
+    run.advance(HOLD)
     credited = [effect for effect in run.attributions() if effect.kind == "ordered"]
     assert [(one.send_id, one.order_id, one.revenue_minor) for one in credited] == [(send.send_id, "o2", 50_000)]
     clicks = [effect for effect in run.attributions() if effect.kind == "clicked"]

@@ -7,9 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 from msgspec.structs import replace
 
 from streams.core.model.address_state import AddressState, CountedSend, Refusal
+from streams.core.model.clicks import HeldClick
 from streams.core.model.consent import Answer, Consent, Resubscription
 from streams.core.model.customer import Customer, ExternalContact, History, Merge, Profile, Sent
 from streams.core.model.effects import ScheduleTimer
+from streams.core.model.gateway_state import GatewayState, Request
 from streams.core.model.instance import Instance, LastStart
 from streams.core.model.orders.order import (
     Address,
@@ -130,7 +132,7 @@ assert _FACTS_4 is not None
 _ADDRESS = Address("Åsa Ørn", "Ørn AB", "Storgatan 1", "2 tr.", "111 22", "Stockholm", "Uppland", "SE", "+46 70")
 
 #: The same customer with the fields of version 5.
-FULL = replace(
+FULL_5 = replace(
     FULL_4,
     orders=(
         replace(
@@ -238,6 +240,19 @@ FULL = replace(
     noted_address=bytes(range(80, 96)),
     forgotten_until=_hours(31),
     history=History("partial", _hours(32), 7, 450_000),
+)
+
+#: The same customer with the fields of version 6.
+FULL = replace(
+    FULL_5,
+    held_clicks=(HeldClick("3fa2", b"fingerpr", _hours(35), "human", "https://shop.example/Ø", _hours(36)),),
+    gateway=GatewayState(
+        bytes(range(8)),
+        True,
+        _hours(35),
+        (Request("change_address-1", "change_address", _hours(36), "bo@example.com", True),),
+        _hours(37),
+    ),
 )
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -227,7 +227,7 @@ def _run() -> list[str]:
     )
     of_mail: dict[str, Any] = {"customer_id": "c1", "send_id": mail}
     run.handle(MailDelivered(occurred_at=LATER, **of_mail), MailOpened(agent="human", occurred_at=LATER, **of_mail))
-    run.handle(MailClicked(link="https://shop.example/a", agent="human", occurred_at=LATER, **of_mail))
+    run.handle(MailClicked(link="https://shop.example/a", agent="scanner", occurred_at=LATER, **of_mail))
     run.handle(SurveyAnswered(question="happy", answer="yes", occurred_at=LATER, **of_mail))
     run.handle(MailBounced(hard=False, reason="4.2.2 full", occurred_at=LATER, **of_mail))
     run.advance(10 * DAY)
@@ -270,6 +270,28 @@ def _withdrawn() -> list[str]:
     run.handle(Unsubscribed(customer_id="c1", send_id=None, scope="marketing", occurred_at=LATER))
     run.handle(MailBounced(customer_id="c1", send_id="s1", hard=True, reason="5.1.1 unknown", occurred_at=LATER))
     return record_ids(run.effects) + marks_of(run.customers["c1"])
+
+
+def _click() -> list[str]:
+    """Return the ids of the timer that holds a click, of the click, and of the order that it led to."""
+    run = Driver(ruleset_of(flow_text("trigger: {on: order.placed}\nsteps: [{send: {message: a}}]")))
+    run.handle(order_event("placed", START))
+    run.advance(HOUR)
+    mail = run.mails()[0].send_id
+    run.handle(
+        MailClicked(
+            customer_id="c1",
+            send_id=mail,
+            link="https://shop.example/a",
+            agent="human",
+            occurred_at=LATER,
+            event_id="e1",
+        )
+    )
+    run.advance(HOUR)
+    run.handle(order_event("placed", run.now, "o2", placed_at=run.now))
+    customer = run.customers["c1"]
+    return record_ids(run.effects) + marks_of(customer) + [click.fingerprint.hex() for click in customer.held_clicks]
 
 
 def _pools() -> list[str]:
@@ -318,6 +340,7 @@ CASES: dict[str, Callable[[], list[str]]] = {
     **{f"described/{name}": partial(_described, changes) for name, changes in DESCRIPTIONS.items()},
     "run": _run,
     "withdrawn": _withdrawn,
+    "click": _click,
     "pools": _pools,
     "mailer": _mailer,
     "wish": _wish,

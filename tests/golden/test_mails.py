@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from streams.mail.click_links import track_links
 from streams.mail.mime import compose
 from streams.mail.rendering.renderer import Renderer
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command, example
@@ -49,10 +50,11 @@ def test_email(path: Path, locale: str) -> None:
         message=message,
         locale=locale,
         purpose=PURPOSES.get(flow, "order"),
-        tracking=flow == "review",
+        tracking=flow in ("review", "goes-well-with"),
         context=_with_greeting(flow),
     )
-    email = Renderer(TEMPLATES, "Butik Ø").render(order, SENDER.links(order))
+    links = SENDER.links(order)
+    email = track_links(Renderer(TEMPLATES, "Butik Ø").render(order, links), links, SENDER)
     _assert_same(f"{flow}.{message}.{locale}.txt", f"Subject: {email.subject}\n\n{email.text}".encode())
     _assert_same(f"{flow}.{message}.{locale}.html", email.html.encode())
     assert len(email.html.encode()) < GMAIL_CUTS_AT

@@ -28,7 +28,7 @@ HISTORY = sorted((SCHEMAS / "history").glob("*.avsc"))
 RECORDED = {
     "address_event": ("c5ae22758b7f2e9d", "55169a7a7acd7f96a239b4a2de674132ae4bc671f40c793bb77402ccf3447154"),
     "attributed_engagement": ("03657eb161cd374c", "941ba34a7e7e17a1ae85c9ebf03953acbadac582b410c028551683982b70b091"),
-    "browsing": ("32c72a0a83ee08d5", "0e9ba70b3f20fbf8a466ecd46642bfe02f9a57458243b2dbac944cea489c7ee5"),
+    "browsing": ("116c45fc8e425c61", "7b52d754f34dfb3c2b8aed4a2f51c8a6e5414edd11130aeaafc7d94a6f4feea1"),
     "checkpoint": ("92c5288eeb402897", "6477aed3c5e87e40a2fff0962a21a358d40e068067e8f9a58b33f5a8f4ba9fd1"),
     "claim_withdrawal": ("e852155f3103b4ff", "fc3f6f4aa5161bef01b5aea9efa5d865f07e3ee73b8fe36e4a48f5e6c20ea757"),
     "code_claim": ("d757acabbaaa8668", "cba1803864e7d0105802d01ba0d53118f62fd151794692db77d9d27ff26f6df6"),
@@ -39,7 +39,7 @@ RECORDED = {
     "customer": ("8d1027dbca1bbecc", "03e457cc1b23db37975bf49f0d442e404fc918e4eb7b77fb46d4a6ed76496018"),
     "customer_handover": ("9734bb4ca73a6128", "f4083ba485dbce5da5ae2811912a703dd95561664a53507bfa663d481b84c2e7"),
     "customer_page": ("ba7d5265cd3c10f7", "f7c2dc11b5a3936f5cb2f73d63caed7573f5a640f18eb12fd0934e4fe0058132"),
-    "customer_request": ("7261de54f886e11f", "aed7a8a01203ca6e979fb4e6ad3c8c6c4c6f587f73e2e2bce81e1cb3bdfcfcf2"),
+    "customer_request": ("de041ae94e0bfdb8", "99c369fb90f31a86d328f29708f85664d3211feafb5a74077e187c8348b21c2b"),
     "dead_letter": ("48932ddd7d2338f8", "f556e3d30bce86450e088bedd907d8d5fcf17589c3392fba2949e184b867c659"),
     "discount_code": ("66b8b5849d34b640", "b0bb8d33ba5119374bd81e5e7c93ea21cc5e76e3105c4b77a66ea120699ad19b"),
     "email_command": ("3be0f52597c456a0", "fcadc90efab29e5cc0a572432f8ebdeec7831e5a1f8c4a0f7712906958c44fb9"),
@@ -62,6 +62,7 @@ RECORDED = {
 }
 #: The SHA-256 of former versions, which are never edited.
 RECORDED_HISTORY = {
+    "browsing-32c72a0a83ee08d5": "5b9b6ae9127585a3031a8d6c09c9acdf7eee5c16bf3d7f5e590030a0e19ef0b2",
     "browsing-591384a9b661b002": "e65d77ea38eba3a53a77e9fd2bc597fefd76e30367f6546315cb36ef16f242e0",
     "checkpoint-06deb2326e1b3d46": "5a5cb8d332153cd6fcdf87f4747ef77d8b90a476676fa76a1b8019ffd1c5b91a",
     "customer-0ae0b7f6a0000e7d": "0559281c858f70f196ccb1fd63ca048b9895f7b7502e16def599824d7411b39e",

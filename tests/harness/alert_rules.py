@@ -39,6 +39,7 @@ OPTIONAL = {
     "takk_catalogue_read_timestamp_seconds": "0 until a mailer needs the catalogue, and excluded then",
     "takk_catalogue_refused_total": "the catalogue is optional",
     "takk_withdrawals_read_timestamp_seconds": "0 until the first email, and excluded then",
+    "takk_gateway_customer_pages_read_timestamp_seconds": "0 until the first time, and excluded then",
     "takk_suppressions_read_timestamp_seconds": "0 until the first email, and excluded then",
 }
 #: Words in capitals that runbooks write like settings.

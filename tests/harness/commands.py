@@ -6,16 +6,16 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from streams.core.values.tokens import Keyring
 from streams.mail.command import Command
 from streams.mail.links import Sender
 from streams.mail.rendering.template_folders import flow_folders
+from streams.mail.tokens import LinkKeys
 from streams.settings import PROJECT_ROOT
 
 TEMPLATES = PROJECT_ROOT / "templates"
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 SECRET = b"a secret of the tests, long enough"
-KEYS = Keyring(SECRET)
+KEYS = LinkKeys("shop", SECRET)
 SENDER = Sender.parse("Butik Ø <hej@shop.example>", "shop.example", "https://links.example", KEYS)
 
 

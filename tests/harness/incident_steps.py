@@ -6,12 +6,16 @@ import itertools
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, build_opener
 
 from aiosmtpd.smtp import Envelope
 
+from streams.mail.tokens import LinkKeys, Use
 from streams.tools.local.inbox.server import HANG_UP
 from streams.wire import topics
 from tests.harness import records
@@ -33,6 +37,8 @@ POISON = 0.02
 ORDERS_PER_S = 8.0
 #: Longest time that the shop is open, in seconds. The script closes it earlier.
 LONGEST_S = 1800.0
+#: Opens addresses of this machine, whatever proxy the environment names.
+_DIRECT = build_opener(ProxyHandler({}))
 AGENTS = ("human", "privacy_proxy", "scanner", "unknown")
 
 #: The series that the mail server's answers leave in Prometheus.
@@ -61,6 +67,10 @@ TRACES = (
     "takk_pool_claims",
     "takk_codes_granted_total",
     "takk_codes_expired_total",
+    *(f'takk_gateway_requests_total{{route="{route}"}}' for route in ("click", "open", "unsubscribe")),
+    "takk_gateway_bad_links_total",
+    "takk_gateway_repeats_total",
+    "takk_gateway_records_total",
 )
 #: The trace of the last incident, which ends the counters of a worker.
 LAST_TRACE = "takk_restored_records_total"
@@ -75,6 +85,7 @@ def run_incidents(observed: ObservedStack) -> None:
         wait_until(lambda: stack.inbox.accepted >= 20, "the first 20 emails")
         refuse_emails(observed)
         engage(stack)
+        follow_links(stack)
         fill_pool(stack)
         stop_mail_server(observed)
         for trace in TRACES:
@@ -160,6 +171,25 @@ def _engage(stack: Stack, event: dict[str, Any], kind: str, **more: Any) -> None
         kind, customer_id=event["customer_id"], send_id=event["send_id"], occurred_at=datetime.now(UTC), **more
     )
     stack.produce(topics.ENGAGEMENT, event["customer_id"].encode(), record)
+
+
+def follow_links(stack: Stack) -> None:
+    """Open, click and unsubscribe over HTTP, follow a link twice, and try one that is not valid."""
+    keys = LinkKeys("shop", stack.env["TAKK_MAIL_SECRET"].encode())
+    gateway, now = stack.gateways[0].public_url, datetime.now(UTC)
+    event = next(iter(_newest_emails(stack).values()))
+
+    def request(use: Use, target: str, body: bytes | None = None) -> None:
+        token = keys.seal(use, event["customer_id"], event["send_id"], target, now)
+        with _DIRECT.open(f"{gateway}/{use}/{token}", body, timeout=30):
+            pass
+
+    request("o", "")
+    request("o", "")
+    request("u", "marketing", b"List-Unsubscribe=One-Click")
+    for use, target in (("c", f"{gateway}/nothing"), ("c", "")):
+        with suppress(HTTPError):  # the target of the first is missing, the second is not valid
+            request(use, target)
 
 
 def fill_pool(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""A stack as in the demo that a real Prometheus watches: broker, two workers, a mailer, an inbox, a shop and its recipients."""
+"""A stack as in the demo that a real Prometheus watches: broker, two workers, a mailer, a gateway, an inbox, a shop and its recipients."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def targets_of(stack: Stack) -> list[Target]:
     """Return the targets of a stack's processes, with instance names as in a cluster."""
     return [
         Target(f"127.0.0.1:{process.port}", role, instance=f"{role}-{number}:{PORT}")
-        for role, processes in (("worker", stack.workers), ("mailer", stack.mailers))
+        for role, processes in (("worker", stack.workers), ("mailer", stack.mailers), ("gateway", stack.gateways))
         for number, process in enumerate(processes, 1)
     ]
 
@@ -93,7 +93,7 @@ def open_observed_stack(
         day_s: seconds that one day of waiting takes.
         interval_s: seconds between two scrapes, and between two evaluations of the rules.
         is_patient: whether alerts wait before they fire, as their `for` says.
-        env: additional settings of workers and mailer.
+        env: additional settings of all processes.
     """
     more = {
         "TAKK_TEMPLATES_DIR": str(copy_templates(folder)),
@@ -101,7 +101,7 @@ def open_observed_stack(
         "TAKK_ADDRESS_SECRET": "a secret of the tests, long enough",
         **(env or {}),
     }
-    with open_stack(folder, day_s=day_s, workers=2, env=more) as stack:
+    with open_stack(folder, day_s=day_s, workers=2, gateways=1, env=more) as stack:
         # The reactions depend on the seed alone; the shop that produces the orders is another object.
         recipients = Recipients(stack.settings.kafka(), stack.codec, Shop(3, 1.0, day_s), SentEmails())
         recipients.start()

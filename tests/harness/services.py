@@ -133,6 +133,9 @@ class Service:
             env |= {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(self._network.port(env["SMTP_HOST"], env["SMTP_PORT"]))}
         if "TAKK_WEB_PORT" in env:
             env |= {"TAKK_WEB_HOST": "127.0.0.1", "TAKK_WEB_PORT": str(self.port(int(env["TAKK_WEB_PORT"])))}
+        if "TAKK_GATEWAY_PORT" in env:
+            port = str(self.port(int(env["TAKK_GATEWAY_PORT"])))
+            env |= {"TAKK_GATEWAY_HOST": "127.0.0.1", "TAKK_GATEWAY_PORT": port}
         return {
             **env,
             "PATH": f"{Path(sys.executable).parent}:{os.defpath}",

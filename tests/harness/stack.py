@@ -102,7 +102,7 @@ class Stack:
         inbox: running.
         day_s: seconds that one day of waiting takes.
         env: additional settings of workers and mailers.
-        workers, mailers: number of processes; each has its own disk and group instance id.
+        workers, mailers, gateways: number of processes; each has its own disk and group instance id. Links lead to the first gateway.
         replication: of all topics.
         program: folder of the program that the processes run at first; None: this one.
     """
@@ -116,6 +116,7 @@ class Stack:
         env: dict[str, str] | None = None,
         workers: int = 1,
         mailers: int = 1,
+        gateways: int = 0,
         replication: int = 1,
         program: Path | None = None,
     ) -> None:
@@ -149,6 +150,9 @@ class Stack:
             **(env or {}),
         }
         self.codec: Codec = open_codec()
+        self.gateways = [self._process("gateway", number) for number in range(gateways)]
+        if self.gateways:
+            self.env["TAKK_MAIL_BASE_URL"] = self.gateways[0].public_url
         self.workers = [self._process("worker", number) for number in range(workers)]
         self.mailers = [self._process("mailer", number) for number in range(mailers)]
         self.worker, self.mailer = self.workers[0], self.mailers[0]
@@ -218,8 +222,8 @@ class Stack:
 
     @property
     def processes(self) -> tuple[Process, ...]:
-        """Workers, then mailers."""
-        return *self.workers, *self.mailers
+        """Workers, then mailers, then gateways."""
+        return *self.workers, *self.mailers, *self.gateways
 
     def start(self) -> None:
         """Start all processes and wait until they are ready."""
@@ -384,7 +388,7 @@ class Stack:
         ]
 
     def judge(self, earlier: Handler | None = None) -> Verdict:
-        """Stop the workers, then the mailers, and compare everything with a recomputation from the input.
+        """Stop the gateways and the workers, then the mailers, and compare everything with a recomputation from the input.
 
         Args:
             earlier: decides again what an earlier program decided.
@@ -395,7 +399,7 @@ class Stack:
         stopped_ms = int(time.time() * 1000)
         # All processes of a role stop at once. One after the other, each would pass its partitions to the next.
         with ThreadPoolExecutor() as pool:
-            list(pool.map(Process.stop, self.workers))
+            list(pool.map(Process.stop, [*self.gateways, *self.workers]))
             # A timer may just have fired, and its email has still to be sent.
             self.wait_until_idle(quiet_s=1.0)
             list(pool.map(Process.stop, self.mailers))

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -226,6 +226,16 @@ class Job:
             else:
                 end_of(message)
         return dict(self._last_workers)
+
+    def await_writers(self, names: set[bytes]) -> None:
+        """Wait until the newest outputs of the partitions are by these workers, and no others."""
+        try:
+            self.wait_until(lambda: set(self.last_workers().values()) == names, f"output by {sorted(names)}")
+        except AssertionError as error:
+            everything = [(record.partition(), dict(record.headers())["by"]) for record in self.read(f"{self.app}-out")]
+            raise AssertionError(
+                f"{error}; the newest: {self.last_workers()}; all: {Counter(everything)}; owned: {self.owned()}"
+            ) from error
 
     def changelog_state(self) -> dict[bytes, bytes]:
         """Return the committed state of the changelog."""

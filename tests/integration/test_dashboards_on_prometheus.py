@@ -85,11 +85,12 @@ def test_each_incident_leaves_its_trace(observed: ObservedStack) -> None:
 
 
 def test_all_processes_are_scraped(observed: ObservedStack) -> None:
-    """Each worker and mailer is a healthy target with the labels of the deployment."""
+    """Each worker, mailer and gateway is a healthy target with the labels of the deployment."""
     # A scrape of a busy process may time out.
     wait_until(lambda: {target["health"] for target in observed.prometheus.targets()} == {"up"}, "all targets are up")
     labels = [target["labels"] for target in observed.prometheus.targets() if target["labels"]["job"] == "takk"]
     assert sorted((each["job"], each["shop"], each["role"], each["instance"]) for each in labels) == [
+        ("takk", "shop", "gateway", "gateway-1:8080"),
         ("takk", "shop", "mailer", "mailer-1:8080"),
         ("takk", "shop", "worker", "worker-1:8080"),
         ("takk", "shop", "worker", "worker-2:8080"),

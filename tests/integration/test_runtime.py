@@ -203,9 +203,7 @@ def test_a_worker_returns_after_its_session_is_lost(job: Job) -> None:
     job.wait_until(lambda: job.owned() == [PARTITIONS // 2, PARTITIONS // 2], "the workers share the partitions")
     job.publish(*make_records(200, start=200))
     job.await_output()
-    job.wait_until(
-        lambda: set(job.last_workers().values()) == {b"first", b"second"}, "both workers have written output"
-    )
+    job.await_writers({b"first", b"second"})
     assert (first.stop(), second.stop()) == (0, 0)
 
 
@@ -244,7 +242,7 @@ def test_partitions_move_to_the_other_worker(job: Job) -> None:
     with job.load():
         first.start()
         second.start()
-        job.wait_until(lambda: set(job.last_workers().values()) == {b"first", b"second"}, "both workers write output")
+        job.await_writers({b"first", b"second"})
         assert first.stop() == 0
         job.wait_until(
             lambda: list(job.last_workers().values()) == [b"second"] * PARTITIONS,

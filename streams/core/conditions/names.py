@@ -247,6 +247,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "event.number": ("number", lambda context: Decimal(context.data("number") or 0) / 1000),
         "event.stars": ("number", lambda context: int(context.data("stars") or 0)),
         "event.contest": ("text", lambda context: context.data("contest")),
+        "event.request": ("text", lambda context: context.data("kind")),
         "event.segment": ("text", lambda context: context.data("segment")),
         "reward.is_given": ("boolean", lambda context: bool(context.reward)),
     }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from streams.core.conditions.context import TriggerData
+from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
 from streams.core.model.events import ProductBrowsed
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.trigger_names import LAUNCH
+from streams.core.rules.trigger_names import CART_EMPTIED, LAUNCH
 from streams.core.triggers.dispatch import dispatch
 from streams.core.triggers.launches import schedule_launch
 from streams.core.values.local_time import text_of
@@ -21,6 +24,9 @@ def on_product_browsed(uow: UnitOfWork, event: ProductBrowsed) -> None:
         visited_at = visited_at.replace(minute=0, second=0, microsecond=0)
     if uow.visited_at is None or visited_at > uow.visited_at:
         uow.visited_at, uow.changed = visited_at, True
+    if event.kind == "cart_emptied":
+        _empty_cart(uow, event)
+        return
     if event.launches_at is not None and LAUNCH in uow.ruleset.by_trigger and event.kind != "removed_from_cart":
         schedule_launch(uow, event.sku, event.launches_at, event.occurred_at)
     if name not in uow.ruleset.by_trigger:
@@ -31,3 +37,12 @@ def on_product_browsed(uow: UnitOfWork, event: ProductBrowsed) -> None:
         if event.launches_at is not None:
             data = (*data, ("launches_at", text_of(event.launches_at)))
         dispatch(uow, Occurrence(name, None, None, event.occurred_at, data))
+
+
+def _empty_cart(uow: UnitOfWork, event: ProductBrowsed) -> None:
+    """Store when the cart was emptied, and end the flows that `cart.emptied` ends. The state is only kept for such flows."""
+    at, stored = event.occurred_at, uow.gateway.cart_emptied_at
+    if CART_EMPTIED not in uow.ruleset.exits or (stored is not None and at <= stored):
+        return
+    uow.gateway, uow.changed = replace(uow.gateway, cart_emptied_at=at), True
+    exit_instances_on(uow, CART_EMPTIED, None)

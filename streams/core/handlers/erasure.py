@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from streams.core.handlers.customer_pages import hide_customer
 from streams.core.handlers.merges import release_aliases
 from streams.core.model.consent import Consent
 from streams.core.model.customer import Customer, new_customer
@@ -69,6 +70,7 @@ def erase(uow: UnitOfWork, event: CustomerErased) -> tuple[Customer, list[Effect
     log.erase(ERASED, "the customer was erased", repeat=local_time.text_of(event.occurred_at))
     remaining = replace(new_customer(uow.customer_id), consent=refusals_of(uow.consent))
     release_aliases(uow, remaining)
+    uow.effects += hide_customer(uow)
     return remaining, uow.effects
 
 

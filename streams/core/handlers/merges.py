@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from streams.core.handlers.customer_pages import hide_customer
 from streams.core.handlers.merging.customer import merge_state
 from streams.core.model.customer import Customer, Merge, new_customer
 from streams.core.model.effects import CancelTimers, Effect, ForwardEvent, HandOver, ReleaseAlias
@@ -42,6 +43,7 @@ def hand_over(uow: UnitOfWork, event: CustomerMerged) -> tuple[Customer, list[Ef
             merged_at=event.occurred_at,
         )
     )
+    uow.effects += hide_customer(uow)
     log.note(MERGED, f"this customer is now {event.into}", repeat=f"{event.into} {at}")
     return Customer(uow.customer_id, merge=Merge(event.into, event.occurred_at)), uow.effects
 

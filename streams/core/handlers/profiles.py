@@ -22,7 +22,7 @@ from streams.core.triggers.dispatch import dispatch
 def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
     """Update the profile and the answers to the consent questions."""
     before = uow.profile
-    _update_profile(
+    update_profile(
         uow,
         Profile(
             event.email or "",
@@ -58,12 +58,13 @@ def learn_profile(uow: UnitOfWork, order: Order, at: datetime) -> None:
     """Update the profile with the data of an order, which is as new as `at` (UTC)."""
     home = order.details.billing_address if order.details is not None else None
     traits = Traits(home.postal_code, home.city) if home is not None else NO_TRAITS
-    _update_profile(
+    update_profile(
         uow, Profile(order.email, order.name, order.locale, order.country, order.time_zone, at, traits=traits)
     )
 
 
-def _update_profile(uow: UnitOfWork, update: Profile) -> None:
+def update_profile(uow: UnitOfWork, update: Profile) -> None:
+    """Merge an update into the profile. Nothing is stored under an id that several people share."""
     if uow.is_shared:
         return
     address = uow.profile.email

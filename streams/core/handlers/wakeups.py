@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from streams.core.handlers.engagement import release_clicks
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.reschedule import reschedule, start_over, waits_for_parcels
 from streams.core.instances.resume import continue_from, prepare, resume
@@ -23,11 +24,13 @@ EARLY = timedelta(minutes=10)
 
 
 def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
-    """Continue the instance that waits for this timer. A timer that no instance waits for changes nothing.
+    """Continue the instance that waits for this timer, and release clicks that are held until then. Another timer changes nothing.
 
     A timer that fires far too early is scheduled again: the clock of the worker that fired it was ahead. So is one whose instance is
     unknown here. Its next timers are due after the end of the wait, so any of them continues the instance where it is known.
     """
+    if uow.held_clicks:
+        release_clicks(uow, event.due_at)
     instance = find_instance(uow, event.instance_id)
     if instance is None or instance.step != event.step:
         return
@@ -40,7 +43,11 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
         schedule_timer(uow, instance, instance.due_at)
         return
     if instance.has_started:
-        continue_after_wait(uow, instance)
+        held_until = _held_until(uow, instance)
+        if held_until is not None:
+            schedule_timer(uow, instance, held_until)
+        else:
+            continue_after_wait(uow, instance)
     elif instance.waits_for_date:
         start_on_date(uow, instance)
     elif instance.waits_for_launch:
@@ -48,6 +55,14 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
     else:
         # Every event that changes the customer ends with a check of the segments, so this change is enough.
         drop_instance(uow, instance.instance_id)
+
+
+def _held_until(uow: UnitOfWork, instance: Instance) -> datetime | None:
+    """Return until when clicks are held that may end an instance's wait in time, or None."""
+    if instance.awaited_event != "mail.clicked":
+        return None
+    held = [click.due_at for click in uow.held_clicks if click.due_at is not None and click.at <= instance.due_at]
+    return max(held, default=None)
 
 
 def continue_after_wait(uow: UnitOfWork, instance: Instance) -> None:

@@ -12,6 +12,7 @@ from streams.core.model.instance import Instance
 from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Flow
+from streams.core.rules.trigger_names import CART_EMPTIED
 from streams.core.values import fingerprints
 
 
@@ -87,6 +88,9 @@ def exit_event(
             )
         elif name == "customer.unsubscribed":
             has_occurred = uow.consent.is_unsubscribed(flow.purpose)
+        elif name == CART_EMPTIED:
+            emptied_at = uow.gateway.cart_emptied_at
+            has_occurred = emptied_at is not None and emptied_at > started_at
         elif order is None:
             has_occurred = False
         elif name == "order.refunded":

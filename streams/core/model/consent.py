@@ -75,6 +75,10 @@ class Consent(Struct, frozen=True, gc=False, array_like=True):
             for scope in dict.fromkeys(("marketing", purpose))
         )
 
+    def is_opted_out(self, purpose: str) -> bool:
+        """Return whether the customer opted out of a transactional purpose, and has not returned."""
+        return purpose in self.unsubscribed and self.resubscription(purpose, purpose) is None
+
     def unsubscription_at(self, scope: str) -> datetime | None:
         """Return when the customer last unsubscribed from `scope` (UTC), or None if that is unknown."""
         return dict(self.unsubscribed_at).get(scope)

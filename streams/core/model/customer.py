@@ -10,7 +10,9 @@ from datetime import UTC, date, datetime
 
 from msgspec import Struct
 
+from streams.core.model.clicks import HeldClick
 from streams.core.model.consent import Consent
+from streams.core.model.gateway_state import NO_GATEWAY, GatewayState
 from streams.core.model.instance import Instance, LastStart
 from streams.core.model.orders.order import Parcel as Parcel
 from streams.core.model.orders.order_state import OrderState
@@ -153,6 +155,8 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
         forgotten_until: when the newest order that is no longer stored was placed.
         history: what the customer bought before; None if the shop has not said it.
         merge: the customer ids that were merged with this one; None for most customers.
+        held_clicks: the newest clicks, of which some may still be held (see `model/clicks.py`); the held ones are the last.
+        gateway: what belongs to the pages of the gateway.
     """
 
     customer_id: str
@@ -184,6 +188,8 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
     forgotten_until: datetime | None = None
     history: History | None = None
     merge: Merge | None = None
+    held_clicks: tuple[HeldClick, ...] = ()
+    gateway: GatewayState = NO_GATEWAY
 
     def order(self, order_id: str) -> OrderState | None:
         """Return the order with this id, or None if it is not stored."""

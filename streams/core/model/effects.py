@@ -13,6 +13,8 @@ from msgspec import Struct
 
 from streams.core.model.address_effects import AddressEventKind as AddressEventKind
 from streams.core.model.address_effects import NoteAddress as NoteAddress
+from streams.core.model.gateway_effects import ForgetCustomer as ForgetCustomer
+from streams.core.model.gateway_effects import ShowCustomer as ShowCustomer
 from streams.core.model.mail_effects import EndMail as EndMail
 from streams.core.model.mail_effects import ResendMail as ResendMail
 from streams.core.model.mail_effects import WithdrawMail as WithdrawMail
@@ -21,7 +23,6 @@ from streams.core.model.merge_effects import HandOver as HandOver
 from streams.core.model.merge_effects import ReleaseAlias as ReleaseAlias
 from streams.core.model.orders.order import Parcel
 from streams.core.model.orders.order_state import OrderState
-from streams.core.model.page_effects import ShowCustomer as ShowCustomer
 from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.rules.consent_policy import Purpose
 
@@ -54,6 +55,7 @@ class Content(Struct, frozen=True, gc=False):
         greeted_at, zone: the time (UTC) that the greeting suits, and the customer's time zone.
         order, parcel: the order and the parcel that the email is about, if any.
         reward: the code of the instance's newest reward, or "".
+        request_id: the request that the email asks to confirm, or "".
         products, at_least: how many products the email recommends at most and at least; 0 for none.
         orders: the customer's orders, which decide about the products; empty if it recommends none.
         chosen: the products, if they are chosen before the email is encoded, as a simulation does. Otherwise the mailer chooses.
@@ -74,6 +76,7 @@ class Content(Struct, frozen=True, gc=False):
     orders: tuple[OrderState, ...] = ()
     chosen: tuple[dict[str, Any], ...] | None = None
     traits: Traits = NO_TRAITS
+    request_id: str = ""
 
 
 class MailFields(Struct, frozen=True, gc=False, kw_only=True):
@@ -264,4 +267,5 @@ Effect: TypeAlias = (
     | ForwardEvent
     | ReleaseAlias
     | ShowCustomer
+    | ForgetCustomer
 )

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 
+from streams.core.model.clicks import AgentClass as AgentClass
 from streams.core.model.merge_events import AliasReleased as AliasReleased
 from streams.core.model.merge_events import CustomerMerged as CustomerMerged
 from streams.core.model.merge_events import Forwarded as Forwarded
@@ -21,9 +22,9 @@ from streams.core.model.orders.order import ParcelDetails
 from streams.core.model.orders.order import ShipmentStatus as ShipmentStatus
 from streams.core.model.person_events import CustomerActed as CustomerActed
 from streams.core.model.person_events import CustomerErased as CustomerErased
+from streams.core.model.person_events import CustomerRequested as CustomerRequested
 from streams.core.model.person_events import ProfileUpdated as ProfileUpdated
 
-AgentClass: TypeAlias = Literal["human", "privacy_proxy", "scanner", "unknown"]
 MailOutcome: TypeAlias = Literal["sent", "refused", "expired", "suppressed", "unknown", "deferred"]
 
 
@@ -120,6 +121,7 @@ class MailOpened(Struct, frozen=True, gc=False, kw_only=True):
     send_id: str
     agent: AgentClass
     occurred_at: datetime
+    event_id: str = ""
 
 
 class MailClicked(Struct, frozen=True, gc=False, kw_only=True):
@@ -130,6 +132,7 @@ class MailClicked(Struct, frozen=True, gc=False, kw_only=True):
     link: str
     agent: AgentClass
     occurred_at: datetime
+    event_id: str = ""
 
 
 class MailBounced(Struct, frozen=True, gc=False, kw_only=True):
@@ -157,6 +160,7 @@ class Unsubscribed(Struct, frozen=True, gc=False, kw_only=True):
     send_id: str | None
     scope: Literal["marketing", "review", "survey", "service"]
     occurred_at: datetime
+    event_id: str = ""
 
 
 class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True):
@@ -168,13 +172,17 @@ class SurveyAnswered(Struct, frozen=True, gc=False, kw_only=True):
     answer: str
     occurred_at: datetime
     number_thousandths: int | None = None
+    event_id: str = ""
+
+
+BrowsingKind: TypeAlias = Literal["viewed", "added_to_cart", "removed_from_cart", "cart_emptied"]
 
 
 class ProductBrowsed(Struct, frozen=True, gc=False, kw_only=True):
-    """A known customer viewed a product or changed the cart; `launches_at` is set if the product was not launched yet."""
+    """A known customer viewed a product or changed the cart; `launches_at` is set if the product was not launched yet. `cart_emptied` has no sku."""
 
     customer_id: str
-    kind: Literal["viewed", "added_to_cart", "removed_from_cart"]
+    kind: BrowsingKind
     sku: str
     occurred_at: datetime
     launches_at: datetime | None = None
@@ -251,6 +259,7 @@ Event: TypeAlias = (
     | ShipmentUpdated
     | EngagementEvent
     | CustomerActed
+    | CustomerRequested
     | ProfileUpdated
     | CustomerErased
     | CustomerMerged

@@ -89,3 +89,30 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
     external_ids: tuple[tuple[str, str | None], ...] = ()
     flaws: str = ""
     occurred_at: datetime
+
+
+RequestKind: TypeAlias = Literal["export", "erase", "change_address", "frequency", "preferences"]
+RequestStage: TypeAlias = Literal["asked", "confirmed", "done"]
+#: The kinds that have no effect until the customer has followed the link of an email.
+CONFIRMED_KINDS: frozenset[str] = frozenset(("export", "erase", "change_address"))
+
+
+class CustomerRequested(Struct, frozen=True, gc=False, kw_only=True):
+    """The customer asked for something on the pages of the gateway, or confirmed it; or the shop has done its part (`done`).
+
+    Attributes:
+        email: the new address of `change_address`, "" for other kinds and stages.
+        wants_fewer: the answer of `frequency`.
+        profile: the answers and values of `preferences`; None for other kinds.
+        wants_service: whether the customer wants service emails, if `preferences` say so.
+    """
+
+    request_id: str
+    customer_id: str
+    kind: RequestKind
+    stage: RequestStage
+    occurred_at: datetime
+    email: str = ""
+    wants_fewer: bool = False
+    profile: ProfileUpdated | None = None
+    wants_service: bool | None = None

@@ -43,6 +43,8 @@ class UnitOfWork:
         "first_order_at",
         "forgotten_order_fingerprints",
         "forgotten_until",
+        "gateway",
+        "held_clicks",
         "history",
         "instances",
         "is_imported",
@@ -114,6 +116,8 @@ class UnitOfWork:
         self.forgotten_until = state.forgotten_until
         self.history = state.history
         self.merge = state.merge
+        self.held_clicks = state.held_clicks
+        self.gateway = state.gateway
 
     def finish(self) -> tuple[Customer, list[Effect]]:
         """Return the new state, or the old one itself if nothing changed, and the effects in the order in which they were added."""
@@ -150,6 +154,8 @@ class UnitOfWork:
             self.forgotten_until,
             self.history,
             self.merge,
+            self.held_clicks,
+            self.gateway,
         )
         return customer, self.effects
 

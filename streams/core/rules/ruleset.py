@@ -76,6 +76,8 @@ class Limits(Struct, frozen=True, kw_only=True):
         held_events: events that one instance keeps until its version of the flow is known here.
         attributes, dates, external_ids: values of each kind that the shop gave a name.
         collected: wishes, and as many likes.
+        requests: requests of the customer that need a confirmation, or had one. With as many in a day no further one is accepted.
+        held_clicks: clicks that are held, or with which later ones are compared.
     """
 
     steps_per_wake_up: int = 50
@@ -103,6 +105,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     dates: int = 10
     external_ids: int = 10
     collected: int = 20
+    requests: int = 6
+    held_clicks: int = 8
 
     def instances_of(self, *, is_transactional: bool) -> int:
         """Return with how many waiting instances a further one of a flow no longer waits."""
@@ -132,13 +136,14 @@ class Ruleset:
         address_key: the key of the hashes of addresses, or b"": limits then hold for each customer id only.
         transactional_per_address: the transactional emails that one address gets per day.
         test_recipients: the addresses that get the emails of test orders, in lower case.
+        shows_pages: whether the pages of the gateway are kept up to date.
     """
 
     __slots__ = (
         "_newest", "address_key",
         "attribution_days", "attribution_window", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
         "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "open_for", "paused_for", "pools", "rates", "reward_key",
-        "rules", "segments", "shop", "test_recipients", "time_dependent_flows", "transactional_per_address", "vip_spend_minor",
+        "rules", "segments", "shop", "shows_pages", "test_recipients", "time_dependent_flows", "transactional_per_address", "vip_spend_minor",
         "watched_segments",
     )  # fmt: skip
 
@@ -159,9 +164,11 @@ class Ruleset:
         address_key: bytes = b"",
         transactional_per_address: int = TRANSACTIONAL_PER_ADDRESS,
         test_recipients: Collection[str] = (),
+        shows_pages: bool = False,
     ) -> None:
         self.shop = shop or Shop()
         self.test_recipients = frozenset(test_recipients)
+        self.shows_pages = shows_pages
         self.reward_key = reward_key
         self.address_key = address_key
         self.transactional_per_address = transactional_per_address
@@ -240,6 +247,7 @@ class Ruleset:
             address_key=self.address_key,
             transactional_per_address=self.transactional_per_address,
             test_recipients=self.test_recipients,
+            shows_pages=self.shows_pages,
         )
 
     def newest_flow(self, name: str) -> CompiledFlow | None:

@@ -12,7 +12,7 @@ TRIGGERS = (
     "product.viewed", "product.added_to_cart", "product.launch", "product.wished", "product.liked",
     "review.written", "referral.redeemed", "contest.entered",
     "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "customer.date",
-    "segment.entered", "segment.left",
+    "segment.entered", "segment.left", "request.asked",
 )  # fmt: skip
 #: The events that a flow can wait for: emails of the flow itself, any order of the customer, parcels of the flow's order.
 AWAITED = (
@@ -22,6 +22,8 @@ AWAITED = (
     "shipment.tracked",
     "mail.delivered", "mail.opened", "mail.clicked", "survey.answered",
 )  # fmt: skip
+#: The exit event of flows about an abandoned cart.
+CART_EMPTIED = "cart.emptied"
 EXITS = (
     "order.placed",
     "order.paid",
@@ -29,6 +31,7 @@ EXITS = (
     "order.refunded",
     "shipment.returned",
     "customer.unsubscribed",
+    CART_EMPTIED,
 )
 #: Triggers that fire every year on a date of the customer.
 DATES = frozenset(("customer.birthday", "customer.anniversary", "customer.date"))
@@ -36,6 +39,10 @@ DATES = frozenset(("customer.birthday", "customer.anniversary", "customer.date")
 NAMED_DATE = "customer.date"
 #: The trigger that fires once, at the launch of a product that the customer viewed before.
 LAUNCH = "product.launch"
+
+
+#: The trigger of emails that ask to confirm a request. It starts once per request, and its email goes to the address that the request names.
+REQUEST = "request.asked"
 
 
 def is_about_order(on: str) -> bool:

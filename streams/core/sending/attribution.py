@@ -17,10 +17,13 @@ def attribute_order(uow: UnitOfWork, order: OrderState) -> OrderState:
     """Credit a placed order, once, to an email; return the order as it is credited.
 
     The order is credited to the email that a human clicked last within the attribution window before it. Without a click it is
-    credited to the newest email that the customer was held out of in that window, for comparison. A test counts nowhere.
+    credited to the newest email that the customer was held out of in that window, for comparison. A test counts nowhere. While a click
+    before the order is held, nothing is credited.
     """
     facts = order.facts
     if facts is None or not order.placed or order.attributed_to is not None or order.is_test:
+        return order
+    if any(click.due_at is not None and click.at <= facts.placed_at for click in uow.held_clicks):
         return order
     sent, kind = _clicked_before(uow, facts.placed_at), "ordered"
     if sent is None:

@@ -91,7 +91,7 @@ def decide(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDe
     consent = uow.consent
     if is_transactional(purpose):
         basis = f"{purpose}/{ANY_COUNTRY} is allowed"
-        if purpose in consent.unsubscribed:  # only service emails have a scope to unsubscribe from
+        if consent.is_opted_out(purpose):  # only service emails have a scope to unsubscribe from
             return ConsentDecision(False, "unsubscribed", basis)
         return ConsentDecision(True, "transactional", basis)
     if uow.is_shared:

@@ -41,6 +41,8 @@ def template_data(content: Content) -> dict[str, Any]:
         data[REQUEST_KEY] = request_for(content.orders, content.products, content.at_least)
     if content.chosen is not None:
         data["products"] = list(content.chosen)
+    if content.request_id:
+        data["request"] = {"request_id": content.request_id, "kind": content.request_id.partition("-")[0]}
     if content.reward:
         data["reward"] = {"code": content.reward}
     return data

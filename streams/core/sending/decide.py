@@ -47,6 +47,10 @@ class Deferred(Struct, frozen=True, gc=False):
 SendOutcome: TypeAlias = Sent | Skipped | Deferred
 
 
+#: In the data of a trigger: the request of the customer that the email is about, and the address that it goes to if that is not the customer's.
+REQUEST_ID, TO_ADDRESS = "request_id", "to_address"
+
+
 class _Recipient(NamedTuple):
     """The recipient of an email: the address ("" if it is unknown), the name, the time zone and the country (ISO 3166-1 alpha-2)."""
 
@@ -155,6 +159,9 @@ def hold_out(
 
 def _recipient(uow: UnitOfWork, step: Send, context: EvalContext) -> _Recipient:
     profile, order, facts = uow.profile, context.order, context.facts
+    if address := context.data(TO_ADDRESS):
+        # A new address that nobody has confirmed may be a stranger's, who must not read the name.
+        return _Recipient(address, "", uow.zone_of(order), consent.country_of(uow, order))
     address, name = profile.email, printable_name(profile.name)
     if facts is not None:
         # A receipt goes to the address of the order, everything else to the customer's present address.
@@ -188,7 +195,8 @@ def _content(
         products=step.products,
         at_least=step.at_least,
         orders=uow.orders if step.products else (),
-        traits=uow.profile.traits if not uow.is_shared else NO_TRAITS,
+        traits=uow.profile.traits if not uow.is_shared and not context.data(TO_ADDRESS) else NO_TRAITS,
+        request_id=context.data(REQUEST_ID),
     )
 
 

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from streams.core.model.customer import HELD_OUT, ExternalContact, Sent
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -23,6 +25,8 @@ _RECHECK_AFTER_AT_LEAST = timedelta(hours=1)
 RECHECK_BEHIND_OTHERS_AFTER = timedelta(minutes=1)
 #: Days in a row that may all be quiet: holidays and weekends together.
 _MAX_QUIET_DAYS = 21
+#: The cap of a customer who wants fewer emails, in a shop without caps.
+_FEWER = (Cap(most=1, per=timedelta(days=7)),)
 #: Outcomes of emails that the customer did not receive: no cap counts them.
 _NOT_RECEIVED = frozenset((HELD_OUT, "refused", "expired", "suppressed"))
 
@@ -151,9 +155,11 @@ def _quiet_hours(uow: UnitOfWork, zone: ZoneInfo, country: str) -> Deferral | No
 
 def _caps(uow: UnitOfWork, step: Send, rank: tuple[int, datetime, str]) -> Deferral | None:
     """Return a deferral if a cap is full, or if emails that rank higher take the rest of its places."""
-    caps = [(cap, *_free_places(uow, cap)) for cap in uow.ruleset.rules.caps if cap.covers(step.purpose)]
+    caps = [(cap, *_free_places(uow, cap)) for cap in caps_of(uow) if cap.covers(step.purpose)]
     until = max([free_from for _, places, free_from in caps if places <= 0], default=None)
     if until is not None:
+        if uow.gateway.wants_fewer:
+            return Deferral("fewer", "the customer wants fewer emails", until)
         return Deferral("cap", "enough emails for now", until)
     for cap, places, _ in caps:
         if sum([_ranks_higher(uow, other, cap, rank) for other in uow.instances]) >= places:
@@ -161,6 +167,14 @@ def _caps(uow: UnitOfWork, step: Send, rank: tuple[int, datetime, str]) -> Defer
             recheck_at = uow.now + local_time.scale(RECHECK_BEHIND_OTHERS_AFTER, uow.ruleset.day_scale)
             return Deferral("cap", "other emails that are due now go first", recheck_at)
     return None
+
+
+def caps_of(uow: UnitOfWork) -> tuple[Cap, ...]:
+    """Return the caps of the customer. For one who wants fewer emails each counts for twice as long; without caps, there is one a week."""
+    caps = uow.ruleset.rules.caps
+    if not uow.gateway.wants_fewer:
+        return caps
+    return tuple([replace(cap, per=cap.per * 2) for cap in caps]) or _FEWER
 
 
 def _free_places(uow: UnitOfWork, cap: Cap) -> tuple[int, datetime]:
@@ -175,9 +189,7 @@ def _free_places(uow: UnitOfWork, cap: Cap) -> tuple[int, datetime]:
 def is_counted(uow: UnitOfWork, sent: Sent) -> bool:
     """Return whether a cap counts the email now, so that it must be remembered."""
     day_scale = uow.ruleset.day_scale
-    return any(
-        _takes_place(sent, cap, uow.now - local_time.scale(cap.per, day_scale)) for cap in uow.ruleset.rules.caps
-    )
+    return any(_takes_place(sent, cap, uow.now - local_time.scale(cap.per, day_scale)) for cap in caps_of(uow))
 
 
 def _takes_place(sent: Sent, cap: Cap, since: datetime) -> bool:

@@ -52,6 +52,13 @@ def fingerprint(*parts: str) -> bytes:
     return hashed.digest()
 
 
+def fingerprint_of(content: bytes) -> bytes:
+    """Return a fingerprint of 8 bytes for `content`."""
+    hashed = _FINGERPRINT.copy()
+    hashed.update(content)
+    return hashed.digest()
+
+
 def instance_id(customer_id: str, flow: str, trigger_key: str) -> str:
     """Return the id of the instance of `flow` that `trigger_key` (an order, a parcel) starts for the customer."""
     return digest("instance", customer_id, flow, trigger_key)

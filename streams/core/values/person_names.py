@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _LONGEST = 40
 _MOST_WORDS = 8
@@ -68,6 +69,7 @@ def printable_name(name: str) -> str:
     return " ".join(text.split())
 
 
+@lru_cache(maxsize=1024)  # an order asks for it twice: for its email and for the customer's page
 def first_name(name: str) -> str:
     """Return the first name if it is clear which part of `name` it is, else "".
 

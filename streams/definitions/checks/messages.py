@@ -32,13 +32,17 @@ from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED, flow_fo
 from streams.mail.rendering.texts import COPY_TEXT
 
 #: Names that every message gets beside its data.
-_ALWAYS = ("closing", "language", "shop_name", "subject", "preview", "unsubscribe_url", "pixel_url", "review_url", "t")
+_ALWAYS = (
+    "closing", "confirm_url", "contest_url", "language", "pixel_url", "preferences_url", "preview", "referral_url", "reorder_url", "review_url",
+    "shop_name", "subject", "survey_url", "t", "unsubscribe_url",
+)  # fmt: skip
 #: Names that only some messages get, with what makes them available.
 _SOMETIMES = {
     "order": "start the flow with an order or a parcel",
     "shipment": "start the flow with a parcel, or `wait_for` one",
     "products": "add `products: 4` to the `send`",
     "reward": "add a `reward` before the `send`",
+    "request": "start the flow with `request.asked`",
 }
 _COPY_FILES = (f"{COPY}/*.yaml", f"{FLOWS}/*/*/{COPY}/*.yaml")
 #: The files with the texts of messages.

@@ -23,14 +23,23 @@ from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.core.model.traits import NO_TRAITS, Attribute, Traits
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow, Reward, Send, WaitFor
-from streams.core.rules.trigger_names import is_about_order
+from streams.core.rules.trigger_names import REQUEST, is_about_order
 from streams.core.sending.content import template_data
 from streams.definitions.checks.paths import reachable
 from streams.mail.command import Command
 from streams.mail.links import Links
+from streams.mail.tokens import Use
 
-LINKS = Links("https://links.example/u", "https://links.example/o", "https://links.example/r")
-FEWEST_LINKS = Links(None, None, "https://links.example/r")
+
+def _seal(use: Use, target: str) -> str:
+    return f"https://links.example/{use}"
+
+
+LINKS = Links(
+    unsubscribe=_seal("u", ""), pixel=_seal("o", ""), review=_seal("r", ""), seal=_seal,
+    preferences=_seal("p", ""), reorder=_seal("b", ""), referral=_seal("f", ""), confirm=_seal("a", ""),
+)  # fmt: skip
+FEWEST_LINKS = Links(None, None, "https://links.example/r", _seal)
 _AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _ZONE = ZoneInfo("Europe/Copenhagen")
 _PRICE = {"minor": 9_900, "currency": "DKK"}
@@ -82,6 +91,7 @@ def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool =
         parcel=order.parcels[0] if order is not None and _has_parcel(compiled, step, is_full) else None,
         reward="ABCD-1234" if has_reward and gives_reward else "",
         traits=_TRAITS if is_full else NO_TRAITS,
+        request_id="erase-0123456789abcdef" if flow.trigger.on == REQUEST else "",
         chosen=((_FULL_PRODUCT if is_full else _LEAST_PRODUCT),) if step.products else None,
     )
     return template_data(content)

@@ -61,6 +61,7 @@ EVENT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "survey.answered": ("event.flow", "event.message", "event.question", "event.answer", "event.number"),
         "review.written": ("event.stars",),
         "contest.entered": ("event.contest",),
+        "request.asked": ("event.request",),
         "segment.entered": ("event.segment",),
         "segment.left": ("event.segment",),
     }

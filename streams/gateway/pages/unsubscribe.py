@@ -7,6 +7,7 @@ from aiohttp import web
 from streams.gateway.pages.base.forms import Form, TooLarge, read_form
 from streams.gateway.pages.base.records import engagement, event_id, evidence, publish, request, request_id
 from streams.gateway.pages.base.visit import HEADERS, Submission, Visit, acted, shown, unknown_link, visit_of
+from streams.gateway.requests import RECENT, RecentEvents
 from streams.mail.tokens import BadLink
 
 #: The scopes, the widest last. `marketing` is everything that is not transactional.
@@ -68,9 +69,13 @@ async def act(visit: Visit, submission: Submission) -> web.Response:
     return visit.redirect(scope)
 
 
-async def _leave(visit: Visit, scope: str, made: str) -> None:
+async def _leave(visit: Visit, scope: str, made: str, recent: RecentEvents | None = None) -> None:
     id = event_id(visit, "unsubscribed", f"{scope}.{made}")
+    if recent is not None and recent.is_repeat(id):
+        return
     await publish(visit, engagement(visit, "unsubscribed", id, {"scope": scope}))
+    if recent is not None:
+        recent.add(id)
 
 
 _submitted = acted("u", act, again)
@@ -85,7 +90,7 @@ async def post(http_request: web.Request) -> web.StreamResponse:
     except BadLink as error:
         return unknown_link(http_request, error.reason)
     # By the second: a customer may subscribe again and leave again. Two unsubscriptions are as good as one.
-    await _leave(visit, scope_of(visit), f"{int(visit.now.timestamp())}")
+    await _leave(visit, scope_of(visit), f"{int(visit.now.timestamp())}", http_request.app[RECENT])
     return web.Response(text="Unsubscribed.\n", headers=HEADERS)
 
 

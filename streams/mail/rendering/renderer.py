@@ -20,6 +20,7 @@ from streams.mail.links import Links
 from streams.mail.rendering.copy import InvalidCopy, copy_texts
 from streams.mail.rendering.filters import FILTERS, Formats, formats_of
 from streams.mail.rendering.languages import USUAL_DEFAULT, language_chain, read_languages
+from streams.mail.rendering.link_functions import ContestLinks, SurveyLinks
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.structured_data import STRUCTURED_DATA
 from streams.mail.rendering.styles import StyledLoader
@@ -147,6 +148,12 @@ class Renderer:
             "unsubscribe_url": links.unsubscribe,
             "pixel_url": links.pixel,
             "review_url": links.review,
+            "preferences_url": links.preferences,
+            "reorder_url": links.reorder,
+            "referral_url": links.referral,
+            "confirm_url": links.confirm,
+            "survey_url": SurveyLinks(links),
+            "contest_url": ContestLinks(links),
             "_formats": _formats(command.locale, language, command.country),
             "_zone": command.time_zone,
         }

@@ -12,7 +12,7 @@ from jinja2.utils import Namespace
 
 
 class TemplateFunction:
-    """A function of Takk that templates may call with one text. The sandbox does not check its result."""
+    """A function of Takk that templates may call with a text. The sandbox does not check its result."""
 
     __slots__ = ()
 

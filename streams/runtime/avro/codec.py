@@ -17,7 +17,7 @@ from typing import Any
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.schema import SchemaParseException
 
-from streams.runtime.avro.compiled import ODD, Reader, Unsupported, compile_reader, compile_writer
+from streams.runtime.avro.compiled import ODD, Reader, Unsupported, compile_reader, compile_writer, mapped
 from streams.runtime.avro.framing import (
     CONFLUENT,
     CONFLUENT_HEADER,
@@ -140,7 +140,7 @@ class Codec:
         def write_with_fastavro(source: Any, *values: Any) -> bytes:
             record = {**fixed, **dict(zip(given, values, strict=True))}
             record |= {field: record[field].decode() for field in encoded}
-            record |= {field: getattr(source, field) for field in fields}
+            record |= {field: mapped(getattr(source, field)) for field in fields}
             return self.encode(name, record)
 
         @cache

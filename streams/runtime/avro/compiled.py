@@ -231,7 +231,35 @@ def _write(kind: Schema, value: str, lines: list[str]) -> list[str]:
         return [f"{ ({symbol: varint(index) for index, symbol in enumerate(kind['symbols'])})!r}[{value}]"]
     if name == "array" and kind["items"] == "string":
         return [f"strings({value})"]
+    if name == "record":
+        parts: list[str] = []
+        for field in kind["fields"]:
+            part = f"{value}_{field['name']}"
+            lines.append(f"{part} = {value}.{field['name']}")
+            parts += _write(field["type"], part, lines)
+        return parts
+    if name in ("array", "map"):
+        item = f"{value}_item"
+        body: list[str] = []
+        parts = _write("string", f"{value}_key", body) if name == "map" else []
+        parts += _write(kind["values" if name == "map" else "items"], item, body)
+        of_each = f"{value}_key, {item} in {value}.items()" if name == "map" else f"{item} in {value}"
+        lines += [
+            f"{value}_parts = [numbers[len({value})]] if {value} else []",
+            f"for {of_each}:",
+            *(_INDENT + line for line in body),
+            f"""{_INDENT}{value}_parts.append("".join(({", ".join(parts)},)))""",
+            f"""{value}_parts.append("\\0")""",
+        ]
+        return [f"*{value}_parts"]
     raise Unsupported(f"{name} {logical or ''}")
+
+
+def mapped(value: Any) -> Any:
+    """Return a value with mappings in the place of structs: what fastavro writes where a compiled writer reads attributes."""
+    if hasattr(value, "__struct_fields__"):
+        return {name: mapped(getattr(value, name)) for name in value.__struct_fields__}
+    return [mapped(each) for each in value] if isinstance(value, tuple) else value
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,18 @@ from typing import Any
 import click
 
 from streams.observability.log_filter import without_secrets
-from streams.tools.cli import flows, importing, local, operations, people, processes, simulate, topics
+from streams.tools.cli import (
+    api_keys,
+    flows,
+    importing,
+    local,
+    operations,
+    people,
+    processes,
+    schemas,
+    simulate,
+    topics,
+)
 
 
 class _Masked(click.Group):
@@ -69,6 +80,8 @@ for command in (
     processes.mailer,
     processes.gateway,
     topics.topics,
+    api_keys.api_key,
+    schemas.schemas,
     flows.flows,
     simulate.simulate,
     importing.import_,
@@ -76,6 +89,7 @@ for command in (
     operations.resend,
     people.export,
     people.forget,
+    people.requests,
     operations.dead_letters,
     operations.doctor,
     operations.settings,

@@ -106,3 +106,39 @@ def forget(customers: tuple[str, ...], dry_run: bool, yes: bool) -> None:
     click.echo(
         f"{count} to be erased: a worker does it within seconds. deploy/RETENTION.md says what waits for its retention."
     )
+
+
+@click.command()
+@click.option(
+    "--done", "done", multiple=True, metavar="REQUEST", help="Mark a request as done, by its id. Repeat it for several."
+)
+def requests(done: tuple[str, ...]) -> None:
+    """List what customers asked for, confirmed, and still wait for.
+
+    Customers ask for their data, an erasure or another address on the pages of the gateway, and confirm it by the link of an
+    email. A worker erases, or changes the address, within seconds. The rest is yours: to send the data, and to do the same in your
+    other systems. The law gives you a month (GDPR, article 12). The oldest request comes first.
+
+    \b
+    takk requests                                     what is open
+    takk requests --done export-0f3c0f3c0f3c0f3c      mark it as done
+
+    Exit codes: 0 success, 1 a request is not open, or Kafka does not answer.
+    """
+    from streams.tools.operations.customer_requests import mark_done, read_requests
+
+    settings, now = read_settings(), datetime.now(UTC)
+    found = on_kafka(settings, lambda: read_requests(settings, show_progress()))
+    if not done:
+        for request in found:
+            click.echo(request.text(now))
+        click.echo(f"{len(found)} open.")
+        return
+    chosen = [request for request in found if request.request_id in done]
+    unknown = sorted(set(done) - {request.request_id for request in chosen})
+    if unknown:
+        raise click.ClickException(
+            f"not open: {', '.join(unknown)}. Nothing was marked. `takk requests` lists the ids."
+        )
+    on_kafka(settings, lambda: mark_done(settings, chosen, now))
+    click.echo(f"{len(chosen)} marked as done.")

@@ -1,4 +1,4 @@
-"""The demo: Kafka, a shop, a worker, a mailer and an inbox on this machine; at the end every email is checked."""
+"""The demo: Kafka, a shop, a worker, a mailer, a gateway and an inbox on this machine; at the end every email is checked."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
 
     Raises:
         KafkaStartError: Kafka cannot be downloaded, or did not start.
-        ProcessFailed: the worker or the mailer did not start.
+        ProcessFailed: the worker, the mailer or the gateway did not start.
     """
     console = Console(stderr=False, highlight=False, soft_wrap=True)
     shutil.rmtree(DEMO_DIR, ignore_errors=True)
@@ -63,7 +63,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
     started = time.monotonic()
     with ExitStack() as stack:
         classpath()  # may download Kafka, and prints that
-        console.print("starting Kafka, the inbox, the worker and the mailer (about 15 seconds) ...")
+        console.print("starting Kafka, the inbox, the worker, the mailer and the gateway (about 15 seconds) ...")
         kafka = stack.enter_context(EmbeddedKafka())
         inbox = stack.enter_context(Inbox(journal=DEMO_DIR / "inbox.jsonl"))
         address_secret = SecretStr(secrets.token_urlsafe(32))
@@ -81,7 +81,10 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
             update={"kafka_bootstrap_servers": kafka.bootstrap, "address_secret": address_secret}
         )
         topics.create_topics(ours)
-        processes = [Process(role, env, DEMO_DIR / f"{role}.log") for role in ("worker", "mailer")]
+        gateway = Process("gateway", env, DEMO_DIR / "gateway.log")
+        env["TAKK_MAIL_BASE_URL"] = gateway.public_url
+        worker, mailer = (Process(role, env, DEMO_DIR / f"{role}.log") for role in ("worker", "mailer"))
+        processes = [worker, gateway, mailer]
         for process in processes:
             stack.callback(process.stop)
             process.start()
@@ -89,13 +92,14 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
             process.await_ready()
         console.print(f"ready after {time.monotonic() - started:.1f} s")
         console.print(f"inbox    {inbox.web_url} (open it to read the emails)")
-        console.print(f"metrics  {processes[0].metrics_url} (worker), {processes[1].metrics_url} (mailer)")
+        console.print(f"gateway  {gateway.public_url} (the links in the emails lead there)")
+        console.print("metrics  " + ", ".join(f"{each.metrics_url} ({each.role})" for each in processes))
         end = f"closes after {seconds:g} s" if seconds is not None else "is open until you press Ctrl-C"
         console.print(
             f"The shop {end}: {rate:g} orders per second; one day of waiting takes {settings.day_scale_seconds:g} s.\n"
         )
         codec = codec_of(ours)
-        imported = _import_past(ours, codec, seed, processes[0], console)
+        imported = _import_past(ours, codec, seed, worker, console)
         shop = Shop(seed, rate, settings.day_scale_seconds, has_receipts=True)
         sent = SentEmails()
         recipients = Recipients(ours.kafka(), codec, shop, sent)

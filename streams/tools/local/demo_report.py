@@ -54,7 +54,12 @@ def summarize(
         imported: number of orders that were imported.
     """
     records = read_all(settings.kafka(), topics.SCHEMA_OF)
-    ruleset = load_ruleset(settings.templates_dir, day_scale=settings.day_scale, **settings.address_options())
+    ruleset = load_ruleset(
+        settings.templates_dir,
+        day_scale=settings.day_scale,
+        shows_pages=settings.gateway_pages,
+        **settings.address_options(),
+    )
     arrived = Counter(email.send_id for email in inbox.mails())
     verdict = judge(records, ruleset, codec, arrived, settings.partitions, stopped_ms - TIMER_GRACE_MS)
     decoded = {

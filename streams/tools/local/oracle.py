@@ -37,6 +37,7 @@ ENDED = ("refused", "expired", "suppressed", "unknown")
 EFFECTS = (
     topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.SIGNALS,
     topics.WITHDRAWALS, topics.SALES, topics.ADDRESS_EVENTS, topics.EVENTS, topics.HANDOVERS,
+    topics.CUSTOMER_PAGES,
 )  # fmt: skip
 
 #: Milliseconds by which a timer or an email may be early: corrections of the machine's clock while the pipeline runs.
@@ -95,6 +96,7 @@ def judge(
     expected = _replay(records, [*others, ruleset], codec, partitions, verdict, earlier)
     for topic in EFFECTS:
         _compare(topic, expected[topic], records.get(topic, []), codec, verdict)
+    _check_erasures(expected[topics.CUSTOMERS], records[topics.CUSTOMERS], verdict)
     _timers(records, until_ms, verdict)
     _mails(records, codec, inbox, verdict)
     check_counts(records, Decoder(codec), verdict)
@@ -191,7 +193,7 @@ def _compare(
 ) -> None:
     actual: Counter[tuple[bytes, bytes]] = Counter()
     for record in written:
-        if record.value() is None:  # the cancellation of a customer's timers
+        if record.value() is None:  # cancels the timers of a customer, or removes their page
             actual[(record.key(), b"")] += 1
             continue
         if topic == topics.DELAYS and _is_timer_of_mailer(codec.decode("timer", record.value())):
@@ -208,6 +210,12 @@ def _compare(
         actual[(record.key(), record.value())] += 1
     verdict.add_problem(f"{topic}: missing", list((expected - actual).elements()))
     verdict.add_problem(f"{topic}: unexpected", list((actual - expected).elements()))
+
+
+def _check_erasures(expected: Counter[tuple[bytes, bytes]], written: list[Any], verdict: Verdict) -> None:
+    """Check that each erasure that a customer confirmed deleted the record on `customers`, which the shop writes too."""
+    deleted = Counter((record.key(), b"") for record in written if record.value() is None)
+    verdict.add_problem(f"{topics.CUSTOMERS}: missing", list((expected - deleted).elements()))
 
 
 def _is_event_of_mailer(event: Mapping[str, Any]) -> bool:

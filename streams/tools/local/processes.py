@@ -1,4 +1,4 @@
-"""Worker and mailer processes on this machine, as in production: starts, watches and stops them."""
+"""Workers, mailers and gateways on this machine, as in production: starts, watches and stops them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ class ProcessFailed(RuntimeError):
 
 
 class Process:
-    """`takk worker` or `takk mailer` as a child process.
+    """`takk worker`, `takk mailer` or `takk gateway` as a child process.
 
     Args:
-        role: `worker` or `mailer`.
+        role: `worker`, `mailer` or `gateway`.
         env: settings of the process, in addition to this process's environment.
         log_file: the file that its output is appended to.
         program: the directory whose `streams` package runs; None runs this one.
 
     Attributes:
         settings: the environment of the process at its next start.
+        public_url: of a gateway: the address that its links start with.
     """
 
     def __init__(self, role: str, env: dict[str, str], log_file: Path, program: Path | None = None) -> None:
@@ -45,6 +46,10 @@ class Process:
             "TAKK_WEB_PORT": str(self.port),
             "TAKK_WEB_HOST": "127.0.0.1",
         }
+        self.public_url = ""
+        if role == "gateway":
+            self.settings["TAKK_GATEWAY_PORT"] = str(free_port())
+            self.public_url = f"http://127.0.0.1:{self.settings['TAKK_GATEWAY_PORT']}"
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str, **env: str) -> None:

@@ -36,6 +36,12 @@ RULES: Mapping[str, str] = MappingProxyType(
         "already_in_flow": "two merged customers were in the same flow: it continues once",
         "erased": "the customer was erased, as the shop or the customer asked for",
         "test_order": "the order is a test, and only the addresses in TAKK_TEST_RECIPIENTS get its emails",
+        # requests of the customer
+        "request_confirmed": "the customer confirmed a request by the link of an email; it is carried out",
+        "request_unknown": "a request was confirmed that is not known, or that belongs to another customer",
+        "request_expired": "a request was confirmed too late; the customer can ask again",
+        "request_limit": "the customer asked too often within a day; the request was not accepted",
+        "request_unanswered": "no flow starts with `request.asked`, so the customer got no link to confirm the request",
         # the order
         "does_not_add_up": "the lines, discounts, shipping and tax of the order give another total than the shop's",
         # the flow
@@ -57,6 +63,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "imported": "it was imported from an earlier system; the customer's history was updated",
         # sending rules
         "cap": "the frequency cap is reached",
+        "fewer": "the customer asked for fewer emails, and got one recently",
         "quiet_hours": "it was within the customer's quiet hours",
         "order_late": "an order is late: no marketing emails until it arrives",
         "refunded": "an order was refunded recently: no marketing emails for a while",
@@ -72,11 +79,13 @@ RULES: Mapping[str, str] = MappingProxyType(
         "order.refunded": "the order was refunded",
         "shipment.returned": "the parcel was returned",
         "customer.unsubscribed": "the customer unsubscribed",
+        "cart.emptied": "the customer emptied the cart",
         # limits
         "steps_per_wake_up": "the flow executed too many steps at once",
         "instances": "the customer is in too many flows at once",
         "launches": "the customer waits for too many launches at once",
         "held_events": "too many events arrived before the worker knew the flow's version: the newest were dropped",
+        "held_clicks": "so many links were clicked within seconds that no person can have done it",
         "orders": "the customer has too many orders: the oldest are no longer stored",
         "lines_per_order": "the order has too many lines",
         "lines_per_parcel": "the parcel has too many lines",

@@ -42,7 +42,7 @@ def load_variants(settings: Settings, changes: Sequence[str], compare: Path | No
         FlowFileError: a templates directory contains errors.
         UnknownFlow: a change names an unknown flow or state.
     """
-    options = settings.ruleset_options()
+    options = settings.ruleset_options() | {"shows_pages": False}
     unchanged = load_ruleset(settings.templates_dir, **options)
     variants = {UNCHANGED: unchanged}
     if changes:

@@ -16,6 +16,7 @@ from streams.core.model.effects import (
     CancelTimers,
     ClaimCode,
     Effect,
+    ForgetCustomer,
     ForwardEvent,
     HandOver,
     ReleaseAlias,
@@ -24,6 +25,7 @@ from streams.core.model.effects import (
     WithdrawClaim,
 )
 from streams.core.model.events import Event, MailReported, TimerFired
+from streams.core.model.person_events import CustomerErased
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.code_pool_records import Claim, Code, PoolMessage, Withdrawal
 from streams.core.offers.code_pools import CodePools, InMemoryTable
@@ -99,6 +101,8 @@ class Simulator:
                     self._apply_to_pools(Withdrawal(effect.pool, effect.reward_id, effect.give_up_at))
                 elif isinstance(effect, (HandOver, ForwardEvent, ReleaseAlias)):
                     self.handle(received(effect, event))
+                elif isinstance(effect, ForgetCustomer):
+                    self.handle(CustomerErased(customer_id=effect.forgotten_id, occurred_at=self.now))
                 elif isinstance(effect, SendMail) and self.is_reporting:
                     self.handle(
                         MailReported(

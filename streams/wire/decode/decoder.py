@@ -13,7 +13,7 @@ from streams.core.model.address_state import Suppression
 from streams.core.model.customer_page import CustomerPage
 from streams.core.model.effects import NoteAddress, WithdrawMail
 from streams.core.model.events import CustomerMerged, Event
-from streams.core.model.person_events import CustomerErased, ProfileUpdated
+from streams.core.model.person_events import CustomerErased, CustomerRequested, ProfileUpdated
 from streams.core.offers.catalogue import Product
 from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
 from streams.core.offers.popularity import Change, Counts
@@ -89,7 +89,7 @@ class Decoder:
             if refusal is None:
                 raise error
             return refusal
-        if isinstance(event, (ProfileUpdated, CustomerMerged)):
+        if isinstance(event, (ProfileUpdated, CustomerMerged, CustomerRequested)):
             # A clock that is ahead must not make a "yes" newer than a refusal that follows it.
             return _not_after(event, min(written_at or _LAST, _time_of(now_ms) or _LAST))
         return event
@@ -174,10 +174,10 @@ class Decoder:
         return self._codec.decode(schema, value)
 
 
-def _not_after(event: ProfileUpdated | CustomerMerged, latest: datetime) -> Event:
+def _not_after(event: ProfileUpdated | CustomerMerged | CustomerRequested, latest: datetime) -> Event:
     if event.occurred_at <= latest:
         return event
-    if isinstance(event, CustomerMerged) and event.profile is not None:
+    if not isinstance(event, ProfileUpdated) and event.profile is not None:
         event = replace(event, profile=replace(event.profile, occurred_at=latest))
     return replace(event, occurred_at=latest)
 

@@ -28,9 +28,12 @@ def engagement_event(record: Record, written_at: datetime | None) -> Event:
     send_id = record["send_id"]
     if send_id is not None:
         parse_id(record, "send_id")
+    event_id = parse_id(record, "event_id") if record["event_id"] else ""
     if kind == "unsubscribed":
         scope: Literal["marketing", "review", "survey", "service"] = record["scope"] or "marketing"
-        return events.Unsubscribed(customer_id=customer_id, send_id=send_id, scope=scope, occurred_at=at)
+        return events.Unsubscribed(
+            customer_id=customer_id, send_id=send_id, scope=scope, occurred_at=at, event_id=event_id
+        )
     if kind == "answered":
         question, answer, number = record["question"], record["answer"], record["answer_thousandths"]
         if not question or (answer is None and number is None):
@@ -42,9 +45,10 @@ def engagement_event(record: Record, written_at: datetime | None) -> Event:
             answer=parse_text(answer, "answer", MAX_LINK) if answer is not None else thousandths_text(number),
             occurred_at=at,
             number_thousandths=number,
+            event_id=event_id,
         )
     if kind in _ACTIVITIES:
-        return _activity(record, at)
+        return _activity(record, at, event_id)
     if kind not in _MAIL_EVENTS:
         raise ValidationFailed("unknown_kind", "unknown kind of engagement")
     if send_id is None:
@@ -63,7 +67,7 @@ def _check_numbers(record: Record) -> None:
                 raise ValidationFailed("too_much", f"{field} is above {MAX_STARS}")
 
 
-def _activity(record: Record, at: datetime) -> Event:
+def _activity(record: Record, at: datetime, event_id: str) -> Event:
     kind, stars, most = record["kind"], record["stars"], record["most_stars"]
     if kind in _ABOUT_PRODUCT and not record["sku"]:
         raise ValidationFailed("missing_field", f"{kind} without sku")
@@ -76,7 +80,7 @@ def _activity(record: Record, at: datetime) -> Event:
         customer_id=record["customer_id"],
         kind=kind,
         occurred_at=at,
-        event_id=parse_id(record, "event_id") if record["event_id"] else "",
+        event_id=event_id,
         sku=parse_id(record, "sku") if record["sku"] else "",
         order_id=parse_id(record, "order_id") if record["order_id"] else "",
         # On a scale of five, and never 0: one star of ten is still one.
@@ -95,6 +99,7 @@ def _clicked(record: Record, customer_id: str, send_id: str, at: datetime) -> Ev
         link=parse_text(link, "link", MAX_LINK),
         agent=record["agent"],
         occurred_at=at,
+        event_id=record["event_id"] or "",
     )
 
 
@@ -113,7 +118,11 @@ _MAIL_EVENTS: dict[str, Callable[[Record, str, str, datetime], Event]] = {
         customer_id=customer_id, send_id=send_id, occurred_at=at
     ),
     "opened": lambda record, customer_id, send_id, at: events.MailOpened(
-        customer_id=customer_id, send_id=send_id, agent=record["agent"], occurred_at=at
+        customer_id=customer_id,
+        send_id=send_id,
+        agent=record["agent"],
+        occurred_at=at,
+        event_id=record["event_id"] or "",
     ),
     "clicked": _clicked,
     "bounced": _bounced,

@@ -13,6 +13,7 @@ from streams.core.rules.consent_policy import PURPOSES
 from streams.wire import topics
 from streams.wire.decode.engagement import engagement_event
 from streams.wire.decode.orders import order_event
+from streams.wire.decode.requests import request_event
 from streams.wire.decode.traits import parse_traits
 from streams.wire.validation import (
     MAX_GENDER,
@@ -44,6 +45,7 @@ from streams.wire.validation import (
 #: Characters of the code of a pickup place, of a part of its address, and of its opening hours or a carrier's status. The state keeps them.
 MAX_PICKUP_CODE, MAX_PLACE_PART, MAX_PLACE = 50, 80, 200
 _NO_PARCEL_DETAILS = ParcelDetails()
+_BROWSING = frozenset(get_args(events.BrowsingKind))
 _STATUSES = frozenset(get_args(events.ShipmentStatus))
 
 
@@ -157,12 +159,13 @@ def _checked(amount: int | None, field: str) -> int:
 
 def browsing_event(record: Record, written_at: datetime | None) -> Event:
     """Return the event of a product that a customer viewed or put into the cart. Arguments and errors as `orders.order_event`."""
-    if record["kind"] not in ("viewed", "added_to_cart", "removed_from_cart"):
+    kind = record["kind"]
+    if kind not in _BROWSING:
         raise ValidationFailed("unknown_kind", "unknown kind of browsing")
     return events.ProductBrowsed(
         customer_id=record["customer_id"],
-        kind=record["kind"],
-        sku=parse_id(record, "sku"),
+        kind=kind,
+        sku=parse_id(record, "sku") if kind != "cart_emptied" else "",
         occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),
         launches_at=parse_optional_time(record, "launches_at"),
     )
@@ -256,6 +259,7 @@ EVENT_DECODERS: dict[str, tuple[str, Callable[[Record, datetime | None], Event]]
     topics.BROWSING: ("browsing", browsing_event),
     topics.PRESSURE: ("contact_pressure", pressure_event),
     topics.EVENTS: ("email_event", report_event),
+    topics.REQUESTS: ("customer_request", request_event),
     topics.GRANTS: ("code_grant", grant_event),
     topics.DUE: ("timer", timer_event),
 }

@@ -14,7 +14,10 @@ from typing import Any, TypeVar
 from streams.addresses import parse_address
 from streams.core.model import events
 from streams.core.model.events import Event
+from streams.core.model.person_events import CustomerRequested
+from streams.core.rules.consent_policy import TRACKING
 from streams.wire import topics
+from streams.wire.decode.requests import ANSWERS, NORMAL, SERVICE
 from streams.wire.validation import (
     MAX_GENDER,
     MAX_ID,
@@ -108,8 +111,35 @@ def _profile(record: Record, at: datetime) -> Event | None:
     )
 
 
+def _request(record: Record, at: datetime) -> Event | None:
+    """Return the answers of "no" and the wish for fewer emails in a broken request."""
+    customer_id, request_id = record["customer_id"], _valid(parse_id, record, "request_id") or "broken"
+    if record.get("kind") == "frequency":
+        is_fewer = record.get("frequency") != NORMAL
+        return _requested(customer_id, request_id, at, kind="frequency", wants_fewer=True) if is_fewer else None
+    answers = record.get("answers")
+    stated = {**(answers if isinstance(answers, Mapping) else {}), TRACKING: record.get(TRACKING)}
+    refused = [purpose for purpose, answer in stated.items() if _answer(answer) is False]
+    fields = {**ANSWERS, TRACKING: "tracking_consent"}
+    profile: dict[str, Any] = {fields[purpose]: False for purpose in refused if purpose in fields}
+    if not refused:
+        return None
+    return _requested(
+        customer_id,
+        request_id,
+        at,
+        kind="preferences",
+        profile=events.ProfileUpdated(customer_id=customer_id, occurred_at=at, **profile),
+        wants_service=False if SERVICE in refused else None,
+    )
+
+
+def _requested(customer_id: str, request_id: str, at: datetime, **details: Any) -> Event:
+    return CustomerRequested(customer_id=customer_id, request_id=request_id, stage="asked", occurred_at=at, **details)
+
+
 _REFUSALS: Mapping[str, Callable[[Record, datetime], Event | None]] = MappingProxyType(
-    {topics.ENGAGEMENT: _engagement, topics.CUSTOMERS: _profile}
+    {topics.ENGAGEMENT: _engagement, topics.CUSTOMERS: _profile, topics.REQUESTS: _request}
 )
 #: The topics whose records may refuse emails.
 REFUSING = frozenset(_REFUSALS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any, TypeVar
 
 from streams.core.values.text import FIELD_NAME, counted
@@ -37,6 +38,11 @@ def parse_traits(record: Record) -> dict[str, Any]:
     }
     parts = [counted(number, flaw, _PLURALS.get(flaw, "")) for flaw, number in sorted(flaws.items())]
     return fields | {"flaws": ", ".join(parts)}
+
+
+def parse_dates(stated: Mapping[str, str | None]) -> tuple[tuple[str, date | None], ...]:
+    """Return important dates by name; None removes one. Invalid names and days are left out."""
+    return _values(stated, lambda value, _: parse_birthday(value), Counter())
 
 
 def _values(

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec.structs import asdict
-
 from streams.core.model.customer_page import CustomerPage
 from streams.core.model.effects import ShowCustomer
+from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
 from streams.wire.encode.envelope import Envelope
-from streams.wire.validation import Record
 
 
 class CustomerPageEncoder:
     """Encodes customer pages."""
 
-    def __init__(self, envelope: Envelope) -> None:
+    def __init__(self, codec: Codec, envelope: Envelope) -> None:
         self._envelope = envelope
+        self._write = codec.writer("customer_page", CustomerPage.__struct_fields__)
 
     def page(self, effect: ShowCustomer, now: datetime) -> ProducerRecord:
         """Encode the newest page of a customer, or a tombstone if there is none. `now` is the clock of the batch, UTC."""
@@ -26,13 +25,4 @@ class CustomerPageEncoder:
         if effect.page is None:
             headers = self._envelope.headers(schema, effect.page_id, now)
             return ProducerRecord(topic, customer_id.encode(), None, headers)
-        return self._envelope.record(topic, schema, customer_id, effect.page_id, page_record(effect.page), now)
-
-
-def page_record(page: CustomerPage) -> Record:
-    """Return a page as a record of schema `customer_page`."""
-    record = asdict(page)
-    if page.order is not None:
-        lines = [asdict(line) for line in page.order.lines]
-        record["order"] = {**asdict(page.order), "lines": lines}
-    return record
+        return self._envelope.framed(topic, schema, customer_id, effect.page_id, self._write(effect.page), now)

@@ -16,6 +16,7 @@ from streams.core.model.effects import (
     Effect,
     EmitSignal,
     EndMail,
+    ForgetCustomer,
     HandOver,
     IssueReward,
     LogDecision,
@@ -81,7 +82,8 @@ class EffectEncoder:
             NoteAddress: addresses.event,
             HandOver: handovers.state,
             ReleaseAlias: handovers.release,
-            ShowCustomer: CustomerPageEncoder(envelope).page,
+            ShowCustomer: CustomerPageEncoder(codec, envelope).page,
+            ForgetCustomer: self._forget,
         }
 
     def encode(self, effect: Effect, now: datetime) -> ProducerRecord:
@@ -163,6 +165,10 @@ class EffectEncoder:
     def _end(self, effect: EndMail, now: datetime) -> ProducerRecord:
         value = self._write_end(effect)
         return self._framed(topics.EVENTS, "email_event", effect.customer_id, effect.event_id, value, now)
+
+    def _forget(self, effect: ForgetCustomer, now: datetime) -> ProducerRecord:
+        headers = self._envelope.headers("customer", effect.erasure_id, now)
+        return ProducerRecord(topics.CUSTOMERS, effect.forgotten_id.encode(), None, headers)
 
     def _sales(self, effect: CountSales, now: datetime) -> ProducerRecord:
         return self._framed(topics.SALES, "sales", effect.customer_id, effect.sales_id, self._write_sales(effect), now)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from streams.core.model.clicks import HOLD
 from streams.core.model.effects import LogDecision
 from streams.core.model.events import (
     MailClicked,
@@ -236,6 +237,7 @@ def test_clicks() -> None:
         run.handle(
             MailClicked(customer_id="c1", send_id=send_id, link="https://x.example", agent=agent, occurred_at=run.now)
         )
+        run.advance(HOLD)
         assert len(run.mails()) == (1 if agent == "scanner" else 2)
 
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from streams.agents.instrumentation import Instrumentation, count_effects
 from streams.core.engine import advance
+from streams.core.model.clicks import HOLD
 from streams.core.model.customer import Customer, Sent, new_customer
 from streams.core.model.events import (
     AgentClass,
@@ -24,6 +25,7 @@ from streams.core.model.events import (
     MailOpened,
     OrderPlaced,
     SurveyAnswered,
+    TimerFired,
     Unsubscribed,
 )
 from streams.core.model.orders.order import OrderDetails
@@ -94,10 +96,22 @@ class Run:
         self.handle(MailOpened(customer_id="c1", send_id=send_id, agent=agent, occurred_at=at))
 
     def click(self, agent: AgentClass, minutes: int) -> None:
-        """Click a link some minutes after the email was sent."""
+        """Click a link some minutes after the email was sent, and wait until the click counts."""
         at = AT + timedelta(minutes=minutes)
         link = "https://shop.example/"
         self.handle(MailClicked(customer_id="c1", send_id="s1", link=link, agent=agent, occurred_at=at))
+        due_at = AT + timedelta(days=1) + HOLD
+        self.handle(
+            TimerFired(
+                customer_id="c1",
+                timer_id="t",
+                instance_id="i",
+                flow="f",
+                step="clicks",
+                due_at=due_at,
+                occurred_at=due_at,
+            )
+        )
 
 
 def test_every_open_counts_and_the_first_counts_once() -> None:

@@ -1,4 +1,4 @@
-"""The series that a worker and a mailer export from their start, each in a process of its own: a process has one list of metrics."""
+"""The series that a worker, a mailer and a gateway export from their start, each in a process of its own: a process has one list of metrics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pathlib import Path
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.code_pools import OTHER
 from streams.agents.flows import INPUTS
-from streams.agents.zeros import zero_mailer, zero_pools, zero_stage, zero_worker
+from streams.agents.zeros import zero_gateway, zero_mailer, zero_pools, zero_stage, zero_worker
 from streams.definitions.loader import load_ruleset
 from streams.mail.rendering.template_folders import messages_by_flow
 from streams.observability import metrics
@@ -50,6 +50,8 @@ MAILER = """
 zero_mailer(messages_by_flow(TEMPLATES))
 zero_stage("mailer", ["email-commands"])
 """
+
+GATEWAY = 'zero_gateway({"click", "open", "unmatched"})'
 
 
 def page_of(setup: str) -> dict[str, Series]:
@@ -75,6 +77,12 @@ def mailer() -> dict[str, Series]:
     return page_of(MAILER)
 
 
+@pytest.fixture(scope="module")
+def gateway() -> dict[str, Series]:
+    """The series of a gateway at its start."""
+    return page_of(GATEWAY)
+
+
 def sample_name(metric: MetricWrapperBase) -> str:
     """Return the name of a sample that each series of `metric` has."""
     suffix = {"counter": "_total", "histogram": "_count"}.get(metric._type, "")
@@ -86,29 +94,37 @@ def labels(series: Series, *names: str) -> set[tuple[str, ...]]:
     return {tuple(values[name] for name in names) for values, _ in series}
 
 
-def test_every_labelled_counter_starts_at_zero(worker: dict[str, Series], mailer: dict[str, Series]) -> None:
-    """Each labelled counter and histogram has series in a worker or a mailer before anything happens."""
+def test_every_labelled_counter_starts_at_zero(
+    worker: dict[str, Series], mailer: dict[str, Series], gateway: dict[str, Series]
+) -> None:
+    """Each labelled counter and histogram has series in a worker, a mailer or a gateway before anything happens."""
     counted = [metric for metric in metrics.ALL if metric._type in ("counter", "histogram") and metric._labelnames]
     assert len(counted) > 30
     names = {sample_name(metric) for metric in counted}
-    assert names - worker.keys() - mailer.keys() == set()
-    for page in (worker, mailer):
+    assert names - worker.keys() - mailer.keys() - gateway.keys() == set()
+    for page in (worker, mailer, gateway):
         values = {value for metric in counted for _, value in page.get(sample_name(metric), [])}
         assert values == {0}
 
 
-def test_a_process_exports_no_metric_of_the_other(worker: dict[str, Series], mailer: dict[str, Series]) -> None:
-    """A worker exports nothing of the mailer, not even 0, and the other way round: otherwise `absent` could not find a dead process."""
-    for page, own, others in ((worker, zeros.OF_WORKER, zeros.OF_MAILER), (mailer, zeros.OF_MAILER, zeros.OF_WORKER)):
-        assert not {metric._name for metric in others} & {name.removesuffix("_total") for name in page}
-        without_labels = [metric for metric in own if not metric._labelnames]
+def test_a_process_exports_no_metric_of_another(
+    worker: dict[str, Series], mailer: dict[str, Series], gateway: dict[str, Series]
+) -> None:
+    """A worker exports nothing of the mailer, not even 0, and so on: otherwise `absent` could not find a dead process."""
+    owned = {"worker": zeros.OF_WORKER, "mailer": zeros.OF_MAILER, "gateway": zeros.OF_GATEWAY}
+    for role, page in (("worker", worker), ("mailer", mailer), ("gateway", gateway)):
+        others = {metric._name for other, metrics in owned.items() if other != role for metric in metrics}
+        assert not others & {name.removesuffix("_total") for name in page}
+        without_labels = [metric for metric in owned[role] if not metric._labelnames]
         assert all(sample_name(metric) in page for metric in without_labels)
+    assert "takk_batch_records_count" not in gateway
 
 
 def test_each_metric_has_an_owner() -> None:
-    """No metric is in both lists, and each metric of the lists exists."""
-    assert not set(zeros.OF_WORKER) & set(zeros.OF_MAILER)
-    assert set(zeros.OF_WORKER) | set(zeros.OF_MAILER) <= set(metrics.ALL)
+    """No metric is in two lists, and each metric of the lists exists."""
+    lists = [*zeros.OF_WORKER, *zeros.OF_MAILER, *zeros.OF_GATEWAY]
+    assert len(lists) == len(set(lists))
+    assert {*lists, *zeros.OF_ALL} <= set(metrics.ALL)
 
 
 def test_the_label_values(worker: dict[str, Series], mailer: dict[str, Series]) -> None:

@@ -180,6 +180,9 @@ def retention_page() -> str:
         "`takk forget CUSTOMER` erases a customer, and so does a record without a value on `customers`. This page says for\n"
         "each topic and table what an erasure removes at once, and when the rest is gone. `takk export CUSTOMER` prints what\n"
         "is still there.\n\n"
+        "A customer can ask for an erasure on the pages of the gateway. Once they have followed the link of an email, the flows agent\n"
+        "publishes the record without a value, for all ids of the person. `takk requests` lists such requests: erase the customer in\n"
+        "your other systems too.\n\n"
         "What stays: the decision `erased` with the customer id, and the refusals of the customer. Those are the scopes of\n"
         'unsubscriptions, and each "no" with its time. They prevent a later record of the same customer id from starting\n'
         "marketing without a fresh yes. A customer without refusals leaves no state.\n\n"

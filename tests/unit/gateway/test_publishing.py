@@ -11,7 +11,8 @@ import pytest
 from confluent_kafka import KafkaError
 
 from streams.gateway.context import Unavailable
-from streams.gateway.publishing import RecordRefused, SpoolingPublisher
+from streams.gateway.producers import RecordRefused
+from streams.gateway.publishing import SpoolingPublisher
 from streams.gateway.spool import Spool
 from streams.runtime.kafka.producer_record import ProducerRecord
 from tests.harness.gateway_fakes import FakeCluster

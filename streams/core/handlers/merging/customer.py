@@ -7,11 +7,13 @@ from msgspec.structs import replace
 from streams.core.handlers.contacts import kept_contacts
 from streams.core.handlers.merging.consent import merged_consent, with_address_of
 from streams.core.handlers.merging.flows import merge_flows, merged_last_starts
+from streams.core.handlers.merging.gateway import merged_gateway
 from streams.core.handlers.merging.orders import merge_orders
 from streams.core.handlers.profiles import merge_profile
 from streams.core.handlers.shared_ids import merged_addresses
 from streams.core.handlers.traits import merge_traits
 from streams.core.instances.occurrence import Occurrence
+from streams.core.model import clicks
 from streams.core.model.customer import Customer, History, Profile, Sent
 from streams.core.model.orders.order import TRACKED
 from streams.core.model.unit_of_work import UnitOfWork
@@ -47,6 +49,8 @@ def merge_state(uow: UnitOfWork, other: Customer) -> None:
     uow.contacts = kept_contacts(uow, dict.fromkeys((*other.contacts, *uow.contacts)))
     uow.visited_at = latest(uow.visited_at, other.visited_at)
     uow.history = _merged_history(uow.history, other.history)
+    uow.gateway = merged_gateway(uow.gateway, other.gateway, limits.requests)
+    uow.held_clicks = clicks.kept((*uow.held_clicks, *other.held_clicks), 2 * limits.held_clicks)
     uow.changed = True
     for order in uow.orders:  # a click on an email of one may have led to an order of the other
         credited = attribute_order(uow, order)

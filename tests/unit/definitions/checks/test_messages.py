@@ -17,7 +17,10 @@ from tests.harness.events import TEMPLATES
 REVIEW = "flows/asking/review"
 ASK, ASK_TEXT, COPY = f"{REVIEW}/ask.html.j2", f"{REVIEW}/ask.txt.j2", f"{REVIEW}/copy/da.yaml"
 CONFIRMATION = "flows/transactional/order-confirmation/confirmation.html.j2"
-NAMES = "known: closing, customer, greeting, language, mood, order, pixel_url, preview, review_url, shipment, shop_name, subject, t, unsubscribe_url"
+NAMES = (
+    "known: closing, contest_url, customer, greeting, language, mood, order, pixel_url, preferences_url, preview, referral_url, reorder_url, "
+    "review_url, shipment, shop_name, subject, survey_url, t, unsubscribe_url"
+)
 
 
 def put(name: str, line: int, text: str) -> Callable[[Path], None]:

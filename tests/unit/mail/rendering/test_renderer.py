@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from streams.mail.links import Links
 from streams.mail.rendering.renderer import RenderedEmail, Renderer, RenderError
 from tests.harness.commands import TEMPLATES, command, example
 
-NO_LINKS = Links(unsubscribe=None, pixel=None, review="https://links.example/r/x")
+NO_LINKS = Links(None, None, "https://links.example/r/x", lambda use, target: f"https://links.example/{use}/{target}")
 EVIL = '<script>alert(1)</script>"{{ 7 * 7 }}'
 
 
@@ -255,11 +256,86 @@ def test_no_pixel_without_consent(renderer: Renderer) -> None:
     """The pixel and the unsubscribe line are in the email only if it has their links."""
     assert "<img" not in renderer.render(command(), NO_LINKS).html
     assert "https://u" not in renderer.render(command(), NO_LINKS).text
-    links = Links(unsubscribe="https://u", pixel="https://p", review="https://r")
+    links = Links("https://u", "https://p", "https://r", NO_LINKS.seal)
     email = renderer.render(command(), links)
     assert '<img src="https://p" width="1" height="1" alt="">' in email.html
     assert 'href="https://u"' in email.html
     assert "Afmeld: https://u" in email.text
+
+
+def test_links_of_the_gateway(tmp_path: Path) -> None:
+    """Templates and texts have the links of a survey, with or without an answer, and of a contest. Each id is sealed once."""
+    made: list[str] = []
+
+    def seal(use: str, target: str) -> str:
+        made.append(f"{use} {target}")
+        return f"https://links.example/{use}/{len(made)}"
+
+    renderer = _templates(
+        tmp_path,
+        **{
+            "flows/g/f/m.html.j2": '{% for n in range(11) %}<a href="{{ survey_url("nps", n) }}">{{ n }}</a>{% endfor %}{{ t("rest") }}',
+            "flows/g/f/m.txt.j2": "{{ preferences_url }} {{ reorder_url }} {{ referral_url }}",
+            "flows/g/f/copy/en.yaml": """
+                m.subject: Hello
+                rest: '{{ survey_url("why") }} {{ survey_url("nps", "så & så") }} {{ contest_url("summer") }}'
+            """,
+        },
+    )
+    links = Links(None, None, "https://r", seal, "https://p", "https://b", "https://f")
+    email = renderer.render(command(flow="f", message="m", locale="en", context={}), links)
+    assert '<a href="https://links.example/s/1?value=0">0</a>' in email.html
+    assert '<a href="https://links.example/s/1?value=10">10</a>' in email.html
+    assert email.html.endswith(
+        "https://links.example/s/2 https://links.example/s/1?value=s%C3%A5%20%26%20s%C3%A5 https://links.example/k/3"
+    )
+    assert made == ["s nps", "s why", "k summer"]
+    assert email.text == "https://p https://b https://f\n"
+
+
+@pytest.mark.parametrize("locale", ["da", "en"])
+def test_answers_from_0_to_10(tmp_path: Path, locale: str) -> None:
+    """The shared block has a link for each answer, with the question's id and styles, and the text part the link to the question."""
+    shutil.copytree(TEMPLATES, tmp_path, dirs_exist_ok=True)
+    folder = tmp_path / "flows/asking/nps"
+    block = (
+        '{%% extends "shared/layout.%s.j2" %%}{%% block content %%}'
+        '{%% set question = "nps-2" %%}{%% include "shared/nps.%s.j2" %%}{%% endblock %%}'
+    )
+    for name, text in {
+        "ask.html.j2": block % ("html", "html"),
+        "ask.txt.j2": block % ("txt", "txt"),
+        f"copy/{locale}.yaml": "ask.subject: Hi",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    order = command(flow="nps", message="ask", locale=locale, purpose="survey", context=example("review"))
+    email = Renderer(tmp_path, "Shop").render(order, NO_LINKS)
+    links = re.findall(
+        r'<a href="(https://links.example/s/nps-2[^"]*)" style="[^"]*border: 1px[^"]*">([^<]*)</a>', email.html
+    )
+    assert links == [(f"https://links.example/s/nps-2?value={n}", str(n)) for n in range(11)]
+    assert "https://links.example/s/nps-2\n" in email.text
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'survey_url("")',
+        "survey_url(7)",
+        'survey_url("n" * 201)',
+        'survey_url("nps", 1.5)',
+        'survey_url("nps", "n" * 201)',
+        'contest_url("summer", 1)',
+        "contest_url()",
+        "{% for n in range(51) %}{{ contest_url(n ~ '') }}{% endfor %}",
+    ],
+)
+def test_invalid_links_of_the_gateway(tmp_path: Path, call: str) -> None:
+    """A question or a contest without a usable id is an error of the message."""
+    renderer = _templates(tmp_path, **{"flows/g/f/m.html.j2": call if call.startswith("{") else f"{{{{ {call} }}}}"})
+    with pytest.raises(RenderError):
+        renderer.render(command(flow="f", message="m", context={}), NO_LINKS)
 
 
 def test_an_invalid_link_is_left_out(renderer: Renderer) -> None:

@@ -33,7 +33,7 @@ from tests.harness.events import shop_ruleset
 PARTITIONS = 2
 CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
-RULESET = shop_ruleset(day_scale=1 / 86_400)
+RULESET = shop_ruleset(day_scale=1 / 86_400, shows_pages=True)
 HANDLE = make_handler(DECODER, ENCODER, RULESET, PARTITIONS)
 
 
@@ -173,14 +173,14 @@ def test_a_heartbeat_is_no_output(history: History) -> None:
     assert history.verdict().problems == []
 
 
-@pytest.mark.parametrize("topic", [topics.COMMANDS, topics.DECISIONS, topics.DELAYS])
+@pytest.mark.parametrize("topic", [topics.COMMANDS, topics.DECISIONS, topics.DELAYS, topics.CUSTOMER_PAGES])
 def test_a_missing_output(history: History, topic: str) -> None:
     """An output that the input requires is missing."""
     del history.records[topic][-1]
     assert f"{topic}: missing" in kinds(history.verdict())
 
 
-@pytest.mark.parametrize("topic", [topics.COMMANDS, topics.DECISIONS, topics.DELAYS])
+@pytest.mark.parametrize("topic", [topics.COMMANDS, topics.DECISIONS, topics.DELAYS, topics.CUSTOMER_PAGES])
 def test_an_unexpected_output(history: History, topic: str) -> None:
     """An output exists twice."""
     history.records[topic].append(history.records[topic][0])
@@ -368,6 +368,29 @@ def test_an_erasure_is_right() -> None:
     history.until_ms = timer_due(history.records[topics.DELAYS][-2].value())[1] + 1
     verdict = history.verdict()
     assert (verdict.problems, verdict.lost, verdict.states) == ([], [], {})
+
+
+def test_a_confirmed_erasure_deletes_the_record_of_the_customer() -> None:
+    """The record without a value on `customers` is an output, and then an input; a missing one is reported."""
+    history = History()
+    history.replayed.now_ms = records.AT_MS
+    for stage in ("asked", "confirmed"):
+        request = {
+            "request_id": "erase-1",
+            "customer_id": "c1",
+            "kind": "erase",
+            "stage": stage,
+            "occurred_at": records.AT,
+        }
+        history.batch(history.put(topics.REQUESTS, CODEC.encode("customer_request", request)))
+    (deleted,) = history.records[topics.CUSTOMERS]
+    assert kinds(history.verdict()) == ["input records never read"]
+    history.batch(deleted)
+    assert history.records[topics.CUSTOMER_PAGES][-1].value() is None
+    history.until_ms = records.AT_MS
+    assert (history.verdict().problems, history.verdict().states) == ([], {})
+    history.records[topics.CUSTOMERS].clear()
+    assert "customers: missing" in kinds(history.verdict())
 
 
 def test_the_end_of_a_deferred_email() -> None:

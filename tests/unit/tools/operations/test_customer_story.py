@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from streams.core.model.clicks import HOLD
 from streams.core.model.effects import ForwardEvent, LogDecision
 from streams.core.model.events import CustomerMerged, MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed
 from streams.core.model.person_events import ProfileUpdated
@@ -78,6 +79,7 @@ def test_one_send() -> None:
     thanks = run.mails()[-1]
     click = {"link": "https://shop.example/", "agent": "human", "occurred_at": run.now}
     run.handle(MailClicked(customer_id="c1", send_id=thanks.send_id, **click))
+    run.advance(HOLD)
     assert [(line.flow, line.what) for line in timeline_of(run, send_id=thanks.send_id).entries] == [
         ("thank-you", "send"),
         ("thank-you", "clicked"),

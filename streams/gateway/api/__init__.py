@@ -1,0 +1,1 @@
+"""The JSON API: records of shops come in over HTTP."""

@@ -1,0 +1,93 @@
+"""The peer of the gateway: a bare aiohttp handler that produces the record of a click or an open, and answers after the acknowledgement.
+
+It opens no token: the path has the customer and the send. Arguments: bootstrap, port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import uvloop
+from aiohttp import web
+from confluent_kafka import Producer
+
+from streams.wire.codec import open_codec
+
+TARGET = "https://shop.example/p/1?utm_source=takk"
+POLL_S = 0.001
+
+
+class Bare:
+    """The handlers and their producer."""
+
+    def __init__(self, bootstrap: str) -> None:
+        settings: dict[str, Any] = {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "acks": "all",
+            "linger.ms": 1,
+            "compression.type": "lz4",
+            "partitioner": "murmur2_random",
+        }
+        self._producer = Producer(settings)
+        self._codec = open_codec()
+        self._waiting = 0
+
+    async def click(self, request: web.Request) -> web.Response:
+        """Record a click, and redirect."""
+        await self._record(request.match_info["token"], kind="clicked", link=TARGET, agent="human")
+        return web.Response(status=302, headers={"Location": TARGET})
+
+    async def opening(self, request: web.Request) -> web.Response:
+        """Record an open."""
+        await self._record(request.match_info["token"], kind="opened", agent="human")
+        return web.Response(body=b"GIF89a", content_type="image/gif")
+
+    async def _record(self, token: str, **fields: Any) -> None:
+        customer_id, _, send_id = token.partition(".")
+        record = {
+            "customer_id": customer_id, "send_id": send_id, "occurred_at": datetime.now(UTC), "event_id": send_id, **fields,
+        }  # fmt: skip
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+
+        def on_delivery(error: Any, message: Any) -> None:
+            self._waiting -= 1
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(RuntimeError(str(error)))
+
+        headers = [("ce_id", send_id.encode()), ("ce_type", b"takk.Engagement"), ("content-type", b"application/avro")]
+        value = self._codec.encode("engagement", record)
+        self._producer.produce(
+            "email-engagement", value, customer_id.encode(), headers=headers, on_delivery=on_delivery
+        )
+        self._waiting += 1
+        if self._waiting == 1:
+            loop.call_later(POLL_S, self._poll)
+        await done
+
+    def _poll(self) -> None:
+        self._producer.poll(0)
+        if self._waiting:
+            asyncio.get_running_loop().call_later(POLL_S, self._poll)
+
+
+async def serve(bootstrap: str, port: int) -> None:
+    """Serve until the process is killed."""
+    bare = Bare(bootstrap)
+    app = web.Application()
+    app.add_routes([web.get("/c/{token}", bare.click), web.get("/o/{token}", bare.opening)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(sys.argv[1], int(sys.argv[2])))
