@@ -1,4 +1,4 @@
-"""What the site script sends: only the browsing of known customers who agreed is stored."""
+"""Requests of the site script: only the browsing of known customers who agreed is stored."""
 
 from __future__ import annotations
 
