@@ -169,6 +169,7 @@ class _Process:
             keepalive_timeout=KEEPALIVE_S,
             lingering_time=2.0,
             shutdown_timeout=STOP_TIMEOUT_S,
+            auto_decompress=False,  # no client of the gateway compresses a body, and signatures are made of its bytes
         )
         await runner.setup()
         starting = asyncio.create_task(self._start(publisher, pages), name="takk-gateway-start")

@@ -156,6 +156,8 @@ async def _answer(request: web.Request, handler: Handler, path: str, body_timeou
         return _plain(413)
     except TimeoutError:
         return _plain(408)
+    except (ConnectionError, web.RequestPayloadError):
+        return _plain(400)  # the client has gone, or its body is not complete
     except Exception as error:
         log.error("request failed", route=route_of(request), exc_info=error)
         return _plain(500)

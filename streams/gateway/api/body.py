@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import aiohttp
 from aiohttp import web
 
 from streams.gateway.api.problems import Problem
@@ -40,6 +39,6 @@ async def read_body(request: web.Request, limit: int) -> bytes:
                     raise too_large
     except TimeoutError:
         raise Problem(408, "too_slow", f"the body did not arrive within {TIMEOUT_S:g} seconds") from None
-    except (aiohttp.ClientPayloadError, web.RequestPayloadError):
+    except (ConnectionError, web.RequestPayloadError):
         raise Problem(400, "incomplete", "the body is not complete") from None
     return b"".join(chunks)

@@ -37,7 +37,7 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,199}")
 
 @dataclass(frozen=True)
 class _Parts:
-    """The needs of the handlers besides the gateway.
+    """The data that the handlers need besides the gateway.
 
     Attributes:
         keys: the API keys.

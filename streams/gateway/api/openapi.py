@@ -34,8 +34,8 @@ _ISSUE = {
     "required": ["message"],
     "properties": {
         "field": {"type": "string", "description": "The path of the field, such as lines[0].sku; missing: the record."},
-        "message": {"type": "string", "description": "The problem."},
-        "hint": {"type": "string", "description": "A way to solve it."},
+        "message": {"type": "string", "description": "The reason."},
+        "hint": {"type": "string", "description": "The remedy."},
     },
 }
 _ISSUES = {"type": "array", "items": {"$ref": "#/components/schemas/Issue"}}

@@ -29,7 +29,7 @@ MAX_RECORD_BYTES = 1 << 20
 
 
 class Result:
-    """The result of one record of a request.
+    """The outcome of one record of a request.
 
     Attributes:
         id: the id of the record, the same if it is sent again.

@@ -31,7 +31,7 @@ from streams.wire.validation import EPOCH, ValidationFailed
 
 #: Bytes and events of one request.
 MAX_BYTES, MAX_EVENTS = 16 << 10, 20
-#: The fields of an event. The customer is that of the token, and the time that of the gateway.
+#: The fields that an event may have. The customer is that of the token, and the time that of the gateway.
 FIELDS = frozenset(("kind", "sku", "session_id", "launches_at"))
 _MEDIA = ("text/plain", "application/json")
 _SCRIPT_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}

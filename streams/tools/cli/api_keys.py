@@ -20,7 +20,7 @@ def api_key() -> None:
     type=click.Choice(_ROLES),
     required=True,
     multiple=True,
-    help="A kind of record that the key may send; admin: all kinds. Repeatable.",
+    help="The records that the key may send; admin: all. Repeatable.",
 )
 @click.option("--shop", default="", help="Let the key write orders of this shop only: the shop_id of its orders.")
 @click.option("--name", default="", help="A name for people, such as checkout.")

@@ -116,6 +116,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
             asyncio.run(_open_shop(shop, codec, ours, seconds, processes, sent, console, api))
         except KeyboardInterrupt:
             console.print("stopping ...")
+        console.print(f"{api.accepted} records of the shop came through the JSON API of the gateway.")
         is_drained = _drain(ours, console)
         example = _explain(ours, sent)
         recipients.stop()

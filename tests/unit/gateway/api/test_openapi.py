@@ -14,7 +14,7 @@ from streams.gateway.api.examples import EXAMPLES
 from streams.gateway.api.kinds import ENDPOINTS
 from tests.harness.json_api import JsonApi, json_api
 
-#: The requirements of OpenAPI 3.1.0 for the parts that the document has.
+#: The rules of OpenAPI 3.1.0 for the parts that the document has.
 STRUCTURE: dict[str, Any] = {
     "type": "object",
     "required": ["openapi", "info", "paths", "components"],

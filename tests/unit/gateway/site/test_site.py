@@ -1,4 +1,4 @@
-"""The records of the site script: only the browsing of known customers who agreed is stored."""
+"""Requests of the site script: only the browsing of known customers who agreed is stored."""
 
 from __future__ import annotations
 

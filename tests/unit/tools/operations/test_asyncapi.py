@@ -15,7 +15,7 @@ from streams.wire.codec import SCHEMAS
 from streams.wire.topics import SCHEMA_OF, TOPICS
 from tests.unit.tools.cli.runner import run
 
-#: The requirements of AsyncAPI 3.0.0 for the parts that the document has.
+#: The rules of AsyncAPI 3.0.0 for the parts that the document has.
 STRUCTURE: dict[str, Any] = {
     "type": "object",
     "required": ["asyncapi", "info"],
