@@ -117,8 +117,12 @@ def seconds_per_event(flows: Ruleset) -> dict[str, float]:
         send_id = next(effect for effect in effects if isinstance(effect, SendMail)).send_id
         report = MailReported(customer_id="c1", send_id=send_id, outcome="sent", occurred_at=due_at)
         after, _ = stopwatch.advance("report", after, report, due_at)
-        click = MailClicked(customer_id="c1", send_id=send_id, link="l", agent="human", occurred_at=due_at)
-        stopwatch.advance("click", after, click, due_at)
+        clicked_at = due_at + timedelta(minutes=1)
+        click = MailClicked(customer_id="c1", send_id=send_id, link="l", agent="human", occurred_at=clicked_at)
+        after, effects = stopwatch.advance("click", after, click, clicked_at)
+        # The flows start when the hold of the click ends.
+        (hold,) = [effect for effect in effects if isinstance(effect, ScheduleTimer)]
+        stopwatch.advance("click", after, timer_fired(hold, hold.due_at), hold.due_at)
     return {kind: seconds / ROUNDS for kind, seconds in stopwatch.seconds.items()}
 
 
