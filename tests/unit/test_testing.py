@@ -59,6 +59,17 @@ def test_actions_of_customers() -> None:
         shop.opens("bo", "vip")
 
 
+def test_several_clicks() -> None:
+    """Clicks count at once, also right after the email and on several links: the clock advances so that they are not a scanner's."""
+    shop = Scenario(TEMPLATES)
+    shop.order("bo")
+    for link in ("a", "b", "c"):
+        shop.clicks("bo", link=link)
+        assert (state := shop.state("bo")) is not None
+        assert state.sends[0].clicked_at == shop.now
+    assert shop.now == START + timedelta(seconds=21.5, microseconds=2)
+
+
 def test_changed_order() -> None:
     """A change updates the given fields of an order, and keeps the others."""
     shop = Scenario()
