@@ -1,4 +1,5 @@
-"""The actions of a scenario's shop besides its orders: refusals by address, newer consents, orders of guests, merges, imports and tests.
+"""The actions of a scenario's shop besides its orders: refusals by address, newer consents, orders of guests, merges, imports, tests,
+and requests of customers.
 
 Each kind of action is one function in `ACTIONS`. It gets what the shop knows, and returns the records that it writes.
 """
@@ -202,6 +203,31 @@ def place_test(shop: ShopActions, at: datetime) -> list[tuple[str, Record]]:
     return [(topics.ORDERS, shop.new_order(shop.rng.choice(shop.orders), at, is_test=True, **address))]
 
 
+def prefer(shop: ShopActions, at: datetime) -> list[tuple[str, Record]]:
+    """A customer wants fewer emails, or answers the questions of the preference page."""
+    answers = {purpose: shop.rng.random() < 0.5 for purpose in ("marketing", "review", "service")}
+    details = shop.rng.choice(
+        (
+            {"kind": "frequency", "frequency": shop.rng.choice(("fewer", "normal"))},
+            {"kind": "preferences", "answers": answers, "notice": "2026-1", "source": "preference page"},
+        )
+    )
+    return [_request(shop, shop.rng.choice(shop.orders), at, **details)]
+
+
+def change_address(shop: ShopActions, at: datetime) -> list[tuple[str, Record]]:
+    """A customer asks for another address, and confirms it."""
+    order = shop.rng.choice(shop.orders)
+    details = {"kind": "change_address", "email": f"new-{order['email']}"}
+    return [_request(shop, order, at, **details), _request(shop, order, at, kind="change_address", stage="confirmed")]
+
+
+def erase(shop: ShopActions, at: datetime) -> list[tuple[str, Record]]:
+    """A customer asks to be erased, and confirms it."""
+    order = shop.rng.choice(shop.orders)
+    return [_request(shop, order, at, kind="erase", stage=stage) for stage in ("asked", "confirmed")]
+
+
 #: Every kind of action.
 ACTIONS: tuple[Callable[[ShopActions, datetime], list[tuple[str, Record]]], ...] = (
     bounce,
@@ -213,7 +239,24 @@ ACTIONS: tuple[Callable[[ShopActions, datetime], list[tuple[str, Record]]], ...]
     merge,
     import_order,
     place_test,
+    prefer,
+    change_address,
+    erase,
 )
+
+
+def _request(
+    shop: ShopActions, order: Record, at: datetime, stage: str = "asked", **details: Any
+) -> tuple[str, Record]:
+    """Return a request of the customer of an order. The stages of one request have the same id."""
+    record = {
+        "request_id": f"{details['kind']}-{ids.digest(order['order_id'], str(at))}",
+        "customer_id": order["customer_id"],
+        "stage": stage,
+        "occurred_at": at,
+        **details,
+    }
+    return topics.REQUESTS, record
 
 
 def _refuse(shop: ShopActions, at: datetime, kind: str, **more: Any) -> list[tuple[str, Record]]:

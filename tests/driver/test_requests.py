@@ -79,7 +79,7 @@ def test_a_request_is_confirmed_by_email(kind: str, message: str, recipient: str
 
 
 def test_a_confirmed_address_replaces_the_old_one() -> None:
-    """The next email goes to the new address, the state no longer has the request's copy, and the page shows the new one masked."""
+    """The old address gets a notice, once; the state no longer has the request's copy, and the page shows the new one masked."""
     run = run_of_shop()
     request(run, "change_address", email=NEW)
     run.advance(6 * DAY)
@@ -89,7 +89,9 @@ def test_a_confirmed_address_replaces_the_old_one() -> None:
     assert state.profile.email == NEW
     assert [each.email for each in state.gateway.requests] == [""]
     assert (rules(run), signals(run)) == (["request_confirmed"], ["address_changed"])
-    (page,) = [effect.page for effect in run.effects[-5:] if isinstance(effect, ShowCustomer)]
+    (notice,) = [mail for mail in run.mails() if mail.flow == "address-changed"]
+    assert (notice.to_address, notice.purpose, notice.content.name) == ("anna@example.com", "order", "")
+    page = [effect.page for effect in run.effects if isinstance(effect, ShowCustomer)][-1]
     assert page is not None
     assert page.masked_address == "a•••@n•••.example"
 

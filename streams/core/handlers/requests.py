@@ -20,7 +20,7 @@ from streams.core.model.effects import EmitSignal, ForgetCustomer
 from streams.core.model.gateway_state import Request
 from streams.core.model.person_events import CustomerRequested
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.trigger_names import REQUEST
+from streams.core.rules.trigger_names import REQUEST_ASKED, REQUEST_CONFIRMED
 from streams.core.sending.decide import REQUEST_ID, TO_ADDRESS
 from streams.core.triggers.dispatch import dispatch
 from streams.core.values import ids, local_time
@@ -138,12 +138,18 @@ def _ask(uow: UnitOfWork, event: CustomerRequested) -> None:
     requests = sorted((*gateway.requests, request), key=lambda each: (each.asked_at, each.request_id))
     uow.gateway = replace(gateway, requests=tuple(requests[-most:]))
     uow.changed = True
-    if REQUEST not in uow.ruleset.by_trigger:
+    if REQUEST_ASKED not in uow.ruleset.by_trigger:
         log.skip(UNANSWERED, "no flow starts with request.asked: the customer gets no link", repeat=event.request_id)
         return
-    to_address = ((TO_ADDRESS, event.email),) if event.email else ()
-    data = ((REQUEST_ID, event.request_id), ("kind", event.kind), *to_address)
-    dispatch(uow, Occurrence(REQUEST, None, None, at, data))
+    _dispatch(uow, REQUEST_ASKED, event, event.email)
+
+
+def _dispatch(uow: UnitOfWork, name: str, event: CustomerRequested, to_address: str) -> None:
+    """Start the flows about a request. Their emails go to `to_address`, or to the customer's own address if that is ""."""
+    data = ((REQUEST_ID, event.request_id), ("kind", event.kind))
+    if to_address:
+        data = (*data, (TO_ADDRESS, to_address))
+    dispatch(uow, Occurrence(name, None, None, event.occurred_at, data))
 
 
 def _carry_out(uow: UnitOfWork, event: CustomerRequested) -> None:
@@ -165,10 +171,15 @@ def _carry_out(uow: UnitOfWork, event: CustomerRequested) -> None:
     uow.changed = True
     log.note(CONFIRMED, f"{event.kind}: the customer confirmed it", repeat=repeat)
     _signal(uow, event)
-    if event.kind == "change_address":
-        update_profile(uow, Profile(email=request.email, at=event.occurred_at))
-    elif event.kind == "erase":
+    if event.kind == "erase":
         _forget(uow, event)
+    elif event.kind == "change_address":
+        before = uow.profile.email
+        update_profile(uow, Profile(email=request.email, at=event.occurred_at))
+        # The person at the old address must learn of it, for another one may have opened the link to the page.
+        _dispatch(uow, REQUEST_CONFIRMED, event, before)
+    else:
+        _dispatch(uow, REQUEST_CONFIRMED, event, "")
 
 
 def _signal(uow: UnitOfWork, event: CustomerRequested) -> None:
