@@ -33,6 +33,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "merged": "two customer ids were merged, because both are one person",
         "merge_refused": "the merge is impossible: a customer is merged once, and not in a circle",
         "merged_ids": "more customers were merged into one than it remembers: flows of the oldest may start again",
+        "forgotten_orders": "two merged customers had both forgotten the same order: it counts twice in the totals",
         "already_in_flow": "two merged customers were in the same flow: it continues once",
         "erased": "the customer was erased, as the shop or the customer asked for",
         "test_order": "the order is a test, and only the addresses in TAKK_TEST_RECIPIENTS get its emails",
