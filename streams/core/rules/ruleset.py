@@ -54,7 +54,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """The bounds of the state and the work for one customer, so that a stored customer takes less than 64 kB.
 
     Half of that are the fingerprints of up to 4,000 orders. A customer with fewer than 17 orders takes less than 16 kB. Attributes, ids,
-    wishes and likes may add 17 kB, if every text has its full length.
+    wishes and likes may add up to 35 kB if every text has its full length, and the less the more orders the fingerprints stand for.
 
     Attributes:
         steps_per_wake_up: steps that an instance executes at one event.
@@ -76,6 +76,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         held_events: events that one instance keeps until its version of the flow is known here.
         attributes, dates, external_ids: values of each kind that the shop gave a name.
         collected: wishes, and as many likes.
+        trait_bytes: what the attributes, dates, external ids, wishes and likes take together with the fingerprints of orders.
     """
 
     steps_per_wake_up: int = 50
@@ -103,6 +104,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     dates: int = 10
     external_ids: int = 10
     collected: int = 20
+    trait_bytes: int = 35_000
 
     def instances_of(self, *, is_transactional: bool) -> int:
         """Return with how many waiting instances a further one of a flow no longer waits."""

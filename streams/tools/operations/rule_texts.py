@@ -79,6 +79,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "launches": "the customer waits for too many launches at once",
         "held_events": "too many events arrived before the worker knew the flow's version: the newest were dropped",
         "orders": "the customer has too many orders: the oldest are no longer stored",
+        "traits": "the customer's attributes, dates, ids, wishes and likes do not all fit: the oldest were forgotten",
         "lines_per_order": "the order has too many lines",
         "lines_per_parcel": "the parcel has too many lines",
         "parcels_per_order": "the order has too many parcels",
