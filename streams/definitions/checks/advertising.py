@@ -20,6 +20,8 @@ PERCENT = re.compile(
 )
 #: What is not read in the HTML part: styles, structured data and tags.
 _MARKUP = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+#: What is not part of the text in a source: the statements, expressions and comments of Jinja.
+_JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}")
 
 
 def check_advertising(root: Path, flows: Iterable[Flow]) -> list[Problem]:
@@ -61,7 +63,8 @@ def _problem(root: Path, folder: Path, step: Send, language: str) -> Problem:
         root / COPY / f"{language}.yaml",
     ):
         for number, line in enumerate(_lines(path), 1):
-            if (match := PERCENT.search(line)) is not None:
+            text = _JINJA.sub(lambda code: " " * len(code[0]), line)
+            if (match := PERCENT.search(text)) is not None:
                 return Problem("message.W001", message, hint, Location(number, match.start() + 1)).in_file(path)
     return Problem("message.W001", message, hint).in_file(page)
 
