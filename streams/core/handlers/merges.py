@@ -127,6 +127,8 @@ def on_handed_over(uow: UnitOfWork, event: HandedOver) -> None:
     fingerprint = ids.fingerprint("handover", event.handover_id)
     if fingerprints.contains(own.handovers, fingerprint):
         return
+    rows = uow.forgotten_order_fingerprints, event.state.forgotten_order_fingerprints
+    forgotten = len(set(fingerprints.entries(rows[0])).intersection(fingerprints.entries(rows[1])))
     completed = merge_state(uow, event.state)
     most, theirs = uow.ruleset.limits.merged_ids, event.state.merge or Merge()
     found = dict.fromkeys((*own.ids, *theirs.ids, event.state.customer_id, *event.path))
@@ -136,6 +138,9 @@ def on_handed_over(uow: UnitOfWork, event: HandedOver) -> None:
         log.limit(
             "merged_ids", f"more than {most} merged customers: the oldest are forgotten", repeat=event.handover_id
         )
+    if forgotten:  # only the fingerprints of these orders are known, and not what they added to the totals
+        detail = f"both had forgotten the same orders ({forgotten} fingerprints): each counts twice"
+        log.limit("forgotten_orders", detail, repeat=event.handover_id)
     handovers = b"".join((theirs.handovers, own.handovers))
     uow.merge = Merge(ids=tuple(found)[-most:], handovers=fingerprints.add(handovers, fingerprint, most))
     uow.changed = True
