@@ -84,6 +84,10 @@ class LinkKeys:
         self._ciphers: dict[tuple[bytes, str], AESSIV] = {}
         self._secret = secret
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return the state for a renderer process, which makes its own ciphers: they cannot be pickled."""
+        return {**self.__dict__, "_ciphers": {}}
+
     def seal(self, use: Use, customer_id: str, send_id: str, target: str, issued_at: datetime) -> str:
         """Return the URL-safe token of a link. The same arguments give the same token."""
         body = msgspec.msgpack.encode((self._shop, customer_id, send_id, target, _day(issued_at)))
