@@ -65,6 +65,7 @@ class Form:
 
 #: The form of a request, whose body can be read only once.
 _FORM: web.RequestKey[Form] = web.RequestKey("form", Form)
+_TOO_LARGE: web.RequestKey[bool] = web.RequestKey("form_too_large", bool)
 
 
 def whole_number(text: str, least: int, most: int) -> int | None:
@@ -84,8 +85,14 @@ async def read_form(request: web.Request, max_photo: int = 0) -> Form:
     Raises:
         TooLarge: the body is too large.
     """
+    if _TOO_LARGE in request:
+        raise TooLarge("the body is too large")  # what is left of it is not a form
     if _FORM not in request:
-        request[_FORM] = await _read(request, max_photo)
+        try:
+            request[_FORM] = await _read(request, max_photo)
+        except TooLarge:
+            request[_TOO_LARGE] = True
+            raise
     return request[_FORM]
 
 
