@@ -58,6 +58,8 @@ STOP_TIMEOUT_S = 10.0
 KEEPALIVE_S = 75.0
 #: Seconds between two attempts to get the spool that another process has.
 LOCK_PAUSE_S = 1.0
+#: Seconds between two looks whether the gateway may listen.
+LISTEN_PAUSE_S = 0.05
 
 
 def run_gateway(settings: Settings, is_taken_over: bool = False) -> None:
@@ -117,6 +119,7 @@ class _Process:
         self._spool: Spool | None = None
         self._publisher: SpoolingPublisher | None = None
         self._pages: CustomerPageTable | None = None
+        self._is_listening = False
 
     async def run(self) -> str | int | None:
         """Serve until a signal. Return why the process could not start, or None."""
@@ -174,7 +177,9 @@ class _Process:
         await runner.setup()
         starting = asyncio.create_task(self._start(publisher, pages), name="takk-gateway-start")
         try:
+            await self._ready_to_listen(publisher)
             await web.TCPSite(runner, settings.gateway_host, settings.gateway_port).start()
+            self._is_listening = True
             host, port = runner.addresses[0][:2]
             log.info(
                 "gateway started",
@@ -215,6 +220,17 @@ class _Process:
                 await asyncio.wait_for(self._stop.wait(), LOCK_PAUSE_S)
         return None
 
+    async def _ready_to_listen(self, publisher: SpoolingPublisher) -> None:
+        """Wait until records go to Kafka, or Kafka is away.
+
+        Otherwise a customer's next request, which another gateway answers, could be on Kafka before the one in this spool.
+        """
+        while not self._stop.is_set():
+            if not publisher.is_spooling or publisher.is_away or self._startup.is_kafka_away:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), LISTEN_PAUSE_S)
+
     async def _start(self, publisher: SpoolingPublisher, pages: CustomerPageTable) -> None:
         """Take the steps that need Kafka. Until then the spool takes the records."""
         try:
@@ -241,6 +257,8 @@ class _Process:
             return False, "waiting for the spool"
         if not self._codec.is_registered or (self._startup.state and not self._startup.is_kafka_away):
             return False, self._startup.state
+        if not self._is_listening:
+            return False, "publishing the spool"
         if not publisher.takes_records:
             return False, "neither Kafka nor the spool takes records"
         if publisher.is_spooling:

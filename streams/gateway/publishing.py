@@ -291,6 +291,7 @@ class SpoolingPublisher:
         while not replay.is_done:
             replay.step()
             if replay.error or self._loop.time() > deadline:
+                self.is_away = True
                 log.warning("cannot publish the spool yet", reason=replay.error or f"no answer within {timeout_s:g} s")
                 self._give_up_producer()
                 return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import resource
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from streams.mail.tokens import Use
@@ -17,10 +17,10 @@ from tests.crash.scenario_run import ScenarioRun
 from tests.crash.stops import MAILER, WORKER
 from tests.harness.gateway_load import GatewayLoad
 
-#: A gateway that starts writes the first requests to its spool, so each start reaches all of them.
-FAILPOINTS = ("gateway.received", "gateway.spooled", "gateway.safe", "gateway.replayed", "gateway.recovered")
-#: Failpoints that a start reaches once.
-REACHED_ONCE = frozenset({"gateway.replayed", "gateway.recovered"})
+#: Failpoints with Kafka, and those of an outage, in the order in which it reaches them.
+WITH_KAFKA = ("gateway.received", "gateway.safe")
+OUTAGE = ("gateway.spooled", "gateway.replayed", "gateway.recovered")
+#: Failpoints with Kafka kill at a random one of their first hits.
 MAX_HITS = 6
 #: Orders per second, so that workers and mailer have something to do.
 RATE = 5.0
@@ -57,19 +57,33 @@ def _has_spooled(gateway: Process, records: int) -> bool:
 
 
 def edges(run: ScenarioRun) -> None:
-    """Start the gateway once per failpoint, armed, and wait until the failpoint kills it."""
-    gateway = run.stack.gateways[0]
+    """Start the gateway once per failpoint, armed, and wait until the failpoint kills it: with Kafka, then in an outage and its end."""
+    gateway, broker = run.stack.gateways[0], run.stack.brokers[0]
+    others = [process for process in run.stack.processes if process is not gateway]
     with customers(run) as load:
-        for failpoint in FAILPOINTS:
+        for failpoint in WITH_KAFKA:
             gateway.kill()
-            hit = 1 if failpoint in REACHED_ONCE else run.rng.randint(1, MAX_HITS)
-            gateway.start(**{VARIABLE: f"{failpoint}@{hit}"})
-            run.wait_until(lambda: gateway.exit_code is not None, f"{failpoint} is reached")
-            assert gateway.exit_code == -signal.SIGKILL, f"{failpoint}: {gateway.exit_code}, see {gateway.log_file}"
-            run.row.kills += 1
-            run.log(f"killed at {failpoint}")
+            _die_at(run, failpoint, run.rng.randint(1, MAX_HITS))
+        run.note_fault(others=[WORKER, MAILER])
+        broker.kill()
+        for failpoint in OUTAGE:
+            _die_at(run, failpoint, 1, before=broker.start if failpoint == "gateway.replayed" else None)
         run.restart(gateway)
         _await_requests(run, load, 100)
+        for process in others:
+            run.wait_until(lambda process=process: process.is_ready, f"the {process.role} is ready", is_supervised=True)
+
+
+def _die_at(run: ScenarioRun, failpoint: str, hit: int, before: Callable[[], object] | None = None) -> None:
+    """Start the gateway, which must reach a failpoint. `before` is called once the gateway runs."""
+    gateway = run.stack.gateways[0]
+    gateway.start(**{VARIABLE: f"{failpoint}@{hit}"})
+    if before is not None:
+        before()
+    run.wait_until(lambda: gateway.exit_code is not None, f"{failpoint} is reached")
+    assert gateway.exit_code == -signal.SIGKILL, f"{failpoint}: {gateway.exit_code}, see {gateway.log_file}"
+    run.row.kills += 1
+    run.log(f"killed at {failpoint}")
 
 
 def broker_away(run: ScenarioRun) -> None:

@@ -107,6 +107,9 @@ class KafkaProxy:
                     client.close()
                     continue
                 self._connections |= {client, broker}
+                if self._listener is not listener:  # the proxy was stopped meanwhile
+                    self._close_both(client, broker)
+                    continue
                 requests: dict[int, tuple[int, int]] = {}
                 for target, ends in ((self._pass_requests, (client, broker)), (self._pass_answers, (broker, client))):
                     threading.Thread(target=target, args=(*ends, requests), daemon=True).start()

@@ -31,5 +31,5 @@ def routes() -> list[web.RouteDef]:
         path = f"/{use}/{{token}}"
         found.append(web.get(path, page.get, name=name))
         if hasattr(page, "post"):
-            found.append(web.post(path, page.post))
+            found.append(web.post(path, page.post, name=name))  # the same resource, and so the same label
     return found
