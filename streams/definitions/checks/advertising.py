@@ -31,7 +31,12 @@ def check_advertising(root: Path, flows: Iterable[Flow]) -> list[Problem]:
         root: the templates folder.
         flows: all versions of all flows; they must be valid.
     """
-    senders = [(flow, step) for flow in flows for step in CompiledFlow(flow).steps.values() if _is_service(step)]
+    senders = [
+        (flow, step)
+        for flow in flows
+        for step in CompiledFlow(flow).steps.values()
+        if isinstance(step, Send) and step.purpose == "service"
+    ]
     if not senders:
         return []
     folders, renderer = flow_folders(root), Renderer(root, "Shop", is_styled=False, is_strict=True)
@@ -46,10 +51,6 @@ def check_advertising(root: Path, flows: Iterable[Flow]) -> list[Problem]:
             if PERCENT.search(f"{email.subject}\n{email.text}\n{_MARKUP.sub(' ', email.html)}") is not None:
                 found[_problem(root, folder, step, language)] = None
     return list(found)
-
-
-def _is_service(step: object) -> bool:
-    return isinstance(step, Send) and step.purpose == "service"
 
 
 def _problem(root: Path, folder: Path, step: Send, language: str) -> Problem:
