@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 BATCH, READ_WAIT_S = 5_000, 0.2
 #: Seconds until the next attempt after an error.
 RETRY_PAUSE_S = 5.0
+#: Seconds to wait for the thread at the stop. While Kafka is away, one request may take a minute.
+STOP_TIMEOUT_S = 5.0
 
 
 class CustomerPageTable:
@@ -92,7 +94,9 @@ class CustomerPageTable:
         """Stop following, and close the stores. It waits for the thread."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STOP_TIMEOUT_S)
+            if self._thread.is_alive():
+                return  # it asks a broker that does not answer; the stores are whole without being closed
         for store in self._stores:
             store.close()
 

@@ -194,8 +194,8 @@ class _Process:
             await asyncio.gather(starting, return_exceptions=True)
             await runner.cleanup()
             await publisher.stop()
-            await asyncio.to_thread(pages.stop)
             self._pages = None
+            await asyncio.to_thread(pages.stop)
             spool.close()
             log.info("gateway stopped", records=spool.records)
 
