@@ -21,7 +21,7 @@ class _OrderFacts(Struct, frozen=True, gc=False):
 
 
 class Facts(Struct, frozen=True, gc=False):
-    """What the mailer needs of the data for the templates, which only a renderer reads in full.
+    """The part of the data for the templates that the mailer needs, which only a renderer reads in full.
 
     Attributes:
         order: the facts of the order, if the email has one.
@@ -69,7 +69,7 @@ class Command(MailFields, frozen=True, gc=True, kw_only=True, dict=True):
 
     @cached_property
     def facts(self) -> Facts:
-        """What the mailer needs of the context.
+        """The part of the context that the mailer needs.
 
         Raises:
             ValueError: the context is not a JSON object.

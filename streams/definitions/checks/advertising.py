@@ -18,9 +18,9 @@ from streams.mail.rendering.template_folders import COPY, flow_folders
 PERCENT = re.compile(
     r"\d\s*(?:[%\N{FULLWIDTH PERCENT SIGN}]|(?:pct|percent|per cent|procent|prosent|prozent)\b)", re.IGNORECASE
 )
-#: What is not read in the HTML part: styles, structured data and tags.
+#: The parts of the HTML that nobody reads: styles, structured data and tags.
 _MARKUP = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
-#: What is not part of the text in a source: the statements, expressions and comments of Jinja.
+#: The characters that are not part of the text in a source: the statements, expressions and comments of Jinja.
 _JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}")
 
 

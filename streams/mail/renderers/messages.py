@@ -26,7 +26,7 @@ LENGTH = Layout(">I")
 
 @dataclass(frozen=True)
 class Setup:
-    """What a renderer needs before its first job.
+    """The needs of a renderer before its first job.
 
     Attributes:
         templates_dir: folder of the templates.

@@ -122,7 +122,7 @@ async def test_a_schema_registry_that_is_away_is_waited_for() -> None:
 
         clock.observe = observe
         with structlog.testing.capture_logs() as lines:
-            await startup.take([partial(module._register_schemas, codec, server.url)])
+            await startup.take([partial(module.register_schemas, codec, server.url)])
         reason = f"{server.url}: the registry answers 503"
         assert clock.states == [f"1.0 False waiting for the schema registry for 0 s: {reason}"]
         assert is_unavailable() == 0
@@ -139,7 +139,7 @@ async def test_a_schema_registry_that_refuses_ends_the_start(status: int) -> Non
         startup, _ = make(Script())
         codec = open_codec(server.url, registers_later=True)
         with pytest.raises(SystemExit, match=f"schema registry at {server.url} answers {status}.*SCHEMA_REGISTRY_URL"):
-            await startup.take([partial(module._register_schemas, codec, server.url)])
+            await startup.take([partial(module.register_schemas, codec, server.url)])
 
 
 async def test_wrong_settings_end_the_start() -> None:

@@ -50,7 +50,8 @@ def test_tokens_that_are_not_valid() -> None:
                 counter = metrics.GATEWAY_BAD_LINKS.labels(reason)
                 before = counter._value.get()
                 answer = await client.get(path, allow_redirects=False)
-                assert (answer.status, await answer.text()) == (404, "Not found\n"), path
+                assert answer.status == 404, path
+                assert path.startswith("/u/") or await answer.text() == "Not found\n", path
                 assert counter._value.get() == before + 1, path
             assert (await client.post("/u/" + link[3:], data={"List-Unsubscribe": "One-Click"})).status == 404
         assert gateway.publisher.records == []

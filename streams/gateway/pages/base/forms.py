@@ -63,8 +63,8 @@ class Form:
         return whole_number(self.text(name), least, most)
 
 
-#: The form of a request, whose body can be read only once.
-_FORM: web.RequestKey[Form] = web.RequestKey("form", Form)
+#: The form of a request, whose body can be read only once; None if it was too large.
+_FORM: web.RequestKey[Form | None] = web.RequestKey("form", object)
 
 
 def whole_number(text: str, least: int, most: int) -> int | None:
@@ -85,8 +85,12 @@ async def read_form(request: web.Request, max_photo: int = 0) -> Form:
         TooLarge: the body is too large.
     """
     if _FORM not in request:
+        request[_FORM] = None
         request[_FORM] = await _read(request, max_photo)
-    return request[_FORM]
+    form = request[_FORM]
+    if form is None:
+        raise TooLarge("too many bytes")
+    return form
 
 
 async def _read(request: web.Request, max_photo: int) -> Form:

@@ -81,7 +81,7 @@ class Channel(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = ReplyParser()
-        #: What was written and is not sent yet.
+        #: The bytes that were written and are not sent yet.
         self._output: list[bytes] = []
         self._last_reply = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
