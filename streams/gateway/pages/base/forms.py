@@ -63,8 +63,9 @@ class Form:
         return whole_number(self.text(name), least, most)
 
 
-#: The form of a request, whose body can be read only once; None if it was too large.
-_FORM: web.RequestKey[Form | None] = web.RequestKey("form", object)
+#: The form of a request, whose body can be read only once.
+_FORM: web.RequestKey[Form] = web.RequestKey("form", Form)
+_TOO_LARGE: web.RequestKey[bool] = web.RequestKey("form_too_large", bool)
 
 
 def whole_number(text: str, least: int, most: int) -> int | None:
@@ -84,13 +85,15 @@ async def read_form(request: web.Request, max_photo: int = 0) -> Form:
     Raises:
         TooLarge: the body is too large.
     """
+    if _TOO_LARGE in request:
+        raise TooLarge("the body is too large")  # what is left of it is not a form
     if _FORM not in request:
-        request[_FORM] = None
-        request[_FORM] = await _read(request, max_photo)
-    form = request[_FORM]
-    if form is None:
-        raise TooLarge("too many bytes")
-    return form
+        try:
+            request[_FORM] = await _read(request, max_photo)
+        except TooLarge:
+            request[_TOO_LARGE] = True
+            raise
+    return request[_FORM]
 
 
 async def _read(request: web.Request, max_photo: int) -> Form:
