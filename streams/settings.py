@@ -258,6 +258,9 @@ class Settings(BaseSettings):
     #: Id of the shop in the links of the emails. A link of another shop is not valid. Never change it: links in emails that were sent
     #: would stop working.
     shop_id: str = Field("shop", min_length=1, max_length=100)
+    #: Processes beside a mailer that render its emails; 0: the mailer renders them itself. Default: 2 on a machine with four processors or
+    #: more, 1 with two or three, and 0 with one.
+    mail_renderers: int | None = Field(None, ge=0, le=64)
     #: Seals the links; the mailer requires it. At least 16 characters: `openssl rand -hex 32`.
     mail_secret: SecretStr | None = Field(None)
     #: Earlier values of `TAKK_MAIL_SECRET`, separated by blanks or lines. Links in emails that were sent remain valid with them.

@@ -31,9 +31,9 @@ from typing import Any, Literal, get_args
 from msgspec.structs import replace
 
 from streams.core.model import events
-from streams.core.model.clicks import HOLD, TOO_SOON
+from streams.core.model.clicks import HOLD, STEP, TOO_SOON
 from streams.core.model.customer import Customer
-from streams.core.model.effects import CountSales, Effect, LogDecision, MailFields, SendMail
+from streams.core.model.effects import CountSales, Effect, LogDecision, MailFields, ScheduleTimer, SendMail
 from streams.core.model.events import Event, Order, OrderLine, ShipmentUpdated
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.core.offers.code_pool_records import Code
@@ -42,7 +42,7 @@ from streams.core.sending.content import template_data
 from streams.core.values import money
 from streams.definitions.loader import load_ruleset
 from streams.tools.simulation.recommendations import SimulatedRecommendations
-from streams.tools.simulation.simulator import Simulator
+from streams.tools.simulation.simulator import Simulator, timer_fired
 
 __all__ = ["START", "Email", "OrderLine", "Scenario"]
 
@@ -61,7 +61,7 @@ class Email(MailFields, frozen=True, gc=True, kw_only=True):
 
 
 class Scenario:
-    """A shop with a virtual clock. Time passes only in `after`, and some seconds in `clicks`.
+    """A shop with a virtual clock. Time passes only in `after`, and at times some seconds in `clicks`.
 
     Args:
         templates: the templates folder, or a Ruleset. With a folder, a customer's first order in the scenario is the first of all.
@@ -232,15 +232,24 @@ class Scenario:
     def clicks(self, customer: str, message: str | None = None, link: str = "https://shop.example/") -> None:
         """Click a link in the customer's newest email, or in the newest `message`.
 
-        The clock advances by some seconds: a person does not click at once, and a click counts when it cannot be a scanner's.
+        The click counts at once. Like a person, the customer clicks a moment after the email arrived, and ten seconds after an earlier
+        click: if less time has passed, the clock advances until then.
 
         Raises:
             LookupError: the customer has no such email.
         """
         clicked = {"send_id": self._sent(customer, message).send_id, "link": link}
-        self._run.advance(TOO_SOON)
+        state = self.state(customer)
+        if state is not None:
+            if state.last_send_at is not None:
+                self._run.advance_to(state.last_send_at + TOO_SOON)
+            for click in state.held_clicks:
+                self._run.advance_to(click.at + HOLD + timedelta.resolution)
+        known = len(self._effects)
         self.tell(events.MailClicked(customer_id=customer, agent="human", occurred_at=self.now, **clicked))
-        self._run.advance(HOLD)
+        for _, effect in self._effects[known:]:
+            if isinstance(effect, ScheduleTimer) and effect.step == STEP:
+                self.tell(timer_fired(effect, self.now))
 
     def unsubscribes(self, customer: str, scope: Any = "marketing") -> None:
         """Unsubscribe the customer from `scope`: marketing, review or survey."""

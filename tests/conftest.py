@@ -63,6 +63,7 @@ WITH_BROKERS = (
 WITH_OTHER_STACKS = (
     "test_compose_services.py",
     "test_dashboards_on_prometheus.py",
+    "test_customer_requests.py",
     "test_erasure.py",
     "test_pools.py",
     "test_probes.py",

@@ -19,6 +19,7 @@ from streams.core.handlers.orders import on_order
 from streams.core.handlers.profiles import on_profile_updated
 from streams.core.handlers.requests import on_customer_requested
 from streams.core.handlers.shipments import on_shipment
+from streams.core.handlers.trait_room import make_room_for_traits
 from streams.core.handlers.wakeups import on_code_granted, on_timer, replay_held_events
 from streams.core.instances.reschedule import reschedule_waits
 from streams.core.model.customer import Customer
@@ -44,6 +45,7 @@ from streams.core.model.events import (
     TimerFired,
 )
 from streams.core.model.person_events import CustomerActed, CustomerErased, CustomerRequested, ProfileUpdated
+from streams.core.model.traits import NO_TRAITS
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.rewards import withdraw_claims
 from streams.core.rules.ruleset import Ruleset
@@ -79,6 +81,8 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
         return state, follow_up(uow, event)
     replay_held_events(uow)
     _HANDLERS[type(event)](uow, event)
+    if uow.profile.traits is not NO_TRAITS:
+        make_room_for_traits(uow, state)
     if uow.consent is not state.consent or uow.shared_until != state.shared_until:
         withdraw_emails(uow)
     if uow.changed and ruleset.address_key:

@@ -1,4 +1,4 @@
-"""Who sent a request for a link or a pixel: a person, a proxy that protects a person's privacy, or a scanner.
+"""The sender of a request for a link or a pixel: a person, a proxy that protects a person's privacy, or a scanner.
 
 A gateway sees single requests, so this looks at one request alone. That all links of an email are followed within seconds, or before anybody
 can have read it, is seen by the flows agent, which holds each click for some seconds.

@@ -1,4 +1,4 @@
-"""What the request handlers of the gateway share. The server makes it once; tests make their own."""
+"""The context that the request handlers of the gateway share. The server makes it once; tests make their own."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class CustomerPages(Protocol):
 
 @dataclass(frozen=True)
 class Gateway:
-    """What the request handlers need.
+    """The needs of the request handlers.
 
     Attributes:
         settings: of the process.

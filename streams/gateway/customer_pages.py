@@ -1,4 +1,4 @@
-"""What pages show of a customer: the compacted topic `customer-pages`, in a RocksDB per partition that a thread keeps up to date.
+"""The data of customers for the pages: the compacted topic `customer-pages`, in a RocksDB per partition that a thread keeps up to date.
 
 The stores stay on the disk, so that a gateway shows pages at once after a restart, also while Kafka is away. A store that cannot be a prefix
 of the topic is read again from the beginning.

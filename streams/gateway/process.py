@@ -87,7 +87,7 @@ def run_gateway(settings: Settings, is_taken_over: bool = False) -> None:
     except (StoreError, OSError) as error:
         sys.exit(f"cannot start: {error}")
     try:
-        site_of(settings.templates_dir)
+        site_of(settings)
     except (FlowFileError, InvalidPages) as error:
         sys.exit(f"cannot start: {error}")
     metrics.BUILD_INFO.labels(version("takk")).set(1)

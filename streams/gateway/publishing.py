@@ -127,7 +127,7 @@ class SpoolingPublisher:
         return not (self.is_spooling and self._is_full)
 
     async def stop(self) -> None:
-        """Wait until all requests are answered. What is in the spool stays there. Nothing may be published meanwhile."""
+        """Wait until all requests are answered. The spool keeps its records. Nothing may be published meanwhile."""
         self._is_stopping = True
         if self._recovery is not None:
             self._recovery.cancel()

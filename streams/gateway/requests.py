@@ -1,4 +1,4 @@
-"""What the request handlers of the gateway share: the link of a request, ids of events, and engagement records."""
+"""The common parts of the request handlers: the link of a request, ids of events, and engagement records."""
 
 from __future__ import annotations
 

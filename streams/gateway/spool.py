@@ -1,6 +1,6 @@
 """The spool: records that the gateway accepted while Kafka was away, on disk until they are published.
 
-A folder has segments, files of frames. A frame has the records of one request: `TSP1`, their length and their CRC-32 (4 bytes each, big-endian),
+A folder has segments, files of frames. A frame has the records of one request: `MAGIC`, their length and their CRC-32 (4 bytes each, big-endian),
 and the records in MessagePack. `append` returns after fsync. The oldest segment is published first and then deleted as a whole, so a process
 that dies in between publishes it again: doubles have no effect, and the order stays. A frame that a crash cut off was never acknowledged. A
 damaged frame is skipped and counted, and those behind it are found by their first bytes.
@@ -192,7 +192,7 @@ class Spool:
             _write_all(file, data)
             os.fsync(file)
         except OSError:
-            # What reached the disk is unknown, so nothing is written behind it. A successor may publish it, which is harmless.
+            # It is unknown how much reached the disk, so nothing is written behind it. A successor may publish it, which is harmless.
             with contextlib.suppress(OSError):
                 os.ftruncate(file, segment.size_bytes)
             self._abandon_file(segment)

@@ -51,7 +51,7 @@ class Link:
     """The content of a token.
 
     Attributes:
-        shop: id of the shop (`TAKK_SHOP_ID`).
+        shop: id of the shop, the setting `shop_id`.
         customer_id: the customer whose email contains the link.
         send_id: the email.
         target: by use. u: the scope. c: the address. s: the question. r: the sku, or an empty text. b: the order. f: the code.
@@ -83,6 +83,10 @@ class LinkKeys:
             self._secrets.setdefault(key_id(known), []).append(known)
         self._ciphers: dict[tuple[bytes, str], AESSIV] = {}
         self._secret = secret
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return the state for a renderer process, which makes its own ciphers: they cannot be pickled."""
+        return {**self.__dict__, "_ciphers": {}}
 
     def seal(self, use: Use, customer_id: str, send_id: str, target: str, issued_at: datetime) -> str:
         """Return the URL-safe token of a link. The same arguments give the same token."""

@@ -1,7 +1,7 @@
 """Job `core`: the rules alone, without Kafka, on one CPU core.
 
-Measures the time of one event for a customer with 50 orders and 30 live flows, the same with 300 more flows that it cannot start,
-and the events per second of `takk simulate`.
+Measures the time of one event for a customer with 50 orders and 30 live flows, the same with 300 more flows that it cannot start, and the
+same with customer pages, and the events per second of `takk simulate`.
 """
 
 from __future__ import annotations
@@ -51,11 +51,15 @@ ROUNDS = 200
 
 
 def run(context: Context) -> list[Result]:
-    """Measure events with 30 flows, then with 300 more, then `takk simulate`."""
+    """Measure events with 30 flows, then with 300 more, then with the customer's page, then `takk simulate`."""
     rows = []
-    for name, others in (("advance", 0), ("advance-300-more", 300)):
+    for name, others, shows_pages in (
+        ("advance", 0, False),
+        ("advance-300-more", 300, False),
+        ("advance-pages", 0, True),
+    ):
         context.log(f"core: {name}")
-        runs = [seconds_per_event(ruleset(others)) for _ in range(context.runs)]
+        runs = [seconds_per_event(ruleset(others, shows_pages)) for _ in range(context.runs)]
         figures = {f"us_{kind}": median([seconds[kind] * 1e6 for seconds in runs]) for kind in KINDS}
         rates = [len(seconds) / sum(seconds.values()) for seconds in runs]
         rows.append(Result(f"core-{name}", "takk", round(median(rates)), "", ROUNDS, runs=rates, figures=figures))
@@ -70,8 +74,8 @@ def run(context: Context) -> list[Result]:
     return rows
 
 
-def ruleset(others: int) -> Ruleset:
-    """Return 30 live flows, and `others` more."""
+def ruleset(others: int, shows_pages: bool = False) -> Ruleset:
+    """Return 30 live flows, and `others` more; `shows_pages`: customer pages are kept up to date."""
     triggers = [
         *Counter(TRIGGERS).elements(),
         *(OTHER_TRIGGERS[number % len(OTHER_TRIGGERS)] for number in range(others)),
@@ -81,7 +85,7 @@ def ruleset(others: int) -> Ruleset:
         for number, trigger in enumerate(triggers)
     ]
     assert len(texts) == 30 + others
-    return ruleset_of(*texts)
+    return ruleset_of(*texts, shows_pages=shows_pages)
 
 
 class Stopwatch:
@@ -117,8 +121,12 @@ def seconds_per_event(flows: Ruleset) -> dict[str, float]:
         send_id = next(effect for effect in effects if isinstance(effect, SendMail)).send_id
         report = MailReported(customer_id="c1", send_id=send_id, outcome="sent", occurred_at=due_at)
         after, _ = stopwatch.advance("report", after, report, due_at)
-        click = MailClicked(customer_id="c1", send_id=send_id, link="l", agent="human", occurred_at=due_at)
-        stopwatch.advance("click", after, click, due_at)
+        clicked_at = due_at + timedelta(minutes=1)
+        click = MailClicked(customer_id="c1", send_id=send_id, link="l", agent="human", occurred_at=clicked_at)
+        after, effects = stopwatch.advance("click", after, click, clicked_at)
+        # The flows start when the hold of the click ends.
+        (hold,) = [effect for effect in effects if isinstance(effect, ScheduleTimer)]
+        stopwatch.advance("click", after, timer_fired(hold, hold.due_at), hold.due_at)
     return {kind: seconds / ROUNDS for kind, seconds in stopwatch.seconds.items()}
 
 

@@ -45,7 +45,7 @@ class ScenarioRun:
         row: receives the results.
         seconds: length of the scenario with random kills.
         in_doubt_per_kill: emails that may be in doubt after each kill; None: any number.
-        has_actions: the shop also writes refusals, consents, imports and tests (`ShopActions`).
+        has_actions: the shop also writes refusals, consents, imports, tests and requests (`ShopActions`).
     """
 
     def __init__(

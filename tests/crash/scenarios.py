@@ -49,7 +49,7 @@ class Scenario:
         has_own_clock: the file `clock` in the folder of the stack holds the seconds by which the processes' clock is off.
         has_newer_templates: the processes use a copy of the templates in which each flow has one version more.
         has_faulty_disk: the disk of the processes fails on demand. Needs gcc.
-        has_shop_actions: the shop also writes refusals, consents, orders of guests, imports and tests.
+        has_shop_actions: the shop also writes refusals, consents, orders of guests, imports, tests and requests.
         env: additional settings of the processes.
         broker: further settings of the broker.
         in_doubt_per_kill: emails that may be in doubt after each kill: with the marks on the disk only those between the final dot and

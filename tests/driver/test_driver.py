@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from streams.core.model.customer import Customer
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.events import (
     ContactPressed,
+    CustomerActed,
     MailBounced,
     MailClicked,
     MailDelivered,
@@ -23,6 +25,7 @@ from streams.core.model.events import (
     OrderPlaced,
     OrderRefunded,
     ProductBrowsed,
+    ProfileUpdated,
     RetryDue,
     ShippedLine,
     Unsubscribed,
@@ -320,13 +323,17 @@ def test_growing_orders() -> None:
 
 @pytest.mark.parametrize("letters", [20, 32])
 def test_size_of_a_large_customer(letters: int) -> None:
-    """Years of large orders with long names, parcels, emails, codes and launches stay under 64 kB, and the receipt has every line."""
+    """Years of large orders with long names, parcels, emails, codes and launches stay under 64 kB, and the receipt has every line.
+
+    So they do beside attributes, dates, ids, wishes and likes of full length, of which the newest stay.
+    """
     launch = "trigger: {on: product.launch}\nsteps: [{send: {message: a}}]"
     code = "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: ten}}, {wait: 300d}, {send: {message: a}}]"
     ruleset = shop_ruleset(address_key=bytes(32))
     more = ruleset_of(flow_text(launch, name="launch"), flow_text(code, name="code"))
     run = Driver(ruleset.with_flows([*ruleset.flows, *more.flows]))
     name = "Vandrestøvler i læder, brune, størrelse 43, med ekstra snørebånd " * 3
+    _state_traits(run)
     for number in range(1_000):
         run.stock(Code("ten", f"{number:0{letters}d}"))
         lines = tuple(
@@ -361,4 +368,30 @@ def test_size_of_a_large_customer(letters: int) -> None:
         run.advance(timedelta(hours=20))
         run.effects.clear()
         assert len(encode_customer(run.customers["c1"])) < 65_536
-    assert run.customers["c1"].purchases == 1_000
+    state = run.customers["c1"]
+    assert state.purchases == 1_000
+    assert state.profile.traits.attribute(f"{'n' * 37}199") == "\N{SOCKS}" * 100
+
+
+def _state_traits(run: Driver) -> None:
+    """State as many attributes, dates and ids as are kept, and wish for and like as many products, with letters of four bytes."""
+    limits, socks = run.ruleset.limits, "\N{SOCKS}"
+
+    def named(count: int, value: Any) -> tuple[tuple[str, Any], ...]:
+        return tuple((f"{'n' * 37}{100 + number}", value) for number in range(count))
+
+    run.handle(
+        ProfileUpdated(
+            customer_id="c1",
+            occurred_at=run.now,
+            attributes=named(limits.attributes, socks * 100),
+            dates=named(limits.dates, run.now.date()),
+            external_ids=named(limits.external_ids, socks * 200),
+        ),
+        *[
+            CustomerActed(customer_id="c1", kind=kind, sku=f"{socks * 197}{number}", occurred_at=run.now)
+            for number in range(limits.collected)
+            for kind in ("wished", "liked")
+        ],
+        ProfileUpdated(customer_id="c1", occurred_at=run.now + HOUR, attributes=((f"{'n' * 37}199", socks * 100),)),
+    )

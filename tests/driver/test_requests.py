@@ -79,7 +79,7 @@ def test_a_request_is_confirmed_by_email(kind: str, message: str, recipient: str
 
 
 def test_a_confirmed_address_replaces_the_old_one() -> None:
-    """The next email goes to the new address, the state no longer has the request's copy, and the page shows the new one masked."""
+    """The old address gets a notice, once; the state no longer has the request's copy, and the page shows the new one masked."""
     run = run_of_shop()
     request(run, "change_address", email=NEW)
     run.advance(6 * DAY)
@@ -89,7 +89,9 @@ def test_a_confirmed_address_replaces_the_old_one() -> None:
     assert state.profile.email == NEW
     assert [each.email for each in state.gateway.requests] == [""]
     assert (rules(run), signals(run)) == (["request_confirmed"], ["address_changed"])
-    (page,) = [effect.page for effect in run.effects[-5:] if isinstance(effect, ShowCustomer)]
+    (notice,) = [mail for mail in run.mails() if mail.flow == "address-changed"]
+    assert (notice.to_address, notice.purpose, notice.content.name) == ("anna@example.com", "order", "")
+    page = [effect.page for effect in run.effects if isinstance(effect, ShowCustomer)][-1]
     assert page is not None
     assert page.masked_address == "a•••@n•••.example"
 
@@ -153,6 +155,24 @@ def test_an_old_request_sends_nothing() -> None:
     run.advance(30 * DAY)
     request(run, "export", occurred_at=START)
     assert asked_mails(run) == []
+
+
+def test_a_shared_or_erased_id_has_no_requests() -> None:
+    """Neither does a link of an erased customer send emails, nor does one person get the data of others. Fewer emails are possible."""
+    run = Driver(load_ruleset(TEMPLATES))
+    request(run, "change_address", email=NEW)
+    request(run, "frequency", wants_fewer=True)
+    assert (rules(run), run.mails()) == (["request_unknown"], [])
+    assert run.customers["c1"].gateway.wants_fewer
+    shared = run_of_shop()
+    for number in range(8):
+        shared.handle(OrderPlaced(order(f"s{number}", START, email=f"person-{number}@example.com"), START))
+    request(shared, "export")
+    request(shared, "export", "confirmed")
+    assert (asked_mails(shared), signals(shared)) == ([], [])
+    assert [rule for _, outcome, rule in shared.decisions() if (outcome, rule) == ("skip", "shared_id")][:1] == [
+        "shared_id"
+    ]
 
 
 def test_without_a_flow_a_decision_says_so() -> None:

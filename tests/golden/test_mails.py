@@ -17,7 +17,7 @@ from streams.mail.rendering.renderer import Renderer
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command, example
 
 MAILS = Path(__file__).parent / "mails"
-PURPOSES = {"review": "review", "thank-you": "marketing", "goes-well-with": "marketing"}
+PURPOSES = {"review": "review", "thank-you": "marketing", "goes-well-with": "marketing", "nps": "survey", "photo-contest": "marketing"}
 MESSAGES = sorted(path.relative_to(TEMPLATES) for path in TEMPLATES.glob("flows/*/*/*.html.j2"))
 GMAIL_CUTS_AT = 102_000
 

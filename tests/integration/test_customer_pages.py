@@ -1,4 +1,4 @@
-"""The global table of customer pages on a real broker: news, tombstones, a restart, and a topic that was created anew."""
+"""The global table of customer pages on a real broker: new records, tombstones, a restart, and a topic that was created again."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def table_of(broker: EmbeddedKafka, folder: Path) -> Iterator[CustomerPageTable]
 
 
 def test_pages(broker: EmbeddedKafka, tmp_path: Path) -> None:
-    """The table has the newest page of each customer, follows the topic, and survives restarts and a topic that is created anew."""
+    """The table has the newest page of each customer, follows the topic, and survives restarts and a topic that is created again."""
     create(broker)
     for number in range(20):
         write(broker, f"c-{number}", "Anna")

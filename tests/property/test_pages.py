@@ -78,6 +78,9 @@ BODIES = st.binary(max_size=300) | st.sampled_from(
     [
         b"--x\r\n",
         b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n",
+        b"--x\r\n" + b"A" * 20_000,
+        b"--x\r\n" + b"a: b\r\n" * 500,
+        b"--x\r\n\r\n\r\n--x--",
         b"%ff=%00&%",
         b"&" * 1000,
         b"a=1" + b"&a=1" * 400,

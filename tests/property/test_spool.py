@@ -15,7 +15,7 @@ from streams.gateway.spool import Spool
 from streams.runtime.kafka.producer_record import ProducerRecord
 
 LIMIT, SEGMENT = 2_000, 300
-#: What happens: requests are appended, a segment is published, the process crashes with a torn end, or the disk fails after some bytes.
+#: The steps: requests are appended, a segment is published, the process crashes with a torn end, or the disk fails after some bytes.
 STEPS = st.one_of(
     st.tuples(st.just("append"), st.lists(st.integers(1, 3), min_size=1, max_size=4)),
     st.tuples(st.just("publish"), st.just([1])),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.core.model.clicks import HOLD, TOO_SOON
 from streams.core.model.events import OrderLine
 from streams.definitions.problems import FlowFileError
 from streams.testing import START, Scenario
@@ -53,9 +54,20 @@ def test_actions_of_customers() -> None:
     assert shop.mails("bo")[-1] == "order-confirmation/confirmation"
     assert ("thank-you", "skip", "unsubscribed") in shop.why("bo")
     assert shop.mail("bo").context["customer"]["purchases"] == 2
-    assert shop.now == START + timedelta(days=4)
+    assert shop.now == START + timedelta(days=4) + TOO_SOON + HOLD  # the click
     with pytest.raises(LookupError, match="bo has no email 'vip'"):
         shop.opens("bo", "vip")
+
+
+def test_several_clicks() -> None:
+    """Clicks count at once, also right after the email and on several links: the clock advances so that they are not a scanner's."""
+    shop = Scenario(TEMPLATES)
+    shop.order("bo")
+    for link in ("a", "b", "c"):
+        shop.clicks("bo", link=link)
+        assert (state := shop.state("bo")) is not None
+        assert state.sends[0].clicked_at == shop.now
+    assert shop.now == START + timedelta(seconds=21.5, microseconds=2)
 
 
 def test_changed_order() -> None:

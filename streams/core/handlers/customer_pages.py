@@ -143,9 +143,9 @@ def _last_order(orders: tuple[OrderState, ...]) -> OrderState | None:
     newest = newest_at = None
     for order in orders:
         facts = order.facts
-        if facts is None or not order.placed or order.cancelled_at is not None or order.is_test:
+        if facts is None or not order.placed or order.cancelled_at is not None:
             continue
-        if newest_at is None or facts.placed_at > newest_at:
+        if (newest_at is None or facts.placed_at > newest_at) and not order.is_test:
             newest, newest_at = order, facts.placed_at
     return newest
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from streams.core.handlers.customer_pages import hide_customer
-from streams.core.handlers.merging.customer import merge_state
+from streams.core.handlers.merging.customer import merge_state, start_completed
 from streams.core.model.customer import Customer, Merge, new_customer
 from streams.core.model.effects import CancelTimers, Effect, ForwardEvent, HandOver, ReleaseAlias
 from streams.core.model.events import AliasReleased, CustomerMerged, Event, Forwarded, HandedOver
@@ -127,7 +127,9 @@ def on_handed_over(uow: UnitOfWork, event: HandedOver) -> None:
     fingerprint = ids.fingerprint("handover", event.handover_id)
     if fingerprints.contains(own.handovers, fingerprint):
         return
-    merge_state(uow, event.state)
+    rows = uow.forgotten_order_fingerprints, event.state.forgotten_order_fingerprints
+    forgotten = len(set(fingerprints.entries(rows[0])).intersection(fingerprints.entries(rows[1])))
+    completed = merge_state(uow, event.state)
     most, theirs = uow.ruleset.limits.merged_ids, event.state.merge or Merge()
     found = dict.fromkeys((*own.ids, *theirs.ids, event.state.customer_id, *event.path))
     found.pop(uow.customer_id, None)
@@ -136,9 +138,13 @@ def on_handed_over(uow: UnitOfWork, event: HandedOver) -> None:
         log.limit(
             "merged_ids", f"more than {most} merged customers: the oldest are forgotten", repeat=event.handover_id
         )
+    if forgotten:  # only the fingerprints of these orders are known, and not what they added to the totals
+        detail = f"both had forgotten the same orders ({forgotten} fingerprints): each counts twice"
+        log.limit("forgotten_orders", detail, repeat=event.handover_id)
     handovers = b"".join((theirs.handovers, own.handovers))
     uow.merge = Merge(ids=tuple(found)[-most:], handovers=fingerprints.add(handovers, fingerprint, most))
     uow.changed = True
+    start_completed(uow, completed)  # these flows may have started under one of the ids
     state = event.state
     counts = f"{len(state.orders)} orders, {len(state.sends)} emails, {len(state.instances)} flows"
     log.note(MERGED, f"{state.customer_id} was merged into this customer: {counts}", repeat=event.handover_id)

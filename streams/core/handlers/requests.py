@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
+from streams.core.handlers.erasure import is_known
 from streams.core.handlers.profiles import on_profile_updated, update_profile
 from streams.core.instances.occurrence import Occurrence
 from streams.core.model.consent import Consent, Resubscription
@@ -19,7 +20,7 @@ from streams.core.model.effects import EmitSignal, ForgetCustomer
 from streams.core.model.gateway_state import Request
 from streams.core.model.person_events import CustomerRequested
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.trigger_names import REQUEST
+from streams.core.rules.trigger_names import REQUEST_ASKED, REQUEST_CONFIRMED
 from streams.core.sending.decide import REQUEST_ID, TO_ADDRESS
 from streams.core.triggers.dispatch import dispatch
 from streams.core.values import ids, local_time
@@ -42,13 +43,32 @@ def on_customer_requested(uow: UnitOfWork, event: CustomerRequested) -> None:
         _set_frequency(uow, event)
     elif event.kind == "preferences":
         _set_preferences(uow, event)
+    elif event.stage == "done" or _is_refused(uow, event):
+        return
     elif event.stage == "asked":
         _ask(uow, event)
-    elif event.stage == "confirmed":
+    else:
         _carry_out(uow, event)
 
 
-def is_in_time(event: CustomerRequested, request: Request, uow: UnitOfWork) -> bool:
+def _is_refused(uow: UnitOfWork, event: CustomerRequested) -> bool:
+    """Return whether a request cannot be carried out for this customer id, and log it.
+
+    The links in the emails of an erased customer stay valid for a while. Of an id that several people share, one of them would get the data
+    of the others.
+    """
+    log = uow.decisions_of("", 0, "", "")
+    repeat = f"{event.request_id} {event.stage}"
+    if not is_known(uow.state):
+        log.skip(UNKNOWN, f"{event.kind}: nothing is known of the customer", repeat=repeat)
+    elif uow.is_shared:
+        log.skip("shared_id", f"{event.kind}: several people share this customer id", repeat=repeat)
+    else:
+        return False
+    return True
+
+
+def _is_in_time(event: CustomerRequested, request: Request, uow: UnitOfWork) -> bool:
     """Return whether a confirmation came soon enough after the request."""
     within = local_time.scale(CONFIRM_WITHIN, uow.ruleset.day_scale)
     return event.occurred_at <= request.asked_at + within
@@ -118,12 +138,18 @@ def _ask(uow: UnitOfWork, event: CustomerRequested) -> None:
     requests = sorted((*gateway.requests, request), key=lambda each: (each.asked_at, each.request_id))
     uow.gateway = replace(gateway, requests=tuple(requests[-most:]))
     uow.changed = True
-    if REQUEST not in uow.ruleset.by_trigger:
+    if REQUEST_ASKED not in uow.ruleset.by_trigger:
         log.skip(UNANSWERED, "no flow starts with request.asked: the customer gets no link", repeat=event.request_id)
         return
-    to_address = ((TO_ADDRESS, event.email),) if event.email else ()
-    data = ((REQUEST_ID, event.request_id), ("kind", event.kind), *to_address)
-    dispatch(uow, Occurrence(REQUEST, None, None, at, data))
+    _dispatch(uow, REQUEST_ASKED, event, event.email)
+
+
+def _dispatch(uow: UnitOfWork, name: str, event: CustomerRequested, to_address: str) -> None:
+    """Start the flows about a request. Their emails go to `to_address`, or to the customer's own address if that is ""."""
+    data = ((REQUEST_ID, event.request_id), ("kind", event.kind))
+    if to_address:
+        data = (*data, (TO_ADDRESS, to_address))
+    dispatch(uow, Occurrence(name, None, None, event.occurred_at, data))
 
 
 def _carry_out(uow: UnitOfWork, event: CustomerRequested) -> None:
@@ -135,7 +161,7 @@ def _carry_out(uow: UnitOfWork, event: CustomerRequested) -> None:
         return
     if request.is_confirmed:
         return
-    if not is_in_time(event, request, uow):
+    if not _is_in_time(event, request, uow):
         if uow.is_new(EXPIRED, event.request_id):
             log.skip(EXPIRED, f"{event.kind}: confirmed more than {CONFIRM_WITHIN.days} days later", repeat=repeat)
         return
@@ -145,10 +171,15 @@ def _carry_out(uow: UnitOfWork, event: CustomerRequested) -> None:
     uow.changed = True
     log.note(CONFIRMED, f"{event.kind}: the customer confirmed it", repeat=repeat)
     _signal(uow, event)
-    if event.kind == "change_address":
-        update_profile(uow, Profile(email=request.email, at=event.occurred_at))
-    elif event.kind == "erase":
+    if event.kind == "erase":
         _forget(uow, event)
+    elif event.kind == "change_address":
+        before = uow.profile.email
+        update_profile(uow, Profile(email=request.email, at=event.occurred_at))
+        # The person at the old address must learn of it, for another one may have opened the link to the page.
+        _dispatch(uow, REQUEST_CONFIRMED, event, before)
+    else:
+        _dispatch(uow, REQUEST_CONFIRMED, event, "")
 
 
 def _signal(uow: UnitOfWork, event: CustomerRequested) -> None:
@@ -169,7 +200,7 @@ def _signal(uow: UnitOfWork, event: CustomerRequested) -> None:
 
 
 def _forget(uow: UnitOfWork, event: CustomerRequested) -> None:
-    """Delete the records of all ids of the person on `customers`. What reads them erases the customer, as after `takk forget`."""
+    """Delete the records of all ids of the person on `customers`. Their readers erase the customer, as after `takk forget`."""
     for customer_id in (*(uow.merge.ids if uow.merge is not None else ()), uow.customer_id):
         uow.effects.append(
             ForgetCustomer(erasure_id=ids.digest("forget", customer_id, event.request_id), forgotten_id=customer_id)

@@ -14,7 +14,7 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow
-from streams.core.rules.trigger_names import REQUEST
+from streams.core.rules.trigger_names import OF_REQUESTS
 from streams.core.sending.decide import hold_out
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import in_share
@@ -63,7 +63,7 @@ def start_flows(uow: UnitOfWork, occurrence: Occurrence, *, only_transactional: 
 def _keys(flow: Flow, occurrence: Occurrence) -> list[tuple[str, TriggerData]]:
     """Return the keys for which the occurrence starts the flow, each at most once, with the data that belongs to the key."""
     order, parcel, once_per = occurrence.order, occurrence.parcel, flow.trigger.once_per
-    if occurrence.name == REQUEST:
+    if occurrence.name in OF_REQUESTS:
         return [(f"request/{dict(occurrence.data)['request_id']}", ())]
     if order is None and once_per == "product":
         return [(f"product/{dict(occurrence.data)['sku']}", ())]

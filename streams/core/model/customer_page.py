@@ -1,4 +1,4 @@
-"""What the pages of the gateway show of a customer: the record of the topic `customer-pages`. It has the fields of its schema."""
+"""The data of a customer for the pages of the gateway: the record of the topic `customer-pages`. It has the fields of its schema."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class PageOrder(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class CustomerPage(Struct, frozen=True, gc=False, kw_only=True):
-    """What pages show of a customer, and nothing more.
+    """The data of a customer that pages show, and nothing more.
 
     Attributes:
         first_name, locale, country, birthday: "" if unknown.

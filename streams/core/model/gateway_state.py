@@ -28,7 +28,7 @@ class GatewayState(Struct, frozen=True, gc=False, array_like=True):
     """The record on `customer-pages`, and the wishes of the customer on the pages.
 
     Attributes:
-        page: the fingerprint of the newest record on `customer-pages`, b"" if there is none.
+        page: the fingerprint of the newest record on `customer-pages`, b"" if the topic has none.
         wants_fewer: whether the customer wants fewer emails.
         frequency_at: when the customer said that (UTC).
         requests: the newest requests, the oldest first.

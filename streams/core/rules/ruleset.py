@@ -54,7 +54,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """The bounds of the state and the work for one customer, so that a stored customer takes less than 64 kB.
 
     Half of that are the fingerprints of up to 4,000 orders. A customer with fewer than 17 orders takes less than 16 kB. Attributes, ids,
-    wishes and likes may add 17 kB, if every text has its full length.
+    wishes and likes may add up to 35 kB if every text has its full length, and the less the more orders the fingerprints stand for.
 
     Attributes:
         steps_per_wake_up: steps that an instance executes at one event.
@@ -78,6 +78,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         collected: wishes, and as many likes.
         requests: requests of the customer that need a confirmation, or had one. With as many in a day no further one is accepted.
         held_clicks: clicks that are held, or with which later ones are compared.
+        trait_bytes: what the attributes, dates, external ids, wishes and likes take together with the fingerprints of orders.
     """
 
     steps_per_wake_up: int = 50
@@ -107,6 +108,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     collected: int = 20
     requests: int = 6
     held_clicks: int = 8
+    trait_bytes: int = 35_000
 
     def instances_of(self, *, is_transactional: bool) -> int:
         """Return with how many waiting instances a further one of a flow no longer waits."""

@@ -12,7 +12,7 @@ TRIGGERS = (
     "product.viewed", "product.added_to_cart", "product.launch", "product.wished", "product.liked",
     "review.written", "referral.redeemed", "contest.entered",
     "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "customer.date",
-    "segment.entered", "segment.left", "request.asked",
+    "segment.entered", "segment.left", "request.asked", "request.confirmed",
 )  # fmt: skip
 #: The events that a flow can wait for: emails of the flow itself, any order of the customer, parcels of the flow's order.
 AWAITED = (
@@ -41,8 +41,9 @@ NAMED_DATE = "customer.date"
 LAUNCH = "product.launch"
 
 
-#: The trigger of emails that ask to confirm a request. It starts once per request, and its email goes to the address that the request names.
-REQUEST = "request.asked"
+#: The triggers of emails about a request. They start once per request, and the email goes to the address that the request concerns.
+REQUEST_ASKED, REQUEST_CONFIRMED = "request.asked", "request.confirmed"
+OF_REQUESTS = frozenset((REQUEST_ASKED, REQUEST_CONFIRMED))
 
 
 def is_about_order(on: str) -> bool:

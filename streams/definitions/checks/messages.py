@@ -42,7 +42,7 @@ _SOMETIMES = {
     "shipment": "start the flow with a parcel, or `wait_for` one",
     "products": "add `products: 4` to the `send`",
     "reward": "add a `reward` before the `send`",
-    "request": "start the flow with `request.asked`",
+    "request": "start the flow with `request.asked` or `request.confirmed`",
 }
 _COPY_FILES = (f"{COPY}/*.yaml", f"{FLOWS}/*/*/{COPY}/*.yaml")
 #: The files with the texts of messages.

@@ -23,7 +23,7 @@ from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.core.model.traits import NO_TRAITS, Attribute, Traits
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow, Reward, Send, WaitFor
-from streams.core.rules.trigger_names import REQUEST, is_about_order
+from streams.core.rules.trigger_names import OF_REQUESTS, is_about_order
 from streams.core.sending.content import template_data
 from streams.definitions.checks.paths import reachable
 from streams.mail.command import Command
@@ -91,7 +91,7 @@ def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool =
         parcel=order.parcels[0] if order is not None and _has_parcel(compiled, step, is_full) else None,
         reward="ABCD-1234" if has_reward and gives_reward else "",
         traits=_TRAITS if is_full else NO_TRAITS,
-        request_id="erase-0123456789abcdef" if flow.trigger.on == REQUEST else "",
+        request_id="erase-0123456789abcdef" if flow.trigger.on in OF_REQUESTS else "",
         chosen=((_FULL_PRODUCT if is_full else _LEAST_PRODUCT),) if step.products else None,
     )
     return template_data(content)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import is_transactional
 from streams.core.rules.flow import Flow, Reward, Send, Step, Wait, WaitFor, branches
-from streams.core.rules.trigger_names import REQUEST, is_about_order
+from streams.core.rules.trigger_names import OF_REQUESTS, is_about_order
 from streams.definitions.checks.paths import before
 from streams.definitions.problems import Problem, problem_at
 
@@ -26,7 +26,7 @@ def check_transactional(flow: Flow) -> Iterator[Problem]:
     sends = [path for path, step in compiled.steps.items() if isinstance(step, Send) and is_transactional(step.purpose)]
     if not sends:
         return
-    if not is_about_order(flow.trigger.on) and flow.trigger.on != REQUEST:
+    if not is_about_order(flow.trigger.on) and flow.trigger.on not in OF_REQUESTS:
         message = f"{flow.trigger.on} is not about an order or a parcel, but transactional emails are"
         hint = "start with an order or a parcel, or send the email for another purpose"
         yield problem_at("trigger.on", "flow.E062", message, hint)

@@ -62,6 +62,7 @@ EVENT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "review.written": ("event.stars",),
         "contest.entered": ("event.contest",),
         "request.asked": ("event.request",),
+        "request.confirmed": ("event.request",),
         "segment.entered": ("event.segment",),
         "segment.left": ("event.segment",),
     }

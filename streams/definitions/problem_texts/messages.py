@@ -40,4 +40,9 @@ ENTRIES = {
         "`languages.yaml` names a language, and a flow has no copy in it.",
         "add `copy/<language>.yaml`",
     ),
+    "message.W001": Entry(
+        "Percentage in a service email",
+        "Customers get it without consent, so it may not advertise.",
+        "send the offer as marketing",
+    ),
 }

@@ -13,13 +13,13 @@ _KEPT = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "no
 
 async def styles(request: web.Request) -> web.Response:
     """Return the style sheet."""
-    site = site_of(request.app[GATEWAY].settings.templates_dir)
+    site = site_of(request.app[GATEWAY].settings)
     return web.Response(body=site.styles, content_type="text/css", charset="utf-8", headers=_KEPT)
 
 
 async def logo(request: web.Request) -> web.Response:
     """Return the logo. A picture of vectors may neither load anything nor run scripts."""
-    site = site_of(request.app[GATEWAY].settings.templates_dir)
+    site = site_of(request.app[GATEWAY].settings)
     if not site.logo:
         raise web.HTTPNotFound
     policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}

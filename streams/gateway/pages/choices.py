@@ -1,4 +1,4 @@
-"""What a customer chose on the preference page, and the records of what has changed.
+"""The choices of a customer on the preference page, and the records of what has changed.
 
 Only changes are published: a box that was ticked when the page was shown and still is records nothing, because a box that was ticked
 beforehand is not consent (CJEU, C-673/17).

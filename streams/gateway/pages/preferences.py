@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aiohttp import web
+from babel import Locale
 
 from streams.addresses import MAX_ADDRESS, parse_address
 from streams.gateway.pages.base.days import DayFields
 from streams.gateway.pages.base.forms import Form
 from streams.gateway.pages.base.records import engagement, event_id, publish, request, request_id
-from streams.gateway.pages.base.site import locale_of
 from streams.gateway.pages.base.visit import Submission, Visit, acted, shown
 from streams.gateway.pages.choices import FREQUENCIES, PURPOSES, Choices, choices_in, choices_of, date_names, records_of
 
 TEMPLATE = "preferences.html.j2"
-#: What a customer can ask for on this page, which an email asks them to confirm.
+#: The requests on this page that an email asks the customer to confirm.
 ASKED = ("export", "erase")
 
 
@@ -36,7 +36,7 @@ def _page(
     person = visit.person
     lines = person.order.lines if person is not None and person.order is not None else ()
     titles = {line.sku: line.title for line in lines}
-    months = locale_of(visit.language).months["stand-alone"]["wide"]
+    months = Locale.parse(visit.language).months["stand-alone"]["wide"]
     return visit.page(
         TEMPLATE,
         error=error,

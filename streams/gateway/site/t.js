@@ -1,4 +1,4 @@
-/* Takk: see deploy/SITE_SCRIPT.md. Without consent it stores and sends nothing. */
+/* Takk: see deploy/SITE_SCRIPT.md. Without consent it sends nothing. */
 (function (w, d) {
   "use strict";
   var me = d.currentScript, url = new URL("t", me.src).href, KEY = "takk";

@@ -40,7 +40,8 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     Each problem is printed as file:line:column, with an id, what is wrong and a hint. templates/LANGUAGE.md explains the ids.
     Errors are invalid keys and values, unreachable steps and branches, events that can never occur, and messages that
     cannot be rendered: each message is rendered with sample data in every language. Warnings point out redundant
-    configuration. Service emails are listed for review, and so are the languages that stand in for others. Needs no Kafka.
+    configuration, and service emails that name a percentage. Service emails are listed for review, and so are the
+    languages that stand in for others. Needs no Kafka.
 
     \b
     takk flows check
@@ -49,6 +50,7 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     Exit codes: 0 no errors (there may be warnings), 1 errors.
     """
     from streams.core.values.text import counted
+    from streams.definitions.checks.advertising import check_advertising
     from streams.definitions.checks.languages import OTHERS, fallbacks
     from streams.definitions.checks.messages import check_messages
     from streams.definitions.checks.transactional import service_messages
@@ -57,6 +59,7 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     root = read_settings(templates_dir=templates_dir).templates_dir
     templates = read_templates(root)
     rules, errors = templates.rules, [*templates.errors, *check_messages(root, templates.flows)]
+    warnings = [*templates.warnings, *check_advertising(root, templates.flows)]
     rule_count = len(rules.caps) + sum(
         map(bool, (rules.quiet, rules.holdout, rules.pause_if_late, rules.pause_after_refund, rules.pause_series))
     )
@@ -70,11 +73,11 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
             "segments": len(templates.segments),
             "rules": rule_count,
         }
-        levels = {"errors": errors, "warnings": templates.warnings}
+        levels = {"errors": errors, "warnings": warnings}
         lists = {level: [problem.as_json() for problem in problems] for level, problems in levels.items()}
         click.echo(json.dumps(counts | lists | {"service": service, "languages": languages}))
     else:
-        for problem in (*errors, *templates.warnings):
+        for problem in (*errors, *warnings):
             click.echo(str(problem), err=True)
         for name in service:
             click.echo(f"to review: {name} is a service email, which customers get without consent")
@@ -90,8 +93,8 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
         if older:
             parts.insert(1, counted(older, "older version"))
         result = counted(len(errors), "error") if errors else "no errors"
-        warnings = f", {counted(len(templates.warnings), 'warning')}" if templates.warnings else ""
-        click.echo(f"{', '.join(parts)}: {result}{warnings}.")
+        warned = f", {counted(len(warnings), 'warning')}" if warnings else ""
+        click.echo(f"{', '.join(parts)}: {result}{warned}.")
     context.exit(1 if errors else 0)
 
 

@@ -126,7 +126,11 @@ def gateway(web_port: int | None, host: str | None, port: int | None, take_over:
 
     Exit codes: 0 stopped by SIGTERM, 1 the process could not start, or failed.
     """
-    from streams.gateway.process import run_gateway
-
+    try:
+        from streams.gateway.process import run_gateway
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"this installation does not have the package {error.name}, which gateways need. Install the extra takk[gateway]"
+        ) from error
     settings = read_settings(web_port=web_port, gateway_host=host, gateway_port=port)
     run_gateway(settings, take_over)

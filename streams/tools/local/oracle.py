@@ -23,6 +23,7 @@ from streams.core.values.ids import split_send_id
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import InvalidRecord, Misrouted
 from streams.tools.local.oracle_emails import check_special_orders, check_suppressed_emails
+from streams.tools.local.oracle_merges import check_merges
 from streams.tools.local.oracle_stages import check_codes, check_counts, check_suppressions
 from streams.tools.local.verdict import Verdict as Verdict
 from streams.wire import topics
@@ -102,6 +103,7 @@ def judge(
     check_counts(records, Decoder(codec), verdict)
     check_codes(records, codec, verdict)
     check_special_orders(records, codec, ruleset.test_recipients, verdict)
+    check_merges(records, codec, ruleset, verdict)
     if ruleset.address_key:
         check_suppressed_emails(records, codec, ruleset.address_key, inbox, verdict)
         check_suppressions(records, Decoder(codec), rules_of(ruleset), _crashed(records, codec), verdict)

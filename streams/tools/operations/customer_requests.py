@@ -22,7 +22,7 @@ from streams.wire.codec import codec_of
 
 #: How long the shop has to answer. Source: GDPR, article 12(3), one month; a month has at least 28 days.
 ANSWER_WITHIN = timedelta(days=28)
-#: What is left to do for each kind, once Takk has done its part.
+#: The work that is left for each kind, once Takk has done its part.
 TO_DO: Mapping[str, str] = {
     "export": "run `takk export`, add the data of your other systems, and send it to the customer",
     "erase": "erased here; erase the customer in your other systems",

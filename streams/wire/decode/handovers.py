@@ -9,12 +9,14 @@ import msgspec
 
 from streams.core.handlers.merges import readdressed
 from streams.core.model.customer import Customer
-from streams.core.model.customer_codec import decode_customer
+from streams.core.model.customer_codec import VERSION, decode_customer
 from streams.core.model.events import AliasReleased, Event, Forwarded, HandedOver
 from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.values.local_time import utc_from_ms
 from streams.wire.validation import LATEST_MS, Record, ValidationFailed, parse_id, parse_time
 
+#: How many versions newer a state may be so that another Takk can have written it. Any other version is that of damaged bytes.
+MOST_VERSIONS_AHEAD = 8
 #: Customer ids that a record may pass through. Aliases of aliases are rare, and a longer path is a circle that did not end.
 MAX_PATH = 32
 
@@ -28,6 +30,8 @@ def handover_event(record: Record, decode: Callable[[str, bytes, bytes | None, i
 
     Raises:
         ValidationFailed: `merge_loop`, `bad_handover`, or an error of the record within.
+        UnknownVersion: a newer Takk wrote the state. The worker must end, as with a newer state in its table: its successor reads the
+            record, and as a dead letter the customer's state would be missing until somebody replays it.
     """
     customer_id, kind, path = record["customer_id"], record["kind"], tuple(record["path"])
     if not path or len(path) > MAX_PATH:
@@ -73,8 +77,8 @@ def _state(record: Record) -> Customer:
     try:
         return decode_customer(record["state"])
     except UnknownVersion as error:
-        # It does not stop the worker, as a newer state in the table does: anybody can write a record.
-        detail = "a newer Takk wrote the state (hint: replay this dead letter when all workers are upgraded)"
-        raise ValidationFailed("bad_handover", detail) from error
+        if record["state"] and VERSION < record["state"][0] <= VERSION + MOST_VERSIONS_AHEAD:
+            raise
+        raise ValidationFailed("bad_handover", "the state has an unknown version") from error
     except (msgspec.DecodeError, ValueError) as error:
         raise ValidationFailed("bad_handover", f"the state cannot be decoded: {type(error).__name__}") from error

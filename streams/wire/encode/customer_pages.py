@@ -20,7 +20,7 @@ class CustomerPageEncoder:
         self._write = codec.writer("customer_page", CustomerPage.__struct_fields__)
 
     def page(self, effect: ShowCustomer, now: datetime) -> ProducerRecord:
-        """Encode the newest page of a customer, or a tombstone if there is none. `now` is the clock of the batch, UTC."""
+        """Encode the newest page of a customer, or a tombstone if they have none. `now` is the clock of the batch, UTC."""
         topic, schema, customer_id = topics.CUSTOMER_PAGES, "customer_page", effect.customer_id
         if effect.page is None:
             headers = self._envelope.headers(schema, effect.page_id, now)

@@ -22,7 +22,7 @@ from streams.mail import outcomes as mail_outcomes
 from streams.observability import metrics
 from streams.tools.operations.rule_texts import ENGAGEMENT, RULES
 from streams.wire import topics
-from streams.wire.encode import addresses, effects, handovers, heartbeats, reports
+from streams.wire.encode import addresses, customer_pages, effects, handovers, heartbeats, reports
 
 #: Label -> value, and the value of the sample.
 Series = list[tuple[dict[str, str], float]]
@@ -191,7 +191,9 @@ def outputs(*stages: str) -> set[str]:
 
 def test_the_outputs_of_the_stages() -> None:
     """The outputs are the topics for which effects and reports are encoded; the flows agent also writes heartbeats and the journal."""
-    effects_and_grants = written(effects) | written(heartbeats) | written(addresses) | written(handovers)
+    effects_and_grants = (
+        written(effects) | written(heartbeats) | written(addresses) | written(handovers) | written(customer_pages)
+    )
     effects_and_grants |= {topics.CHECKPOINTS}
     assert outputs("flows", "pools", "suppressions") == effects_and_grants
     assert outputs("mailer") == written(reports) | {topics.DECISIONS, topics.ADDRESS_EVENTS}

@@ -28,7 +28,7 @@ FILES = {
     "requirements.lock",
     "setup.py",
 }
-TIERS = {"unit", "property", "golden", "driver", "integration", "crash", "deploy", "bench", "harness"}
+TIERS = {"unit", "property", "golden", "driver", "integration", "browser", "crash", "deploy", "bench", "harness"}
 #: A file that names a package registry works only where that registry is reachable.
 REGISTRY = re.compile(
     r"(--(extra-)?index-url|--find-links|--trusted-host)[ =]+\S*:|files\.pythonhosted|pypi\.org|repo1?\.maven|registry\.npmjs"

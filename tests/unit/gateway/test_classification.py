@@ -1,4 +1,4 @@
-"""Who follows a link or fetches a pixel: a corpus of user agents as mail programs, proxies and scanners send them."""
+"""The clients that follow links and fetch pixels: a corpus of user agents as mail programs, proxies and scanners send them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_the_corpus(agent: str, opened: AgentClass, clicked: AgentClass) -> None
     [{"Sec-Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"}, {"X-Purpose": "preview"}, {"X-Moz": "prefetch"}],
 )
 def test_requests_in_advance(kind: Literal["opened", "clicked"], header: dict[str, str]) -> None:
-    """What a browser fetches in advance was not asked for by the person."""
+    """A page that a browser fetches in advance was not asked for by the person."""
     assert classify(kind, {"User-Agent": _CHROME, **header}) == "scanner"
 
 

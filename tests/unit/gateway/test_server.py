@@ -1,4 +1,4 @@
-"""What holds for every request: tokens, bodies, limits, paths and headers, as an attacker would try them."""
+"""The rules for every request: tokens, bodies, limits, paths and headers, as an attacker would try them."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def all_of(spool: Spool) -> list[ProducerRecord]:
 
 
 def test_records_return_in_order(tmp_path: Path) -> None:
-    """What was appended is read in the same order, by the successor too."""
+    """Appended records are read in the same order, by the successor too."""
     spool = Spool(tmp_path, 1 << 20, segment_bytes=100)
     for number in range(0, 20, 2):
         assert spool.append([[record(number), record(number + 1)]], 5.0) == 1

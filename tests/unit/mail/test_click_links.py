@@ -88,9 +88,10 @@ def test_links_that_stay(html: str) -> None:
 
 
 def test_single_quotes() -> None:
-    """An address in single quotes is tracked too."""
-    (found,) = _HREF.findall(track("<A HREF='https://shop.example/'>x</A>".replace("HREF", "href")).html)
-    assert target(found) == "https://shop.example/"
+    """Elements in capitals and an address in single quotes are read too."""
+    html = track("<A HREF='https://shop.example/?a=1&amp;b=2' id='x'>x</A>").html
+    (found,) = re.findall("<A HREF='([^']*)' id='x'>x</A>", html)
+    assert target(unescape(found)) == "https://shop.example/?a=1&b=2"
 
 
 def test_text() -> None:

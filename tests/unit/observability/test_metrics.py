@@ -14,6 +14,9 @@ from streams.observability import metrics
 from streams.settings import PROJECT_ROOT
 
 BOUNDED = {
+    "route",
+    "endpoint",
+    "status",
     "stage",
     "topic",
     "partition",

@@ -16,6 +16,7 @@ from streams.core.instances.occurrence import Occurrence
 from streams.core.model import clicks
 from streams.core.model.customer import Customer, History, Profile, Sent
 from streams.core.model.orders.order import TRACKED
+from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.ruleset import Limits
 from streams.core.sending.attribution import attribute_order
@@ -27,8 +28,12 @@ from streams.core.values.addresses import normalise
 from streams.core.values.moments import earliest, latest
 
 
-def merge_state(uow: UnitOfWork, other: Customer) -> None:
-    """Merge another customer state into this customer. Flows start only for segments, and for parcels whose order one of both did not know."""
+def merge_state(uow: UnitOfWork, other: Customer) -> list[OrderState]:
+    """Merge another customer state into this customer. No flow starts.
+
+    Returns:
+        The orders of which one of both had the parcels, and the other one the description: see `start_completed`.
+    """
     limits = uow.ruleset.limits
     own_ids = (uow.customer_id, *(uow.merge.ids if uow.merge is not None else ()))
     their_ids = (other.customer_id, *(other.merge.ids if other.merge is not None else ()))
@@ -56,6 +61,16 @@ def merge_state(uow: UnitOfWork, other: Customer) -> None:
         credited = attribute_order(uow, order)
         if credited is not order:
             uow.put_order(credited)
+    return completed
+
+
+def start_completed(uow: UnitOfWork, completed: list[OrderState]) -> None:
+    """Start the flows of parcels whose order one of two merged customers did not know, unless one of their ids has started them.
+
+    Args:
+        uow: the customer, who knows the ids of the other one.
+        completed: the orders that `merge_state` returned.
+    """
     for order in completed:
         for parcel in order.parcels:
             times = (*parcel.reached, *(((TRACKED, parcel.at),) if parcel.has(TRACKED) else ()))

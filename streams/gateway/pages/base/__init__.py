@@ -1,1 +1,1 @@
-"""What all pages share: links, forms, languages, templates and records."""
+"""The common parts of all pages: links, forms, languages, templates and records."""

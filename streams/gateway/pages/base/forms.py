@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from streams.core.values.tokens import use_key
 from streams.gateway.context import Gateway
@@ -103,7 +104,7 @@ async def _read(request: web.Request, max_photo: int) -> Form:
             return await _multipart(await request.multipart(), max_photo)
         except TooLarge:
             raise
-        except (ValueError, AssertionError, LookupError, RuntimeError):
+        except (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError):
             return Form()  # a body that breaks the rules of multipart has no fields
     return Form()
 

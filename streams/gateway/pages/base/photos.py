@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import warnings
 from typing import Literal
 
 from PIL import Image, ImageOps
@@ -52,18 +51,15 @@ async def encoded(content: bytes) -> bytes:
 def encode(content: bytes) -> bytes:
     """Return a photo as a new JPEG without metadata. Errors as `encoded`."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-                _check_size(picture.size)
-                # A JPEG is decoded at a fraction of its size if that is enough.
-                picture.draft("RGB", (LONGEST, LONGEST))
-                picture.load()
-                upright = ImageOps.exif_transpose(picture)
-                return _as_jpeg(upright)
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+            _check_size(picture.size)
+            # A JPEG is decoded at a fraction of its size if that is enough.
+            picture.draft("RGB", (LONGEST, LONGEST))
+            picture.load()
+            return _as_jpeg(ImageOps.exif_transpose(picture))
     except InvalidPhoto:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise InvalidPhoto("dimensions") from error
     except Exception as error:
         # Decoders raise many kinds of errors for bytes that are not a picture.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from email.utils import parseaddr
 from functools import lru_cache
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import yaml
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError
 
 from streams.definitions.loader import load_brand
@@ -21,7 +22,7 @@ from streams.mail.rendering.languages import language_chain
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.template_folders import COPY, SHARED
 from streams.mail.rendering.texts import Texts, Translator, fill
-from streams.settings import PROJECT_ROOT
+from streams.settings import PROJECT_ROOT, Settings
 
 #: The languages of the pages, with their names in themselves.
 LANGUAGES: Mapping[str, str] = {
@@ -52,16 +53,19 @@ class InvalidPages(ValueError):
 class Site:
     """The templates, the copy and the brand of the pages. Files that a shop's folder lacks are those of Takk.
 
+    The brand is the exception: without a file, pages have only a name.
+
     Args:
         templates_dir: the shop's templates folder.
+        shop_name: the name of a shop without `shared/brand.yaml`.
 
     Raises:
         FlowFileError: `shared/brand.yaml` contains errors.
-        InvalidPages: the style sheet or a copy file cannot be read.
+        InvalidPages: a template, the style sheet or a copy file cannot be read.
     """
 
-    def __init__(self, templates_dir: Path) -> None:
-        self.brand = load_brand(templates_dir) or load_brand(_TAKK) or Brand(name="Takk")
+    def __init__(self, templates_dir: Path, shop_name: str) -> None:
+        self.brand = load_brand(templates_dir) or Brand(name=shop_name)
         folders = list(dict.fromkeys([templates_dir, _TAKK]))
         loader = ChoiceLoader([FileSystemLoader(folder / PAGES) for folder in folders])
         self._environment = Sandbox(
@@ -82,10 +86,14 @@ class Site:
         self._copies = {
             language: Texts(self._environment, texts, language, compiled) for language, texts in self._texts.items()
         }
+        name = ""
         try:
-            self.styles = self._fill("pages.css.j2", {"brand": self.brand}).encode()
-        except TemplateError as error:
-            raise InvalidPages(f"{PAGES}/pages.css.j2: {error.message}") from error
+            for name in self._environment.list_templates():
+                self._environment.get_template(name)
+            name = "pages.css.j2"
+            self.styles = self._fill(name, {"brand": self.brand}).encode()
+        except (TemplateError, OSError, UnicodeDecodeError) as error:
+            raise InvalidPages(f"{PAGES}/{name}: {error}") from error
         self.styles_version = hashlib.sha256(self.styles).hexdigest()[:12]
         self.logo, self.logo_type = self._read_logo(templates_dir)
 
@@ -117,7 +125,6 @@ class Site:
             "_formats": formats_of(Locale.parse(language)),
             **values,
         }
-        variables["has_text"] = lambda key: self.has_text(key, language)
         variables["t"] = self._translator(language, variables)
         return self._fill(template, variables)
 
@@ -136,10 +143,15 @@ class Site:
         return path.read_bytes(), _LOGO_TYPES[path.suffix]
 
 
+def site_of(settings: Settings) -> Site:
+    """Return the site of a process. The server calls it at its start, so that errors end the start and not a request."""
+    name, address = parseaddr(settings.mail_from)
+    return _site(settings.templates_dir, name or address)
+
+
 @lru_cache(maxsize=8)
-def site_of(templates_dir: Path) -> Site:
-    """Return the site of a templates folder. The server calls it at its start, so that errors end the start and not a request."""
-    return Site(templates_dir)
+def _site(templates_dir: Path, shop_name: str) -> Site:
+    return Site(templates_dir, shop_name)
 
 
 def page_language(*wanted: str) -> str:
@@ -163,14 +175,6 @@ def accepted(header: str) -> list[str]:
         if locale and locale != "*" and quality > 0:
             found.append((-quality, locale))
     return [locale for _, locale in sorted(found, key=lambda item: item[0])]
-
-
-def locale_of(language: str) -> Locale:
-    """Return the locale of a language, for the names of months."""
-    try:
-        return Locale.parse(language)
-    except (UnknownLocaleError, ValueError):
-        return Locale(FALLBACK)
 
 
 def _copy(folders: list[Path], language: str) -> dict[str, str]:

@@ -59,7 +59,7 @@ class Visit:
 
     @property
     def done(self) -> str:
-        """What the customer has done, on the page after it. Such a page only thanks."""
+        """The action that the customer has taken, on the page after it. Such a page only thanks."""
         return self.request.query.get("done", "")[:40]
 
     def page(self, template: str, error: str = "", **values: Any) -> web.Response:
@@ -121,7 +121,7 @@ def visit_of(request: web.Request, use: Use) -> Visit:
     return Visit(
         request,
         gateway,
-        site_of(gateway.settings.templates_dir),
+        site_of(gateway.settings),
         use,
         request.match_info["token"],
         link,
@@ -144,7 +144,7 @@ def unknown_link(request: web.Request, reason: str) -> web.Response:
     """Return the page of a link that is not valid: 404, without a redirection."""
     gateway = request.app[GATEWAY]
     language = language_of(request, gateway)
-    html = site_of(gateway.settings.templates_dir).render("unknown.html.j2", language, {"expired": reason == "expired"})
+    html = site_of(gateway.settings).render("unknown.html.j2", language, {"expired": reason == "expired"})
     return web.Response(text=html, status=404, content_type="text/html", headers=HEADERS)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from streams.gateway.pages.base.site import LANGUAGES, accepted, page_language
-from streams.settings import PROJECT_ROOT
+from streams.gateway.pages.base.site import LANGUAGES, InvalidPages, accepted, page_language, site_of
+from streams.settings import PROJECT_ROOT, Settings
 from tests.harness.pages import Pages, opened, submit
 
 COPY = {
@@ -196,3 +196,34 @@ def test_language(header: str, locale: str, language: str) -> None:
     """The customer's language comes first, then the browser's, then the shop's."""
     own = [locale] if locale else []
     assert page_language(*own, *accepted(header), "da") == language
+
+
+def test_folder_of_a_shop(tmp_path: Path) -> None:
+    """A shop's folder may replace one page and some texts. Without a brand, pages show the sender's name, and nothing of Takk's example."""
+    (tmp_path / "shared" / "pages").mkdir(parents=True)
+    (tmp_path / "shared" / "pages" / "unknown.html.j2").write_text(
+        "<h1>{{ t('privacy') }} {{ shop }} {{ brand.legal }}</h1>"
+    )
+    (tmp_path / "copy" / "da").mkdir(parents=True)
+    (tmp_path / "copy" / "da" / "pages.yaml").write_text("privacy: Hemmeligt\n")
+    site = site_of(Settings(templates_dir=tmp_path, mail_from="Teahouse <tea@shop.example>"))
+    assert site.render("unknown.html.j2", "da", {}) == "<h1>Hemmeligt Teahouse ()</h1>"
+    assert "Integritetspolicy" in site.render("unknown.html.j2", "sv", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("shared/pages/survey.html.j2", "{% if %}"),
+        ("shared/pages/pages.css.j2", "{{ brand.nothing }}"),
+        ("copy/da/pages.yaml", "privacy: [a]"),
+        ("copy/nl/pages.yaml", "a: b: c"),
+    ],
+)
+def test_invalid_file(tmp_path: Path, name: str, content: str) -> None:
+    """A file that cannot be read is reported with its name, before the first request."""
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(InvalidPages, match=path.name.replace(".", r"\.")):
+        site_of(Settings(templates_dir=tmp_path))

@@ -81,7 +81,7 @@ def test_large_picture_is_scaled_down() -> None:
     ],
 )
 async def test_refused(content: bytes, reason: str) -> None:
-    """What is not a picture, or has wrong dimensions, is refused before it needs memory. A decompression bomb is one of them."""
+    """A file that is not a picture, or has wrong dimensions, is refused before it needs memory. A decompression bomb is one of them."""
     with pytest.raises(InvalidPhoto) as error:
         await encoded(content)
     assert error.value.reason == reason

@@ -1,9 +1,10 @@
-"""`takk export` and `takk forget`: private files, and no erasure by accident."""
+"""`takk export`, `takk forget` and `takk requests`: private files, no erasure by accident, and what customers wait for."""
 
 from __future__ import annotations
 
 import json
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from streams.settings import Settings
 from streams.tools.cli.people import write_private
 from streams.tools.operations.customer_erasure import Known
+from streams.tools.operations.customer_requests import OpenRequest
 from tests.unit.tools.cli.runner import run
 
 EXPORT = {
@@ -98,3 +100,29 @@ def test_an_erasure_is_of_a_person(published: list[str], monkeypatch: pytest.Mon
     code, output = run("forget", "guest-1", "--yes")
     assert (code, published) == (0, ["guest-1", "c1"])
     assert "guest-1: an alias of c1" in output
+
+
+def test_requests_are_listed_and_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open requests are listed with their ids; only open ones are marked as done, and none if one of several is not open."""
+    marked: list[str] = []
+    found = [
+        OpenRequest(
+            request_id=f"export-{number}",
+            customer_id="c1",
+            kind="export",
+            confirmed_at=datetime(2026, 3, number, tzinfo=UTC),
+        )
+        for number in (1, 2)
+    ]
+    monkeypatch.setattr(f"{OPERATIONS}.doctor.broker", lambda settings: "")
+    monkeypatch.setattr(f"{OPERATIONS}.customer_requests.read_requests", lambda settings, on_progress: found)
+    monkeypatch.setattr(
+        f"{OPERATIONS}.customer_requests.mark_done",
+        lambda settings, requests, now: marked.extend(request.request_id for request in requests),
+    )
+    code, output = run("requests")
+    assert (code, output.count("[export-"), "2 open." in output) == (0, 2, True)
+    code, output = run("requests", "--done", "export-1", "--done", "export-9")
+    assert (code, marked, "not open: export-9" in output) == (1, [], True)
+    code, _ = run("requests", "--done", "export-2")
+    assert (code, marked) == (0, ["export-2"])

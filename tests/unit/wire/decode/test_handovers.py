@@ -9,11 +9,13 @@ import pytest
 
 from streams.core.model import events
 from streams.core.model.customer import new_customer
-from streams.core.model.customer_codec import encode_customer
+from streams.core.model.customer_codec import VERSION, encode_customer
 from streams.core.model.person_events import ProfileUpdated
+from streams.core.model.versioned_codec import UnknownVersion
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
+from streams.wire.decode.handovers import MOST_VERSIONS_AHEAD
 from streams.wire.validation import ValidationFailed
 from tests.harness import records
 from tests.harness.records import AT, AT_MS
@@ -76,6 +78,17 @@ def test_a_state_and_the_end_of_an_alias() -> None:
     )
     released = decode(kind="release", path=["c2", "c3"], topic="", value=None, state=encode_customer(state))
     assert released == events.AliasReleased(customer_id="c1", erased_ids=("c2", "c3"), state=state, occurred_at=AT)
+
+
+@pytest.mark.parametrize("kind", ["state", "release"])
+def test_a_state_of_a_newer_takk_ends_the_worker(kind: str) -> None:
+    """Its successor merges it. Bytes whose version no Takk can have soon are damaged, and so is an empty state."""
+    for ahead in (1, MOST_VERSIONS_AHEAD):
+        with pytest.raises(UnknownVersion, match="upgrade this process"):
+            decode(kind=kind, handover_id="h1", topic="", value=None, state=bytes((VERSION + ahead,)))
+    for state in (bytes((VERSION + MOST_VERSIONS_AHEAD + 1,)), b"\xff\x00", b"\x00", b""):
+        with pytest.raises(ValidationFailed, match="bad_handover"):
+            decode(kind=kind, handover_id="h1", topic="", value=None, state=state)
 
 
 def test_a_timestamp_of_any_time_is_accepted() -> None:

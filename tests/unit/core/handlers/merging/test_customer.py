@@ -12,6 +12,8 @@ from streams.core.model.consent import Consent
 from streams.core.model.customer import Customer, History, Merge, Profile, Sent, new_customer
 from streams.core.model.effects import Effect, LogDecision, NoteAddress
 from streams.core.model.events import HandedOver
+from streams.core.model.orders import forgotten_orders
+from streams.core.model.orders.order_state import OrderState
 from streams.core.values.addresses import address_key
 from tests.harness.driver import START
 from tests.harness.events import shop_ruleset
@@ -105,3 +107,14 @@ def test_more_customers_than_are_remembered() -> None:
     assert state.merge.ids == tuple(f"g{n}" for n in range(1, 21))
     rules = [effect.rule for effect in effects if isinstance(effect, LogDecision)]
     assert rules == ["merged_ids", "merged"]
+
+
+def test_an_order_that_both_have_forgotten() -> None:
+    """Its amount is no longer known, so it counts twice, and a decision says so; of an order that one has forgotten nothing is said."""
+    row = forgotten_orders.add_order(b"", 4, OrderState("o1"), is_open=False)
+    own = customer("c1", purchases=1, forgotten_order_fingerprints=row)
+    state, effects = merged(own, customer("g", purchases=1, forgotten_order_fingerprints=row))
+    assert (state.purchases, state.forgotten_order_fingerprints) == (2, row)
+    assert [effect.rule for effect in effects if isinstance(effect, LogDecision)] == ["forgotten_orders", "merged"]
+    _, effects = merged(own, customer("g", purchases=1))
+    assert [effect.rule for effect in effects if isinstance(effect, LogDecision)] == ["merged"]

@@ -1,0 +1,47 @@
+"""Room for the traits of one customer: what they may take depends on how many orders the state has to recognise."""
+
+from __future__ import annotations
+
+from msgspec import msgpack
+from msgspec.structs import replace
+
+from streams.core.model.customer import Customer
+from streams.core.model.traits import Attribute, Collected, ExternalId, ImportantDate
+from streams.core.model.unit_of_work import UnitOfWork
+
+#: The rows of traits.
+_ROWS = ("attributes", "dates", "external_ids", "collected")
+_encode = msgpack.Encoder().encode
+
+
+def make_room_for_traits(uow: UnitOfWork, before: Customer) -> None:
+    """Drop traits that do not fit beside the fingerprints of orders, and log it: removed values first, then the oldest.
+
+    Args:
+        uow: the customer after an event.
+        before: the state before it, in which the traits had room.
+    """
+    traits, row = uow.profile.traits, uow.forgotten_order_fingerprints
+    if traits is before.profile.traits and len(row) <= len(before.forgotten_order_fingerprints):
+        return
+    most = uow.ruleset.limits.trait_bytes - len(row)
+    size = len(_encode(traits))
+    if size <= most:
+        return
+    rows = {row: list(getattr(traits, row)) for row in _ROWS}
+    oldest = sorted([(_is_present(each), each.at, row, repr(each), each) for row in _ROWS for each in rows[row]])
+    lost = 0
+    for is_present, _, row, _, each in oldest:
+        size -= len(_encode(each))
+        rows[row].remove(each)
+        lost += is_present
+        if size <= most:
+            break
+    uow.profile = replace(uow.profile, traits=replace(traits, **{row: tuple(rows[row]) for row in _ROWS}))
+    uow.changed = True
+    if lost:
+        uow.hit_limit("traits", "attributes, dates, ids, wishes or likes: the oldest do not fit and are forgotten", "")
+
+
+def _is_present(each: Attribute | ImportantDate | ExternalId | Collected) -> bool:
+    return each.is_kept if isinstance(each, Collected) else each.value is not None
