@@ -250,6 +250,9 @@ class Settings(BaseSettings):
     mail_from: str = "Takk <takk@localhost>"
     #: Address that the links of the emails start with.
     mail_base_url: str = "http://localhost:8080"
+    #: Processes beside a mailer that render its emails; 0: the mailer renders them itself. Default: 2 on a machine with four processors or
+    #: more, 1 with two or three, and 0 with one.
+    mail_renderers: int | None = Field(None, ge=0, le=64)
     #: Signs the links; the mailer requires it. At least 16 characters: `openssl rand -hex 32`.
     mail_secret: SecretStr | None = Field(None)
     #: Earlier values of `TAKK_MAIL_SECRET`, separated by blanks or lines. Links in emails that were sent remain valid with them.

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.newer_state import explain_newer_state
 from streams.observability.health import HealthServer
 from streams.runtime.app import RestartableWorker
+
+
+class Stoppable(Protocol):
+    """What runs beside a worker: a global table, or renderers."""
+
+    async def stop(self) -> None:
+        """Stop it."""
 
 
 class Worker(RestartableWorker):
@@ -22,7 +28,7 @@ class Worker(RestartableWorker):
         app: Faust's app.
         health: the health server.
         prepare: what the process does before it joins its group, once the health server answers.
-        global_tables: tables to stop at the end.
+        helpers: what to stop at the end.
     """
 
     def __init__(
@@ -30,14 +36,14 @@ class Worker(RestartableWorker):
         app: Any,
         health: HealthServer,
         prepare: Callable[[], Awaitable[None]],
-        global_tables: Sequence[GlobalTable[Any]] = (),
+        helpers: Sequence[Stoppable] = (),
     ) -> None:
         # Faust's own log handler would write no JSON, drop lines below WARNING, and show the email addresses that libraries quote.
         super().__init__(app, override_logging=False, quiet=True, redirect_stdouts=False)
         self.spinner = None  # it would write terminal codes into the log
         self._health = health
         self._prepare = prepare
-        self._global_tables = global_tables
+        self._helpers = helpers
 
     def _crash(self, reason: BaseException) -> None:
         explain_newer_state(reason)
@@ -57,8 +63,8 @@ class Worker(RestartableWorker):
         await self._prepare()
 
     async def on_shutdown(self) -> None:
-        """Stop the global tables, and the health server last."""
-        for table in self._global_tables:
-            await table.stop()
+        """Stop the helpers, and the health server last."""
+        for helper in self._helpers:
+            await helper.stop()
         await self._health.stop()
         await super().on_shutdown()

@@ -25,16 +25,18 @@ from streams.agents.send_ledger import BatchLedger
 from streams.core.model.versioned_codec import UnknownVersion
 from streams.core.values.local_time import utc_from_ms
 from streams.mail.command import Command
+from streams.mail.composing import CRASHED
 from streams.mail.delivery.ledger import Plan, decode_entry, encode_entry, in_doubt, plan_delivery
 from streams.mail.delivery.marks import DeliveryMarks, boot_id
 from streams.mail.delivery.window import Lease
 from streams.mail.mailer import Mailer
+from streams.mail.report import Report
 from streams.observability import metrics
 from streams.runtime import failpoints
 from streams.runtime.app import App
 from streams.runtime.errors import PartitionRevoked
 from streams.runtime.kafka.partitioner import partition_of
-from streams.runtime.kafka.producer_record import headers_of
+from streams.runtime.kafka.producer_record import ProducerRecord, headers_of
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import DRAIN_TIMEOUT_S
 from streams.runtime.processing.task import Task
@@ -137,6 +139,14 @@ def register(
             await batch.checkpoint()
         batch.task.context.knows_doubts = True
 
+    def encode_report(batch: Batch[MailerContext], report: Report) -> list[ProducerRecord]:
+        """Return the records of a report. A command that ends the processes which render it is a dead letter, too."""
+        records = encode_safely(encoder, address_key, report)
+        if report.rule == CRASHED:
+            found = [record for record in batch.records if record.value() == report.command.raw]
+            records += [stage.dead_letter(record, CRASHED, report.text, batch.now_ms) for record in found[:1]]
+        return records
+
     async def deliver(batch: Batch[MailerContext]) -> None:
         context = batch.task.context
         ledger = BatchLedger(
@@ -144,7 +154,7 @@ def register(
             context.marks,
             mailer.window,
             context.lease,
-            partial(encode_safely, encoder, address_key),
+            partial(encode_report, batch),
             count_report,
         )
         try:

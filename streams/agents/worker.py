@@ -23,6 +23,7 @@ from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.heartbeats import heartbeat_gauges
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.mail_server import open_pool
+from streams.agents.renderers import NO_RENDERERS, Renderers, open_renderer
 from streams.agents.startup import Startup, kafka_steps
 from streams.agents.zeros import zero_mailer, zero_worker
 from streams.core.model.address_state import Suppression
@@ -37,7 +38,6 @@ from streams.definitions.problems import FlowFileError
 from streams.mail.address_check import AddressCheck
 from streams.mail.links import Sender
 from streams.mail.mailer import Mailer
-from streams.mail.rendering.renderer import Renderer
 from streams.mail.rendering.template_folders import messages_by_flow
 from streams.observability import metrics
 from streams.observability.disk import sample_disk
@@ -141,14 +141,11 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         partial(assortment.AssortmentTable, instrumentation.decoder),
         prepare=instrumentation.load_schemas,
     )
+    on_withdrawn = mailer.late_withdrawals(app.task_manager, settings.partitions)
     withdrawn_emails = GlobalTable(
         settings.kafka(),
         withdrawals.TOPICS,
-        partial(
-            withdrawals.WithdrawalsTable,
-            instrumentation.decoder,
-            on_withdrawn=mailer.late_withdrawals(app.task_manager, settings.partitions),
-        ),
+        partial(withdrawals.WithdrawalsTable, instrumentation.decoder, on_withdrawn=on_withdrawn),
         prepare=instrumentation.load_schemas,
     )
 
@@ -168,11 +165,11 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     async def fetch_suppressed() -> Mapping[bytes, Suppression]:
         return (await suppressed.view()).by_address
 
+    key, renderer = settings.address_key, open_renderer(settings, sender)
     templates = read_templates(settings.templates_dir)
     rules = AddressRules(templates.rules.caps, settings.transactional_per_address, settings.day_scale)
-    key = settings.address_key
     work = Mailer(
-        Renderer(settings.templates_dir, sender.name),
+        renderer,
         sender,
         open_pool(settings),
         fetch_withdrawn=fetch_withdrawn,
@@ -194,8 +191,10 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         uncommitted=partial(uncommitted_changes, settings.kafka()),
     )
     zero_mailer(messages_by_flow(settings.templates_dir))
-    gauges, tables = [heartbeat_gauges()], (products, withdrawn_emails, suppressed)
-    _run(app, settings, instrumentation, accepted, gauges=gauges, global_tables=tables)
+    tables = (products, withdrawn_emails, suppressed)
+    _run(
+        app, settings, instrumentation, accepted, gauges=[heartbeat_gauges()], global_tables=tables, renderers=Renderers(renderer)
+    )  # fmt: skip
 
 
 def _app(settings: Settings, role: str, batch_records: int, accepted: Collection[Accepted]) -> App:
@@ -244,6 +243,7 @@ def _run(
     check: Callable[[], None] = lambda: None,
     gauges: Sequence[Callable[[Iterable[Task[Any]]], None]] = (),
     global_tables: Sequence[GlobalTable[Any]] = (),
+    renderers: Renderers = NO_RENDERERS,
 ) -> None:
     metrics.BUILD_INFO.labels(version("takk")).set(1)
     for name in app.task_manager.stages:
@@ -289,10 +289,12 @@ def _run(
             await asyncio.sleep(SAMPLE_INTERVAL_S)
 
     async def prepare() -> None:
+        await renderers.start()
         await asyncio.to_thread(check)
         await startup.take(kafka_steps(app, settings, instrumentation, "take-over" in accepted))
+        await renderers.until_ready()
         # All objects loaded so far are permanent. A batch creates thousands of short-lived objects, so the collector runs less often.
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
 
-    Worker(app.faust, health, prepare, global_tables).execute_from_commandline()
+    Worker(app.faust, health, prepare, (*global_tables, renderers)).execute_from_commandline()

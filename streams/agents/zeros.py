@@ -31,8 +31,9 @@ OF_WORKER = (
 OF_MAILER = (
     metrics.MAILS, metrics.MESSAGES, metrics.HANDOVER, metrics.ORDER_TO_EMAIL, metrics.WITHDRAWALS,
     metrics.MAIL_RULES, metrics.WITHDRAWALS_READ, metrics.SUPPRESSIONS_READ, metrics.SUPPRESSED_ADDRESSES, metrics.SENDS_UNKNOWN,
-    metrics.RENDER_SECONDS, metrics.SMTP_SECONDS, metrics.HEARTBEAT_TIMESTAMP, metrics.HEARTBEAT_SECONDS,
-    metrics.SMTP_PAUSED, metrics.SMTP_ANSWERS, metrics.SMTP_REFUSALS, metrics.SMTP_CONNECTIONS, metrics.SMTP_CONNECTIONS_LIMIT,
+    metrics.RENDER_SECONDS, metrics.RENDERERS, metrics.RENDERER_BUSY, metrics.RENDERER_RESTARTS, metrics.SMTP_SECONDS,
+    metrics.HEARTBEAT_TIMESTAMP, metrics.HEARTBEAT_SECONDS, metrics.SMTP_PAUSED, metrics.SMTP_ANSWERS,
+    metrics.SMTP_REFUSALS, metrics.SMTP_CONNECTIONS, metrics.SMTP_CONNECTIONS_LIMIT,
     metrics.CATALOGUE_PRODUCTS, metrics.POPULARITY_PRODUCTS, metrics.CATALOGUE_READ, metrics.CATALOGUE_REFUSED,
 )  # fmt: skip
 
@@ -90,7 +91,7 @@ OUTCOMES: tuple[str, ...] = get_args(MailOutcome)
 #: The rules of the mailer with the outcome of each.
 MAIL_RULES = (
     ("sent", "accepted"), ("sent", "sent_again"), ("deferred", "4xx"), ("refused", "5xx"), ("refused", "gave_up"), ("refused", "unrenderable"),
-    ("refused", "unsendable"), ("expired", "not_after"), ("suppressed", "withdrawn"), ("suppressed", "too_few_products"),
+    ("refused", "unsendable"), ("refused", "crashed"), ("expired", "not_after"), ("suppressed", "withdrawn"), ("suppressed", "too_few_products"),
     ("suppressed", "address_suppressed"), ("suppressed", "address_cap"), ("suppressed", "address_limit"),
     ("unknown", "in_flight_after_crash"), ("unknown", "connection_lost"), ("unknown", "failed"), ("refused", "failed"),
     ("deferred", "refused_us"), ("deferred", "no_answer"), ("deferred", "newer_templates"),
@@ -163,6 +164,7 @@ def zero_mailer(messages: Mapping[str, Iterable[str]]) -> None:
         for metric in (metrics.RENDER_SECONDS, metrics.HANDOVER, metrics.ORDER_TO_EMAIL):
             _zero(metric, (flow,))
     _zero(metrics.WITHDRAWALS, ("in_time", "too_late"))
+    _zero(metrics.RENDERER_RESTARTS, ("ended", "silent"))
     _zero(metrics.SMTP_SECONDS, SMTP_OUTCOMES)
     _zero(metrics.SMTP_ANSWERS, get_args(Provider), SMTP_OUTCOMES)
     _zero(metrics.SMTP_REFUSALS, get_args(Provider), get_args(Reason), ("permanent", "temporary"))

@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
@@ -17,6 +16,7 @@ from streams.core.offers.recommendations import REQUEST_KEY
 from streams.core.rules.consent_policy import is_transactional
 from streams.mail.address_check import COUNTED, AddressCheck
 from streams.mail.attempt import Item, Refusal, Trouble
+from streams.mail.batch_emails import BatchEmails, Emails
 from streams.mail.command import Command
 from streams.mail.composing import Composer
 from streams.mail.delivery.bounces import classify
@@ -37,21 +37,18 @@ from streams.mail.outcomes import (
     report_trouble,
     withdrawn_by,
 )
-from streams.mail.rendering.renderer import Renderer
+from streams.mail.renderers.emails import RendersCommands
+from streams.mail.renderers.pool import RendererPool
 from streams.mail.report import Report
 from streams.mail.server_health import ServerHealth
+from streams.mail.stopping import Stopped, await_unless_stopping
 from streams.mail.unanswered import Unanswered, mark_late
 from streams.observability import metrics
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
 #: Seconds that the last emails of a batch wait for an answer, before and again after their data, while the server answers others.
 PATIENCE_S = 30.0
-
-
-class Stopped(Exception):
-    """The mailer is stopping, and the awaited data did not arrive before."""
 
 
 async def _nothing_withdrawn() -> Mapping[str, str]:
@@ -66,7 +63,7 @@ class Mailer:
     """Renders and sends emails.
 
     Args:
-        renderer: renders a command.
+        renderer: renders a command, or the renderers that do it in processes of their own.
         sender: the sender of the emails.
         pool: the connections to the mail server.
         fetch_withdrawn: returns the withdrawn sends, send id to rule. They are checked right before each email.
@@ -86,7 +83,7 @@ class Mailer:
 
     def __init__(
         self,
-        renderer: Renderer,
+        renderer: RendersCommands | RendererPool,
         sender: Sender,
         pool: SmtpPool,
         *,
@@ -99,7 +96,8 @@ class Mailer:
         patience_s: float = PATIENCE_S,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._composer = Composer(renderer, sender, newest_versions or {}, backoff_scale)
+        self._composer = Composer(newest_versions or {}, backoff_scale)
+        self._emails = Emails(renderer, sender, self._composer, clock)
         self._from = sender.address
         self._pool = pool
         self._fetch_withdrawn = fetch_withdrawn
@@ -137,15 +135,16 @@ class Mailer:
         """
         planned = list(planned)
         try:
-            self._withdrawn = await _await_unless_stopping(is_stopping, self._fetch_withdrawn())
+            self._withdrawn = await await_unless_stopping(is_stopping, self._fetch_withdrawn())
             if self._addresses is not None:
-                await _await_unless_stopping(is_stopping, self._addresses.refresh())
+                await await_unless_stopping(is_stopping, self._addresses.refresh())
             if any(REQUEST_KEY in command.context for command, _ in planned):
-                self._composer.assortment = await _await_unless_stopping(is_stopping, self._fetch_assortment())
+                self._composer.assortment = await await_unless_stopping(is_stopping, self._fetch_assortment())
         except Stopped:
             return []
+        emails = self._emails.of(planned)
         dispatch = Dispatch(
-            partial(self._attempt, marks),
+            partial(self._attempt, marks, emails),
             self._defer,
             partial(self._leave, marks),
             ledger or NoLedger(),
@@ -155,7 +154,10 @@ class Mailer:
             is_stopping=is_stopping,
             on_pause=self._count_pause,
         )
-        return await dispatch.run(planned)
+        try:
+            return await dispatch.run(planned)
+        finally:
+            emails.close()
 
     def _defer(self, command: Command, trouble: Trouble) -> Report:
         return report_trouble(command, trouble, self._clock(), self._backoff_scale)
@@ -178,7 +180,7 @@ class Mailer:
         await self._pool.close()
 
     async def _attempt(
-        self, marks: DeliveryMarks, item: Item, may_begin: Callable[[], None]
+        self, marks: DeliveryMarks, emails: BatchEmails, item: Item, may_begin: Callable[[], None]
     ) -> Report | Refusal | Trouble | None:
         """Attempt one command. Whatever fails concerns this command alone. Return None if its batch no longer waits for it.
 
@@ -196,7 +198,7 @@ class Mailer:
 
         try:
             async with self._turns:
-                result = await self._attempt_unguarded(marks, item, begin)
+                result = await self._attempt_unguarded(marks, emails, item, begin)
                 return result
         except LeaseExpired:
             raise
@@ -217,13 +219,13 @@ class Mailer:
                 self._addresses.settle(command, is_sent=is_sent)
 
     async def _attempt_unguarded(
-        self, marks: DeliveryMarks, item: Item, begin: Callable[[], None]
+        self, marks: DeliveryMarks, emails: BatchEmails, item: Item, begin: Callable[[], None]
     ) -> Report | Refusal | Trouble | None:
         command, plan, now = item.command, item.plan, self._clock()
         report = self._report_unsent(command, plan, marks, now)
         if report is not None:
             return report
-        data = self._composer.compose(command, now)
+        data = await emails.take(command)
         if isinstance(data, Report):
             return data
         started = time.perf_counter()
@@ -245,7 +247,7 @@ class Mailer:
         if isinstance(answer, Unknown):
             if is_transactional(command.purpose) and not is_resend:
                 item.repeat(asyncio.get_running_loop().time())
-                return await self._attempt_unguarded(marks, item, begin)
+                return await self._attempt_unguarded(marks, emails, item, begin)
             return Report(command=command, outcome="unknown", at=at, rule="connection_lost", text=answer.text)
         marks.clear(command.send_id)
         bounce = classify(answer.code, answer.text, answer.phase, provider_of(command.to_address))
@@ -288,13 +290,3 @@ class Mailer:
         if self._addresses is not None and plan == "send" and (forbidden := self._addresses.begin(command)) is not None:
             return Report(command=command, outcome="suppressed", at=now, rule=forbidden[0], text=forbidden[1])
         return None
-
-
-async def _await_unless_stopping(is_stopping: Callable[[], bool], awaitable: Awaitable[T]) -> T:
-    """Await the result. Raise Stopped if the mailer stops first."""
-    task = asyncio.ensure_future(awaitable)
-    while not (await asyncio.wait({task}, timeout=0.05))[0]:
-        if is_stopping():
-            task.cancel()
-            raise Stopped
-    return task.result()

@@ -188,7 +188,7 @@ MESSAGES = Counter(
 MAIL_RULES = Counter(
     "takk_mail_rules_total",
     "Send commands, by flow, outcome and the rule of the mailer that decided it: accepted, sent_again (sent); 4xx, refused_us, no_answer, "
-    "newer_templates (deferred); 5xx, gave_up, unrenderable, unsendable, failed (refused); not_after (expired); withdrawn, "
+    "newer_templates (deferred); 5xx, gave_up, unrenderable, unsendable, crashed, failed (refused); not_after (expired); withdrawn, "
     "too_few_products, address_suppressed, address_cap, address_limit (suppressed); in_flight_after_crash, connection_lost, failed (unknown).",
     ["flow", "outcome", "rule"],
     registry=REGISTRY,
@@ -221,6 +221,17 @@ SENDS_UNKNOWN = Counter(
 RENDER_SECONDS = Histogram(
     "takk_render_seconds", "Time to render and compose an email, by flow.", ["flow"], buckets=WORK_SECONDS, registry=REGISTRY
 )  # fmt: skip
+RENDERERS = Gauge("takk_renderers", "Renderer processes of the mailer that are ready.", registry=REGISTRY)
+RENDERER_BUSY = Counter(
+    "takk_renderer_busy_seconds_total", "Time that the renderer processes of the mailer have spent on emails, together.", registry=REGISTRY
+)  # fmt: skip
+RENDERER_RESTARTS = Counter(
+    "takk_renderer_restarts_total",
+    "Renderer processes that the mailer started again. reason: ended (by an error or a signal), silent (ended by the mailer, because it "
+    "returned nothing for a minute).",
+    ["reason"],
+    registry=REGISTRY,
+)
 SMTP_SECONDS = Histogram(
     "takk_smtp_seconds", "Time until the mail server answers for an email, by its answer: accepted, refused, deferred, unknown, down.",
     ["outcome"], buckets=WORK_SECONDS, registry=REGISTRY,
@@ -386,7 +397,8 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     STATE_QUARANTINED, RECORDS_LOST, STANDBY_ERRORS,
     STANDBY_LAG, STATE_BYTES, DISK_FREE, DISK_SIZE, TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS, DECISIONS, MAILS,
     HANDOVER, ORDER_TO_EMAIL, MESSAGES, MAIL_RULES, WITHDRAWALS, WITHDRAWALS_READ, SUPPRESSIONS_READ, SUPPRESSED_ADDRESSES,
-    SENDS_UNKNOWN, RENDER_SECONDS, SMTP_SECONDS, SMTP_PAUSED, SMTP_ANSWERS, SMTP_REFUSALS, SMTP_CONNECTIONS,
+    SENDS_UNKNOWN, RENDER_SECONDS, RENDERERS, RENDERER_BUSY, RENDERER_RESTARTS, SMTP_SECONDS,
+    SMTP_PAUSED, SMTP_ANSWERS, SMTP_REFUSALS, SMTP_CONNECTIONS,
     SMTP_CONNECTIONS_LIMIT, ENGAGEMENT, ENGAGED_EMAILS, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS,
     ATTRIBUTED_REVENUE, ATTRIBUTED_MESSAGE_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS, CATALOGUE_READ, CATALOGUE_REFUSED, POOL_CODES,
     POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, HEARTBEAT_TIMESTAMP, HEARTBEAT_SECONDS, BUILD_INFO, FLOW_INFO,

@@ -6,12 +6,13 @@ from typing import Final
 
 from deploy.grafana.builder.colors import BLUE, GREEN, RED, YELLOW
 from deploy.grafana.builder.panels import About, Query, Size, bar_chart, graph, number
-from deploy.grafana.builder.promql import JOB, age, largest, rate, series, total
+from deploy.grafana.builder.promql import JOB, age, increase, largest, rate, series, total
 from deploy.grafana.builder.screen import Row, Screen
 from deploy.grafana.builder.tables import Column, rows
 
 TILE: Final = Size(6, 4)
 CELL: Final = Size(8, 7)
+QUARTER: Final = Size(6, 7)
 
 SCREEN: Final = Screen(
     "takk-resources",
@@ -138,7 +139,7 @@ SCREEN: Final = Screen(
                 ),
                 graph(
                     "CPU",
-                    CELL,
+                    QUARTER,
                     About(
                         "CPU cores that each process uses.",
                         "Below one core, since Python code runs on one core at a time.",
@@ -151,7 +152,7 @@ SCREEN: Final = Screen(
                 ),
                 graph(
                     "Memory",
-                    CELL,
+                    QUARTER,
                     About(
                         "Resident memory of each process.",
                         "Flat after the first hour.",
@@ -162,7 +163,7 @@ SCREEN: Final = Screen(
                 ),
                 graph(
                     "Partitions owned",
-                    CELL,
+                    QUARTER,
                     About(
                         "Partitions that each process owns, over all stages.",
                         "Processes of one role own about the same number.",
@@ -173,6 +174,19 @@ SCREEN: Final = Screen(
                     "none",
                     Query(total(series("takk_assigned_partitions"), "instance"), "{{instance}}"),
                     stacked=True,
+                ),
+                graph(
+                    "Renderers",
+                    QUARTER,
+                    About(
+                        "Renderer processes of each mailer that are ready, and how many of them render at a time on average.",
+                        "Fewer render than are ready.",
+                        "All render while emails wait: raise `TAKK_MAIL_RENDERERS` if processors are free, or add mailers.",
+                        see="takk-mail",
+                    ),
+                    "none",
+                    Query(rate("takk_renderer_busy_seconds_total"), "rendering, {{instance}}"),
+                    Query(series("takk_renderers"), "ready, {{instance}}"),
                 ),
                 graph(
                     "Event loop delay",
@@ -204,13 +218,18 @@ SCREEN: Final = Screen(
                     "Restarts",
                     CELL,
                     About(
-                        "Starts of each process within an hour.",
-                        "One after a deployment.",
-                        "More than three within half an hour: the process ends again and again. Read the fatal line of its log.",
+                        "Starts of each process within an hour, and of the renderer processes of each mailer.",
+                        "One after a deployment, and none of renderers.",
+                        "More than three within half an hour: the process ends again and again. Read the fatal line of its log. "
+                        "Renderers: look for `a renderer process ended` in the log of the mailer; out of memory is the usual cause.",
                         ("TakkRestartLoop",),
                     ),
                     "suffix:/h",
                     Query(f"changes({series('process_start_time_seconds', JOB)}[1h])", "{{instance}}"),
+                    Query(
+                        total(increase("takk_renderer_restarts_total", window="1h"), "instance, reason"),
+                        "renderer of {{instance}} {{reason}}",
+                    ),
                 ),
                 graph(
                     "Garbage collections",

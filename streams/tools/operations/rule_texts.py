@@ -97,6 +97,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "address_limit": "the address got as many transactional emails as one address gets per day",
         "too_few_products": "there were too few products to recommend",
         "unsendable": "the email could not be composed: an address or the subject contains invalid characters",
+        "crashed": "the email ended the process that renders it, twice",
         "unrenderable": "the email could not be rendered: a template is missing or invalid",
         "5xx": "the mail server rejected it permanently",
         "failed": "the mailer met an error that concerns this email alone",

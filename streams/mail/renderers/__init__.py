@@ -1,0 +1,1 @@
+"""Renderer processes: they render and compose emails beside the mailer, which then has its time for Kafka and the mail server."""
