@@ -69,11 +69,7 @@ def framed(body: bytes) -> bytes:
 
 
 def encode_job(job: Job) -> bytes:
-    """Return an encoded job, for `joined_jobs`.
-
-    Raises:
-        RecursionError: the data of the command is nested too deeply, some 1,000 levels.
-    """
+    """Return an encoded job, for `joined_jobs`."""
     return _encoder.encode(job)
 
 
