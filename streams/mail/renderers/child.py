@@ -15,7 +15,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from streams.mail.renderers.emails import Email, EmailWriter
 from streams.mail.renderers.messages import LENGTH, Job, Result, Setup, decode_jobs, encode_results
@@ -44,7 +44,8 @@ def main(descriptor: int, mailer: int, writer_class: type[EmailWriter] = EmailWr
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
-    with socket.socket(fileno=descriptor) as link, link.makefile("rb", buffering=_BUFFER_BYTES) as stream:
+    with socket.socket(fileno=descriptor) as link, link.makefile("rb", buffering=_BUFFER_BYTES) as file:
+        stream = cast(BinaryIO, file)
         message = _read(stream)
         if message is None:
             return
