@@ -12,7 +12,7 @@ from streams.runtime.app import RestartableWorker
 
 
 class Stoppable(Protocol):
-    """What runs beside a worker: a global table, or renderers."""
+    """A companion of a worker: a global table, or renderers."""
 
     async def stop(self) -> None:
         """Stop it."""

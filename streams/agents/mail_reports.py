@@ -58,9 +58,10 @@ def encode_report(encoder: Encoder, report: Report, address_key: bytes = b"") ->
 
 def encode_safely(encoder: Encoder, address_key: bytes, report: Report) -> list[ProducerRecord]:
     """Return the records of a report. A report that cannot be encoded loses its details: it must not stop the reports of others."""
-    for changes in ({}, {"text": "", "code": None, "queue_id": None}):
+    for is_whole in (True, False):
         try:
-            return list(encode_report(encoder, replace(report, **changes), address_key))
+            shown = report if is_whole else replace(report, text="", code=None, queue_id=None)
+            return list(encode_report(encoder, shown, address_key))
         except Exception as error:
             log.exception(
                 "a report cannot be encoded",

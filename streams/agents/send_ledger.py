@@ -193,9 +193,8 @@ class BatchLedger:
         return Entry("in_flight", report.command.attempt + 1, report.at, state, disk)
 
     def _note_committed(self) -> None:
+        self._marks.clear_all(report.command.send_id for report in self._uncommitted if not report.is_unanswered)
         for report in self._uncommitted:
-            if not report.is_unanswered:
-                self._marks.clear(report.command.send_id)
             self._on_reported(report)
         self._uncommitted = []
         self._committed_at = clock()

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
+import orjson
 import structlog
 from msgspec.structs import replace
 
@@ -52,7 +53,7 @@ class Composer:
         waiting = self._newer_templates.wait_for_version(command, now)
         if waiting is not None:
             return waiting
-        if REQUEST_KEY not in command.context:
+        if not command.requests_products:
             return command
         try:
             products = fulfil(command.context[REQUEST_KEY], self.assortment, week_of(command.commanded_at))
@@ -60,7 +61,7 @@ class Composer:
             return report_unrenderable(command, now, f"{REQUEST_KEY}: {error}")
         if products is None:
             return Report(command=command, outcome="suppressed", at=now, rule="too_few_products")
-        return replace(command, context={**command.context, "products": products})
+        return replace(command, context_json=orjson.dumps({**command.context, "products": products}).decode())
 
     def judge(self, command: Command, email: Email, now: datetime) -> bytes | Report:
         """Return the bytes of an email, or the report of its problem.

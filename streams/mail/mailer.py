@@ -12,7 +12,6 @@ import structlog
 
 from streams.core.model.events import MailOutcome
 from streams.core.offers.assortment import Assortment
-from streams.core.offers.recommendations import REQUEST_KEY
 from streams.core.rules.consent_policy import is_transactional
 from streams.mail.address_check import COUNTED, AddressCheck
 from streams.mail.attempt import Item, Refusal, Trouble
@@ -138,7 +137,7 @@ class Mailer:
             self._withdrawn = await await_unless_stopping(is_stopping, self._fetch_withdrawn())
             if self._addresses is not None:
                 await await_unless_stopping(is_stopping, self._addresses.refresh())
-            if any(REQUEST_KEY in command.context for command, _ in planned):
+            if any(command.requests_products for command, _ in planned):
                 self._composer.assortment = await await_unless_stopping(is_stopping, self._fetch_assortment())
         except Stopped:
             return []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 from streams.runtime.failpoints import VARIABLE
 from streams.tools.local.processes import Process
@@ -28,6 +30,8 @@ MAX_HITS = 6
 SMTP_PHASES = ("mail", "data", "dot", "kept")
 #: Share of the random kills that also delete the state of the process.
 WIPED_SHARE = 0.25
+#: The renderers of the mailer whose renderers are killed, and how often all of them are.
+RENDERERS, RENDERER_KILLS = 2, 8
 KILL_TIMEOUT_S = 60.0
 #: Emails that the mail server takes per second while the mailer is killed. The number of emails in doubt depends on it.
 SERVER_PER_S = 100
@@ -88,6 +92,26 @@ def kill_mailer(run: ScenarioRun, *, is_wiped: bool) -> None:
             run.restart(mailer, is_wiped=is_wiped)
     kill_at_failpoints(run, process=mailer, failpoints=MAILER_FAILPOINTS, is_wiped=is_wiped)
     inbox.behaviour = None
+
+
+def kill_renderers(run: ScenarioRun) -> None:
+    """Kill each renderer of the mailer again and again, while the mailer goes on."""
+    mailer = run.stack.mailer
+    with run.shop_open():
+        for _ in range(RENDERER_KILLS):
+            run.await_emails(run.rng.randint(1, 30))
+            run.wait_until(lambda: mailer.metrics().get("takk_renderers") == RENDERERS, "all renderers are ready")
+            run.note_fault(mailer)
+            for renderer in _children(mailer.pid):
+                os.kill(renderer, signal.SIGKILL)
+                run.row.kills += 1
+        run.await_emails(30)
+    assert mailer.exit_code is None, "the mailer ended with its renderers"
+
+
+def _children(pid: int) -> list[int]:
+    """Return the process ids of the children of a process."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def random_kills(run: ScenarioRun) -> None:

@@ -12,7 +12,7 @@ from tests.crash import gateway_faults
 from tests.crash.disk_faults import corrupt_block, faulty_disk, io_errors, power_loss_of_mailer, power_loss_of_worker
 from tests.crash.group_faults import EXPIRING_IDS, FULL_GROUP, expired_ids, full_group, odd_heartbeat
 from tests.crash.hostile_records import fatal_record, hostile_records
-from tests.crash.kills import kill_mailer, kill_worker, random_kills
+from tests.crash.kills import RENDERERS, kill_mailer, kill_renderers, kill_worker, random_kills
 from tests.crash.mail_faults import odd_recipients, slow_stop
 from tests.crash.membership import rolling, scaling, zombies
 from tests.crash.outages import brokers, changelog_deleted, clock_steps, disk_full, mail_server, poison
@@ -104,6 +104,15 @@ SCENARIOS: tuple[Scenario, ...] = (
         in_doubt_per_kill=LOST,
         has_shop_actions=True,
         seconds=125.0,
+    ),
+    Scenario(
+        name="renderers",
+        acceptance="kill -9 of both renderers of the mailer, 8 times under load; nothing lost, duplicated or in doubt",
+        play=kill_renderers,
+        env={"TAKK_MAIL_RENDERERS": str(RENDERERS)},
+        in_doubt_per_kill=0,
+        has_shop_actions=True,
+        seconds=60.0,
     ),
     Scenario(
         name="random kill -9",

@@ -10,9 +10,19 @@ import pytest
 
 from streams.core.engine import advance
 from streams.core.model.clicks import HOLD, STEP
+from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import encode_customer
 from streams.core.model.effects import ScheduleTimer
-from streams.core.model.events import MailClicked, MailDelivered, MailOpened, SurveyAnswered, TimerFired, Unsubscribed
+from streams.core.model.events import (
+    CustomerMerged,
+    MailClicked,
+    MailDelivered,
+    MailOpened,
+    SurveyAnswered,
+    TimerFired,
+    Unsubscribed,
+)
+from streams.core.model.person_events import CustomerErased
 from streams.core.rules.ruleset import Limits
 from tests.harness.driver import Driver
 from tests.harness.flow_texts import buy, flow_text, ruleset_of
@@ -119,6 +129,28 @@ def test_orders_wait_for_held_clicks(is_scanner: bool) -> None:
     run.advance(HOLD)
     credited = [effect.order_id for effect in run.attributions() if effect.kind == "ordered"]
     assert credited == ([] if is_scanner else ["o2"])
+
+
+def test_a_merge_during_the_hold() -> None:
+    """Clicks under both ids of a person who is merged meanwhile are judged together, and count for the person."""
+    for links, messages in (("x", ["a", "b"]), ("xyz", ["a"])):
+        run = run_of()
+        clicks = [clicked(run, link, number) for number, link in enumerate(links)]
+        run.handle(*clicks[:2])
+        run.handle(CustomerMerged(customer_id="c1", into="c2", occurred_at=run.now), *clicks[2:], clicks[0])
+        assert len(run.customers["c2"].held_clicks) == len(links)
+        run.advance(HOLD)
+        assert run.messages() == messages
+        assert agents(run) == ["scanner" if len(links) > 1 else "human"] * len(links)
+
+
+def test_an_erasure_during_the_hold() -> None:
+    """Nothing remains of a held click."""
+    run = run_of()
+    run.handle(clicked(run, "x"), CustomerErased(customer_id="c1", occurred_at=run.now))
+    run.advance(HOLD)
+    assert run.customers["c1"] == new_customer("c1")
+    assert agents(run) == []
 
 
 def test_too_many_clicks() -> None:

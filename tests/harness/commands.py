@@ -26,7 +26,7 @@ def example(flow: str) -> dict[str, Any]:
 
 
 def command(**changes: Any) -> Command:
-    """Return the command of an order confirmation in Danish, with `changes`."""
+    """Return the command of an order confirmation in Danish, with `changes`, among them `context`: the data for the templates."""
     flow = changes.get("flow", "order-confirmation")
     fields: dict[str, Any] = {
         "send_id": "s1",
@@ -51,6 +51,7 @@ def command(**changes: Any) -> Command:
         "raw": b"",
     }
     fields |= changes
-    if "context" not in fields:
-        fields["context"] = example(flow if flow.replace("-", "").isalpha() else "order-confirmation")
-    return Command(**fields)
+    context = fields.pop("context", None)
+    if context is None:
+        context = example(flow if flow.replace("-", "").isalpha() else "order-confirmation")
+    return Command(**{"context_json": json.dumps(context)} | fields)

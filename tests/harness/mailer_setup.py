@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -46,6 +46,11 @@ class InMemoryStore:
         if value == BEGUN:
             self._begun.append(key.decode())
         self.marks[key] = value
+
+    def delete_local(self, keys: Iterable[bytes]) -> None:
+        """Delete marks."""
+        for key in keys:
+            self.marks.pop(key, None)
 
     def get_local(self, key: bytes) -> bytes | None:
         """Return the mark of `key`."""

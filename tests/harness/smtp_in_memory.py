@@ -66,6 +66,7 @@ class InMemoryServer:
         accepted: recipient and message of each accepted email, in order.
         commands: the commands in the order of their arrival, each with its reply.
         connections: the number of connections.
+        writes: what the client sent together, in order.
         violations: commands that no client may send.
     """
 
@@ -74,6 +75,7 @@ class InMemoryServer:
         self.accepted: list[tuple[str, bytes]] = []
         self.commands: list[str] = []
         self.connections = 0
+        self.writes: list[bytes] = []
         self.at_once = self.most_at_once = 0
         self.violations: list[str] = []
 
@@ -132,6 +134,7 @@ class _Session(asyncio.Transport):
     def write(self, data: Any) -> None:
         """Execute the commands in `data`."""
         assert not self._is_closed, "a write on a closed connection"
+        self._server.writes.append(bytes(data))
         if not self._server.script.is_pipelining and self._unanswered and self._is_regular:
             self._server.violations.append("a command before the reply, without PIPELINING")
         self._buffer += data

@@ -34,6 +34,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     topics.ENGAGEMENT: records.engagement("opened", customer_id=CUSTOMER),
     topics.CUSTOMERS: records.profile(customer_id=CUSTOMER),
     topics.HANDOVERS: records.handover(customer_id=CUSTOMER, value=CODEC.encode("order", records.order(customer_id="guest-1"))),
+    topics.REQUESTS: {"request_id": "r1", "customer_id": CUSTOMER, "kind": "frequency", "stage": "asked", "frequency": "fewer", "occurred_at": AT},
     topics.BROWSING: {"customer_id": CUSTOMER, "kind": "viewed", "sku": "s1", "occurred_at": AT},
     topics.PRESSURE: {"customer_id": CUSTOMER, "source": "erp", "kind": "sent", "purpose": "marketing", "occurred_at": AT},
     topics.EVENTS: records.email_event(customer_id=CUSTOMER),

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from streams.core.model.clicks import HOLD, TOO_SOON
 from streams.core.model.events import OrderLine
 from streams.definitions.problems import FlowFileError
 from streams.testing import START, Scenario
@@ -54,7 +53,7 @@ def test_actions_of_customers() -> None:
     assert shop.mails("bo")[-1] == "order-confirmation/confirmation"
     assert ("thank-you", "skip", "unsubscribed") in shop.why("bo")
     assert shop.mail("bo").context["customer"]["purchases"] == 2
-    assert shop.now == START + timedelta(days=4) + TOO_SOON + HOLD  # the click
+    assert shop.now == START + timedelta(days=4)
     with pytest.raises(LookupError, match="bo has no email 'vip'"):
         shop.opens("bo", "vip")
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
+from streams.core.conditions.context import TriggerData
 from streams.core.handlers.erasure import is_known
 from streams.core.handlers.profiles import on_profile_updated, update_profile
 from streams.core.instances.occurrence import Occurrence
@@ -146,7 +147,7 @@ def _ask(uow: UnitOfWork, event: CustomerRequested) -> None:
 
 def _dispatch(uow: UnitOfWork, name: str, event: CustomerRequested, to_address: str) -> None:
     """Start the flows about a request. Their emails go to `to_address`, or to the customer's own address if that is ""."""
-    data = ((REQUEST_ID, event.request_id), ("kind", event.kind))
+    data: TriggerData = ((REQUEST_ID, event.request_id), ("kind", event.kind))
     if to_address:
         data = (*data, (TO_ADDRESS, to_address))
     dispatch(uow, Occurrence(name, None, None, event.occurred_at, data))

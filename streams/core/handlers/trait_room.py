@@ -21,10 +21,10 @@ def make_room_for_traits(uow: UnitOfWork, before: Customer) -> None:
         uow: the customer after an event.
         before: the state before it, in which the traits had room.
     """
-    traits, row = uow.profile.traits, uow.forgotten_order_fingerprints
-    if traits is before.profile.traits and len(row) <= len(before.forgotten_order_fingerprints):
+    traits, forgotten = uow.profile.traits, uow.forgotten_order_fingerprints
+    if traits is before.profile.traits and len(forgotten) <= len(before.forgotten_order_fingerprints):
         return
-    most = uow.ruleset.limits.trait_bytes - len(row)
+    most = uow.ruleset.limits.trait_bytes - len(forgotten)
     size = len(_encode(traits))
     if size <= most:
         return

@@ -18,9 +18,9 @@ from streams.mail.rendering.template_folders import COPY, flow_folders
 PERCENT = re.compile(
     r"\d\s*(?:[%\N{FULLWIDTH PERCENT SIGN}]|(?:pct|percent|per cent|procent|prosent|prozent)\b)", re.IGNORECASE
 )
-#: What is not read in the HTML part: styles, structured data and tags.
+#: The parts of the HTML that nobody reads: styles, structured data and tags.
 _MARKUP = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
-#: What is not part of the text in a source: the statements, expressions and comments of Jinja.
+#: The characters that are not part of the text in a source: the statements, expressions and comments of Jinja.
 _JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}")
 
 
@@ -31,7 +31,12 @@ def check_advertising(root: Path, flows: Iterable[Flow]) -> list[Problem]:
         root: the templates folder.
         flows: all versions of all flows; they must be valid.
     """
-    senders = [(flow, step) for flow in flows for step in CompiledFlow(flow).steps.values() if _is_service(step)]
+    senders = [
+        (flow, step)
+        for flow in flows
+        for step in CompiledFlow(flow).steps.values()
+        if isinstance(step, Send) and step.purpose == "service"
+    ]
     if not senders:
         return []
     folders, renderer = flow_folders(root), Renderer(root, "Shop", is_styled=False, is_strict=True)
@@ -46,10 +51,6 @@ def check_advertising(root: Path, flows: Iterable[Flow]) -> list[Problem]:
             if PERCENT.search(f"{email.subject}\n{email.text}\n{_MARKUP.sub(' ', email.html)}") is not None:
                 found[_problem(root, folder, step, language)] = None
     return list(found)
-
-
-def _is_service(step: object) -> bool:
-    return isinstance(step, Send) and step.purpose == "service"
 
 
 def _problem(root: Path, folder: Path, step: Send, language: str) -> Problem:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
+
 from streams.core.model.effects import Content
 from streams.core.model.orders.order import (
     Address,
@@ -102,7 +104,7 @@ def command(flow: Flow, step: Send, language: str, context: dict[str, Any]) -> C
     return Command(
         send_id="s1", customer_id="c1", instance_id="i1", flow=flow.name, flow_version=flow.version, step=step.path,
         message=step.message, purpose=step.purpose, priority=step.priority, not_after=_AT, to_address="a@post.example", to_name="",
-        locale=language, time_zone=_ZONE.key, country="DK", order_id="o1", context=context, tracking=True, attempt=1,
+        locale=language, time_zone=_ZONE.key, country="DK", order_id="o1", context_json=orjson.dumps(context).decode(), tracking=True, attempt=1,
         commanded_at=_AT, raw=b"",
     )  # fmt: skip
 

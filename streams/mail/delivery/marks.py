@@ -10,6 +10,7 @@ therefore trusted within one boot of one kernel only.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 from uuid import uuid4
@@ -36,6 +37,9 @@ class LocalStore(Protocol):
 
     def put_local(self, key: bytes, value: bytes | None) -> None:
         """Write the mark of `key`, or delete it if `value` is None."""
+
+    def delete_local(self, keys: Iterable[bytes]) -> None:
+        """Delete the marks of `keys`."""
 
     def get_local(self, key: bytes) -> bytes | None:
         """Return the mark of `key`, or None."""
@@ -82,8 +86,12 @@ class DeliveryMarks:
         self._store.put_local(send_id.encode(), mark + (queue_id or "").encode())
 
     def clear(self, send_id: str) -> None:
-        """Delete the mark of a send that the server did not accept, or whose outcome is in the ledger."""
+        """Delete the mark of a send that the server did not accept."""
         self._store.put_local(send_id.encode(), None)
+
+    def clear_all(self, send_ids: Iterable[str]) -> None:
+        """Delete the marks of sends whose outcomes are in the ledger."""
+        self._store.delete_local([send_id.encode() for send_id in send_ids])
 
     def crash_state(self, send_id: str, disk: str | None) -> CrashState:
         """Return how far a send in flight had come.

@@ -14,8 +14,8 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from io import IOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from streams.mail.renderers.emails import Email, EmailWriter
 from streams.mail.renderers.messages import LENGTH, Job, Result, Setup, decode_jobs, encode_results
@@ -67,9 +67,9 @@ def _end_with(mailer: int) -> None:
         sys.exit(0)
 
 
-def _read(stream: BinaryIO) -> bytes | None:
+def _read(stream: IOBase) -> bytes | None:
     """Return the next message, or None at the end."""
-    head = stream.read(LENGTH.size)
+    head: bytes = stream.read(LENGTH.size)
     if len(head) < LENGTH.size:
         return None
     (length,) = LENGTH.unpack(head)

@@ -35,7 +35,7 @@ class Email(Struct, frozen=True, array_like=True, gc=False):
 
 
 class RendersCommands(Protocol):
-    """What renders commands."""
+    """A renderer of commands."""
 
     def render(self, command: Command, links: Links) -> RenderedEmail:
         """Return the rendered email."""

@@ -26,7 +26,7 @@ LENGTH = Layout(">I")
 
 @dataclass(frozen=True)
 class Setup:
-    """What a renderer needs before its first job.
+    """The needs of a renderer before its first job.
 
     Attributes:
         templates_dir: folder of the templates.
@@ -69,11 +69,7 @@ def framed(body: bytes) -> bytes:
 
 
 def encode_job(job: Job) -> bytes:
-    """Return an encoded job, for `joined_jobs`.
-
-    Raises:
-        RecursionError: the data of the command is nested too deeply, some 1,000 levels.
-    """
+    """Return an encoded job, for `joined_jobs`."""
     return _encoder.encode(job)
 
 

@@ -102,19 +102,13 @@ class RendererPool:
         An email that is cancelled before its turn is not composed.
         """
         works = [self._work(command, now) for command, now in commands]
-        self._waiting.extend(work for work in works if not work.email.done())
+        self._waiting += works
         self._feed()
         return [work.email for work in works]
 
     def _work(self, command: Command, now: datetime) -> Work:
         self._number += 1
-        try:
-            body = encode_job(Job(self._number, replace(command, raw=b""), now))
-        except RecursionError:
-            work = Work(self._number, command.send_id, b"")
-            work.email.set_result(Email(b"", "unrenderable", "the data is nested too deeply"))
-            return work
-        return Work(self._number, command.send_id, body)
+        return Work(self._number, command.send_id, encode_job(Job(self._number, replace(command, raw=b""), now)))
 
     async def stop(self) -> None:
         """End the renderers. Emails that are not composed yet are cancelled."""

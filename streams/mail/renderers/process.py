@@ -21,7 +21,7 @@ Start: TypeAlias = Callable[[int], "subprocess.Popen[bytes]"]
 def start_child(descriptor: int, module: str = "streams.mail.renderers.child") -> subprocess.Popen[bytes]:
     """Start a renderer process. Only for the main thread: a renderer ends with the thread that started it."""
     arguments = [sys.executable, "-m", module, str(descriptor), str(os.getpid())]
-    # A failpoint of the mailer is none of its renderers.
+    # A failpoint of the mailer does not concern its renderers.
     environment = {name: value for name, value in os.environ.items() if name != failpoints.VARIABLE}
     return subprocess.Popen(  # noqa: S603 - this program itself
         arguments, pass_fds=(descriptor,), stdin=subprocess.DEVNULL, env=environment

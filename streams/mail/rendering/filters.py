@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
@@ -19,7 +19,7 @@ from jinja2.runtime import Context
 
 from streams.core.values.money import exponent, major
 
-#: Amounts and patterns of one locale that are cached.
+#: Amounts, numbers and patterns of one locale that are cached.
 _MOST_AMOUNTS = 8192
 #: Characters of a day such as 2026-11-25, which has no time zone.
 _LENGTH_OF_DAY = 10
@@ -56,7 +56,7 @@ def decimal(amount: Mapping[str, Any]) -> str:
 @pass_context
 def number(context: Context, value: str) -> str:
     """Return a decimal number such as `0.5` as the locale writes it: `0,5`."""
-    return _number(str(value), _formats(context).locale)
+    return _formats(context).number(str(value))
 
 
 def link(url: str | None) -> str:
@@ -92,6 +92,7 @@ class Formats:
     def __init__(self, locale: Locale) -> None:
         self.locale = locale
         self._amounts: dict[tuple[int, str], str] = {}
+        self._numbers: dict[str, str] = {}
         #: (currency, number of digits) -> the text of an amount, with 1 for each digit.
         self._patterns: dict[tuple[str, str], str] = {}
 
@@ -102,6 +103,15 @@ class Formats:
             if len(self._amounts) >= _MOST_AMOUNTS:
                 self._amounts.clear()
             text = self._amounts[(minor, currency)] = self._format(minor, currency)
+        return text
+
+    def number(self, value: str) -> str:
+        """Return a decimal number, such as `0,5`."""
+        text = self._numbers.get(value)
+        if text is None:
+            if len(self._numbers) >= _MOST_AMOUNTS:
+                self._numbers.clear()
+            text = self._numbers[value] = format_decimal(Decimal(value), locale=self.locale)
         return text
 
     def _format(self, minor: int, currency: str) -> str:
@@ -136,17 +146,14 @@ def plain_amount(minor: int, currency: str) -> str:
 
 
 def _formats(context: Context) -> Formats:
-    return cast(Formats, context.resolve_or_missing("_formats"))
+    # It is in the data of the email. A call of `context.resolve` takes as long as the rest of a filter.
+    formats: Formats = context.parent["_formats"]
+    return formats
 
 
 @lru_cache(maxsize=2048)
 def _day(value: date, locale: Locale) -> str:
     return format_date(value, "full", locale=locale)
-
-
-@lru_cache(maxsize=8192)
-def _number(value: str, locale: Locale) -> str:
-    return format_decimal(Decimal(value), locale=locale)
 
 
 @lru_cache(maxsize=8192)

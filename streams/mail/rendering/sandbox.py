@@ -35,7 +35,13 @@ from streams.mail.rendering.template_limits import (
     text_of,
 )
 from streams.mail.rendering.template_names import CHEAP_FILTERS, COMPARING_TESTS, METHODS, REMOVED
-from streams.mail.rendering.template_objects import EmailNamespace, EmailTemplate, OpenMap, TemplateFunction
+from streams.mail.rendering.template_objects import (
+    EmailContext,
+    EmailNamespace,
+    EmailTemplate,
+    OpenMap,
+    TemplateFunction,
+)
 from streams.mail.rendering.template_tree import (
     COMPARED,
     CONCAT,
@@ -64,6 +70,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     code_generator_class = CountingCodeGenerator
     template_class = EmailTemplate
+    context_class = EmailContext
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -3,10 +3,12 @@
 - Each part that is written between two statements is one text, not several.
 - A written value is escaped and counted by one call, without an intermediate `Markup`.
 - `order.lines` reads a dictionary's key in place.
+- A template or a block yields one text, so that its parts do not pass through all templates around it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 from jinja2 import nodes
@@ -15,6 +17,35 @@ from jinja2.compiler import CodeGenerator, Frame
 
 class CountingCodeGenerator(CodeGenerator):
     """Jinja's code generator for a synchronous `Sandbox` without `finalize`."""
+
+    #: The list to which the present template or block writes.
+    _body = ""
+    #: Whether the text of a block is written, which is counted already.
+    _is_block = False
+
+    def blockvisit(self, nodes: Iterable[nodes.Node], frame: Frame) -> None:
+        """Write the code of a body; of the body of a template or a block so that it yields one text."""
+        if frame.buffer is not None:
+            super().blockvisit(nodes, frame)
+            return
+        self.buffer(frame)
+        self._body = str(frame.buffer)
+        super().blockvisit(nodes, frame)
+        self.writeline(f'yield "".join({frame.buffer})')
+        frame.buffer = None
+
+    def visit_Include(self, node: nodes.Include, frame: Frame) -> None:
+        """Write the code of an included template. The text before one without context is yielded before it."""
+        if not node.with_context and frame.buffer == self._body:
+            self.writeline(f'yield "".join({frame.buffer})', node)
+            self.writeline(f"{frame.buffer}.clear()")
+        super().visit_Include(node, frame)
+
+    def visit_Block(self, node: nodes.Block, frame: Frame) -> None:
+        """Write the code that writes a block."""
+        self._is_block = True
+        super().visit_Block(node, frame)
+        self._is_block = False
 
     def write_commons(self) -> None:
         """Write the names that the code of a template or a block uses."""
@@ -26,7 +57,7 @@ class CountingCodeGenerator(CodeGenerator):
         """Begin to write a text that is complete, such as the result of a macro."""
         super().start_write(frame, node)
         # The result of a macro is HTML already. A call block may call a method of a text too.
-        self.write(_writer(frame) if isinstance(node, nodes.CallBlock) else "takk_count(")
+        self.write(_writer(frame) if isinstance(node, nodes.CallBlock) else "(" if self._is_block else "takk_count(")
 
     def end_write(self, frame: Frame) -> None:
         """End what `start_write` began."""

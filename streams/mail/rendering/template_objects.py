@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Template
+from jinja2 import Environment, Template
 from jinja2.environment import TemplateModule
 from jinja2.runtime import Context
 from jinja2.utils import Namespace
@@ -36,6 +36,15 @@ class EmailTemplate(Template):
 
     def _get_default_module(self, ctx: Context | None = None) -> TemplateModule:
         return self.make_module()
+
+
+class EmailContext(Context):
+    """A context that does not note the names of the globals: only the default modules of Jinja need them, and no email has one."""
+
+    def __init__(
+        self, environment: Environment, parent: dict[str, Any], name: str | None, blocks: Any, globals: Any = None
+    ) -> None:
+        super().__init__(environment, parent, name, blocks)
 
 
 class OpenMap(dict[str, Any]):

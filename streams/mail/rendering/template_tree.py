@@ -88,6 +88,8 @@ def _replace_children(node: nodes.Node) -> None:
 def _replaced(node: Any) -> Any:
     if isinstance(node, nodes.Concat):
         return _filtered(nodes.List(node.nodes, lineno=node.lineno), CONCAT)
+    if isinstance(node, nodes.List) and all(isinstance(item, nodes.Const) for item in node.items):
+        return node  # `_cost` counts its items, and the source bounds their size
     if isinstance(node, nodes.List | nodes.Dict) or (isinstance(node, nodes.Tuple) and node.ctx == "load"):
         return _filtered(node, SIZED)
     if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):

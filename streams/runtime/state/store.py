@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +221,17 @@ class PartitionStore:
                 self._local.delete(key)
             else:
                 self._local.put(key, value)
+        except Exception as error:
+            raise self._failed("write", error) from error
+
+    def delete_local(self, keys: Iterable[bytes]) -> None:
+        """Delete values of `put_local`, in one write."""
+        batch: Any = WriteBatch(raw_mode=True)
+        try:
+            batch.set_default_column_family(self._handles["local"])
+            for key in keys:
+                batch.delete(key)
+            self._db.write(batch)
         except Exception as error:
             raise self._failed("write", error) from error
 

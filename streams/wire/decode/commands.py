@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-import orjson
-
 from streams.core.model.effects import WithdrawMail
 from streams.core.rules.consent_policy import PURPOSES
-from streams.core.sending.content import complete
 from streams.core.values.local_time import utc_from_ms
 from streams.mail.command import Command
 from streams.wire.topics import DUE_AT_HEADER
@@ -43,17 +40,14 @@ def to_command(record: Record, raw: bytes, due_at: datetime | None) -> Command:
         if record[field] is not None and len(record[field]) > MAX_TEXT:
             raise ValidationFailed("too_long", f"{field}: {len(record[field])} characters, {MAX_TEXT} at most")
     check_number(record["attempt"], "attempt")
-    try:
-        context = orjson.loads(record["context"])
-    except orjson.JSONDecodeError:
-        raise ValidationFailed("bad_context", "context is not JSON") from None
-    if not isinstance(context, dict):
-        raise ValidationFailed("bad_context", "context is not a JSON object")
-    complete(context)
-    record["context"] = context
     for field in ("not_after", "commanded_at"):
         record[field] = parse_time(record[field], field, None)
-    return Command(**record, raw=raw, due_at=due_at)
+    command = Command(context_json=record.pop("context"), **record, raw=raw, due_at=due_at)
+    try:
+        command.facts  # noqa: B018 - reads the context
+    except ValueError:
+        raise ValidationFailed("bad_context", "context is not a JSON object") from None
+    return command
 
 
 def due_at_of(headers: Iterable[tuple[str, bytes | None]] | None) -> datetime | None:

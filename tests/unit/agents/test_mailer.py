@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 import pytest
@@ -36,6 +37,11 @@ class Store:
             self.marks.pop(key, None)
         else:
             self.marks[key] = value
+
+    def delete_local(self, keys: Iterable[bytes]) -> None:
+        """Delete marks."""
+        for key in keys:
+            self.marks.pop(key, None)
 
     def get_local(self, key: bytes) -> bytes | None:
         """Return the mark of `key`."""

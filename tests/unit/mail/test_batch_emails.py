@@ -117,7 +117,7 @@ def test_another_attempt() -> None:
 def test_an_email_without_a_rendering() -> None:
     """A command that waits for newer templates, or whose products are invalid, has its report at its turn, and is never rendered."""
     newer = replace(FIRST, send_id="newer", flow_version=9)
-    invalid = replace(FIRST, send_id="invalid", context={"recommend": 3})
+    invalid = command(send_id="invalid", context={"recommend": 3})
 
     async def take_all() -> None:
         renderers = FakeRenderers()
@@ -132,7 +132,7 @@ def test_an_email_without_a_rendering() -> None:
 
 def test_a_defect_concerns_one_email() -> None:
     """An unexpected error before the rendering is raised at the turn of its email."""
-    defect = replace(FIRST, send_id="defect", context={"recommend": {}})
+    defect = replace(FIRST, send_id="defect")
 
     class Defective(Composer):
         def prepare(self, command: Command, now: datetime) -> Command | Report:

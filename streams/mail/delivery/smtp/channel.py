@@ -81,6 +81,8 @@ class Channel(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = ReplyParser()
+        #: The bytes that were written and are not sent yet.
+        self._output: list[bytes] = []
         self._last_reply = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
@@ -145,10 +147,19 @@ class Channel(asyncio.Protocol):
             expected.fail(Cut(self.problem or "not connected", False, False))
             return expected
         self.expected.append(expected)
-        self._transport.write(data)
+        if not self._output:
+            # The envelope of the next email is written in the next round of the loop, and leaves with this message.
+            self._loop.call_soon(self._loop.call_soon, self._flush)
+        self._output.append(data)
         if len(self.expected) == 1:
             self._watch()
         return expected
+
+    def _flush(self) -> None:
+        """Send what was written. A system call, and the packets that it leads to, cost as much as all else that an email needs here."""
+        output, self._output = self._output, []
+        if self._transport is not None and self.problem is None:
+            self._transport.write(b"".join(output))
 
     async def quit(self, timeout_s: float) -> None:
         """Send QUIT if no reply is expected, wait up to `timeout_s` for its answer, and close the connection."""

@@ -17,9 +17,10 @@ from tests.harness.events import FOLDERS, TEMPLATES
 GROUPS = "groups are for example transactional, care, asking, selling and loyalty"
 OLD = (
     "{root}:1:1: error files.E005: flows or shared templates are at the top of the folder, as in earlier versions (hint: "
-    f"move goes-well-with, order-confirmation, review, shipment-confirmation, thank-you to flows/<group>/ ({GROUPS}), and "
-    "move delivery.html.j2, delivery.txt.j2, layout.html.j2, layout.txt.j2, products.html.j2, products.txt.j2, "
-    "receipt.html.j2, receipt.txt.j2, style.css to shared/, and "
+    "move address-changed, confirm-request, goes-well-with, nps, order-confirmation, photo-contest, review, shipment-confirmation, thank-you "
+    f"to flows/<group>/ ({GROUPS}), and "
+    "move delivery.html.j2, delivery.txt.j2, layout.html.j2, layout.txt.j2, nps.html.j2, nps.txt.j2, products.html.j2, products.txt.j2, "
+    "receipt.html.j2, receipt.txt.j2, stars.html.j2, style.css to shared/, and "
     'name them in templates as "shared/delivery.html.j2")'
 )
 
@@ -50,13 +51,17 @@ def test_the_shop_s_own_layout_is_right(root: Path) -> None:
     """Each flow is found in its group by the name of its folder. Hidden folders are ignored."""
     (root / "flows" / ".git").mkdir()
     (root / "flows" / "care" / ".cache").mkdir()
-    (root / "flows" / "loyalty").mkdir()
+    (root / "flows" / "empty").mkdir()
     (root / "flows" / "README.md").touch()
     assert errors(root) == []
     assert [flow.name for flow in load_flows(root)] == list(FOLDERS)
     assert {name: folder.parent.name for name, folder in FOLDERS.items()} == {
+        "address-changed": "transactional",
+        "confirm-request": "transactional",
         "goes-well-with": "selling",
+        "nps": "asking",
         "order-confirmation": "transactional",
+        "photo-contest": "loyalty",
         "review": "asking",
         "shipment-confirmation": "transactional",
         "thank-you": "care",
@@ -75,7 +80,7 @@ def test_the_layout_of_earlier_versions_is_one_error(root: Path) -> None:
 def test_a_mailer_does_not_start_with_the_layout_of_earlier_versions(root: Path) -> None:
     """A mailer would find no template, and could send no email."""
     flatten(root)
-    with pytest.raises(SystemExit, match=r"(?s)cannot start.*move goes-well-with, "):
+    with pytest.raises(SystemExit, match=r"(?s)cannot start.*move address-changed, "):
         run_mailer(Settings(templates_dir=root, mail_secret="a secret that is long enough"))
 
 

@@ -183,8 +183,9 @@ REST = [f"{key}: Hej" for key in ("why", "unsubscribe", "preferences")]
 
 def only_review(root: Path, languages: str) -> None:
     """Leave one flow in the folder, and name its languages."""
-    for folder in ("transactional", "selling"):
-        shutil.rmtree(root / "flows" / folder)
+    for folder in root.glob("flows/*/*"):
+        if folder.name != "review":
+            shutil.rmtree(folder)
     (root / "languages.yaml").write_text(f"languages: {languages}\n", encoding="utf-8")
 
 

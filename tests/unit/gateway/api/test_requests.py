@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -198,20 +197,3 @@ async def test_the_file_has_no_key(api: JsonApi) -> None:
     """The file contains neither a key nor its secret."""
     secret = api.add_key("orders")["Authorization"].rpartition("_")[2]
     assert secret not in api.keys_file.read_text()
-
-
-async def test_a_client_that_goes_away(api: JsonApi) -> None:
-    """A body that ends before its length is an error of the client: nothing is published, and no alert follows."""
-    answers = {status: metrics.GATEWAY_REQUESTS.labels("api", status)._value for status in ("4xx", "5xx")}
-    before = {status: value.get() for status, value in answers.items()}
-    key = api.add_key("orders")["Authorization"]
-    _, writer = await asyncio.open_connection(api.client.host, api.client.port)
-    head = f"POST /v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\nContent-Type: application/json\r\nContent-Length: 9"
-    writer.write(f"{head}\r\n\r\n{{}}".encode())
-    await writer.drain()
-    writer.close()
-    async with asyncio.timeout(30):
-        while answers["4xx"].get() == before["4xx"] and answers["5xx"].get() == before["5xx"]:  # noqa: ASYNC110 - a counter has no event
-            await asyncio.sleep(0.01)
-    assert answers["5xx"].get() == before["5xx"]
-    assert api.published.records == []

@@ -103,7 +103,7 @@ async def test_pages_with_errors(language: str, tmp_path: Path) -> None:
             path = f"{pages.link(use, {'u': 'review', 'b': 'o-1'}.get(use, ''))}?lang={language}"
             for more in ({}, {"act": "why"}, {"act": "address"}, {"act": "erase"}) if use in "ps" else ({},):
                 response = await submit(client, path, fields | more)
-                assert response.status == 422
+                assert response.status in (403, 422)  # 403: an unknown button
                 check_page(await response.text(), language)
 
 

@@ -65,6 +65,7 @@ def test_large_picture_is_scaled_down() -> None:
     assert max(Image.open(io.BytesIO(encode(picture((5000, 3000))))).size) == LONGEST
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -79,6 +80,7 @@ def test_large_picture_is_scaled_down() -> None:
         (png_header(11_000, 11_000), "dimensions"),
         (png_header(1000, 1000), "type"),
     ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
 )
 async def test_refused(content: bytes, reason: str) -> None:
     """A file that is not a picture, or has wrong dimensions, is refused before it needs memory. A decompression bomb is one of them."""

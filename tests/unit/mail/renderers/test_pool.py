@@ -149,16 +149,6 @@ async def test_a_cancelled_email_is_not_composed() -> None:
         assert pids(pool) == first
 
 
-async def test_data_nested_too_deeply() -> None:
-    """Data that cannot be given to a renderer is the problem of its email."""
-    nested: Any = []
-    for _ in range(2000):
-        nested = [nested]
-    async with running(start_renderer=start_fragile) as pool:
-        deep, other = await composed(pool, command(context={"order": nested}), named("", "b"))
-    assert (deep.problem, other.data) == ("unrenderable", body_of("b"))
-
-
 async def test_a_clean_stop_ends_the_processes() -> None:
     """At a stop all processes end, the hanging one too, and what is not composed is cancelled."""
     pool = RendererPool(SETUP, 2, start_renderer=start_fragile)

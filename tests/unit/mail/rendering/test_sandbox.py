@@ -340,6 +340,10 @@ PARTS = {
     "page": "{% extends 'middle' %}{% import 'macros' as tools %}{% block a %}{{ super() }}{% include 'part' %}{% endblock %}"
     "{% block b %}{% set kept %}{% include 'part' %}{% endset %}{{ kept }}{{ tools.m('&') }}{% filter upper %}{% block c %}ab{{ x }}{% endblock %}"
     "{% endfilter %}{{ order.lines | map(attribute='name') | join('<') }}{{ order.lines[0]['name'] }}{% endblock %}",
+    "static": "S{% for i in range(2) %}{{ i }}{% endfor %}",
+    "alone": "a{{ x }}{% include 'static' without context %}b{% block d %}c{% include 'static' without context %}d{% endblock %}"
+    "{% if x in ['<x>', 1] %}e{% endif %}",
+    "sometimes": "before{% if x %}{% extends 'layout' %}{% endif %}after{% block a %}{% include 'static' %}{% endblock %}",
 }
 
 

@@ -50,6 +50,22 @@ async def test_connections_are_limited(mail_server: FakeMailServer) -> None:
     await pool.close()
 
 
+def test_an_envelope_leaves_with_the_message_before_it() -> None:
+    """On a busy connection, an email takes one write: its message, and the envelope of the next email."""
+
+    async def send_all() -> list[bytes]:
+        server = InMemoryServer()
+        pool = SmtpPool(Server(host="memory", port=25, connections=1), open_connection=server.open_connection)
+        answers = await asyncio.gather(*(_send(pool, f"s{n}") for n in range(20)))
+        assert answers == [Accepted("Q1")] * 20
+        assert len(server.accepted) == 20
+        return server.writes
+
+    writes = run(send_all())
+    # The first message is answered alone, and nothing follows the last.
+    assert [b"\r\n.\r\nMAIL FROM" in write for write in writes] == [False] * 3 + [True] * 18 + [False]
+
+
 @pytest.mark.parametrize("phase", ["rcpt", "data"])
 @pytest.mark.parametrize(
     ("answer", "is_final", "is_hard"),
