@@ -23,7 +23,10 @@ STATES = [
 ]  # fmt: skip
 #: The rules of WCAG 2.2, levels A and AA, and what axe-core recommends beside them.
 AXE = "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
-FINDINGS = f"{AXE}.then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html + ' ' + n.failureSummary).join('; ')))"
+FINDINGS = (
+    f"{AXE}.then(r => r.passes.length < 10 ? ['axe-core has tried hardly any rule'] : "
+    "r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html + ' ' + n.failureSummary).join('; ')))"
+)
 
 
 @pytest.fixture
