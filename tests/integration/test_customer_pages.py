@@ -36,7 +36,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
 
 def create(broker: EmbeddedKafka) -> None:
     """Create the topic."""
-    spec = TopicSpec(topics.CUSTOMER_PAGES, "customer_page", "customer_id", cleanup="compact")
+    spec = TopicSpec(name=topics.CUSTOMER_PAGES, schema="customer_page", key="customer_id", cleanup="compact")
     ensure_topics({"bootstrap.servers": broker.bootstrap}, [spec], PARTITIONS, 1)
 
 
