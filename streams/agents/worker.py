@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 import uvloop
@@ -23,6 +23,7 @@ from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.heartbeats import heartbeat_gauges
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.mail_server import open_pool
+from streams.agents.new_app import Accepted, new_app
 from streams.agents.renderers import NO_RENDERERS, Renderers, open_renderer
 from streams.agents.startup import Startup, kafka_steps
 from streams.agents.zeros import zero_mailer, zero_worker
@@ -44,29 +45,19 @@ from streams.observability import metrics
 from streams.observability.disk import sample_disk
 from streams.observability.health import HealthServer
 from streams.observability.lag import LagMonitor
-from streams.observability.logs import setup_logs
 from streams.observability.probes import Probes
 from streams.observability.restore_progress import RestoreProgress
 from streams.runtime.app import App
-from streams.runtime.errors import StoreError
 from streams.runtime.kafka.availability import count_brokers
 from streams.runtime.processing.task import Task
-from streams.runtime.state.permissions import make_private
 from streams.runtime.state.uncommitted import uncommitted_changes
 from streams.settings import Settings
 from streams.wire.codec import codec_of
 
 log = structlog.get_logger(__name__)
 
-#: The things that an operator may accept for one start: a changelog that does not fit the disk, offsets that do not fit the state, and taking
-#: over the app id of another installation.
-Accepted = Literal["changelog", "offsets", "take-over"]
-
 #: The number of send commands in a batch of the mailer: about one second's work, so that a shutdown does not wait longer.
 MAILER_BATCH = 400
-#: Seconds that a rebalance waits for each process, at least, and those beyond the time that a mailer waits for what is on the wire.
-REBALANCE_TIMEOUT_S = 60.0
-REBALANCE_MARGIN_S = 15.0
 #: Seconds between two samples of lag and ownership.
 SAMPLE_INTERVAL_S = 1.0
 
@@ -87,7 +78,7 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         sys.exit("\n".join(["cannot start: the flow definitions contain errors:", *error.errors]))
     if ruleset.gives_rewards and not settings.reward_key:
         sys.exit("cannot start: set TAKK_REWARD_SECRET (or TAKK_REWARD_SECRET_FILE); it signs reward codes of a flow")
-    app = _app(settings, "flows", settings.batch_max_records, accepted)
+    app = new_app(settings, "flows", settings.batch_max_records, accepted)
     instrumentation = Instrumentation(codec_of(settings, registers_later=True))
     if ruleset.consent_policy.is_built_in:
         log.warning(
@@ -133,7 +124,7 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     if settings.templates_dir.is_dir() and (problems := list(old_layout(settings.templates_dir))):
         sys.exit("\n".join(["cannot start: the templates directory has an old layout:", *map(str, problems)]))
     uvloop.install()  # an email needs four socket round trips; with uvloop the mailer sends 10 % more than with asyncio's loop
-    app = _app(settings, "mailer", MAILER_BATCH, accepted)
+    app = new_app(settings, "mailer", MAILER_BATCH, accepted)
     instrumentation = Instrumentation(codec_of(settings, registers_later=True))
     secret, *old = settings.link_secrets()
     keys = LinkKeys(settings.shop_id, secret, old)
@@ -198,43 +189,6 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     _run(
         app, settings, instrumentation, accepted, gauges=[heartbeat_gauges()], global_tables=tables, renderers=Renderers(renderer)
     )  # fmt: skip
-
-
-def _app(settings: Settings, role: str, batch_records: int, accepted: Collection[Accepted]) -> App:
-    setup_logs(settings.log_level, settings.log_format, secrets=settings.secret_values())
-    if insecure := settings.insecure_connections():
-        log.warning("connections without encryption, allowed by TAKK_ALLOW_INSECURE", settings=insecure)
-    if not settings.address_key:
-        log.warning("TAKK_ADDRESS_SECRET is not set: consent and caps hold per customer id, not per address")
-    folder = Path(settings.state_dir) / role
-    try:
-        if make_private(folder):
-            log.warning("state folder closed to other users", at=str(folder))
-    except (StoreError, OSError) as error:
-        sys.exit(f"cannot start: {error}")
-    try:
-        credentials = settings.faust_credentials()
-    except OSError as error:
-        sys.exit(f"cannot start: check the files of KAFKA_SSL_*_FILE: {error.strerror}")
-    name = settings.group_instance_id
-    app = App(
-        f"{settings.app_id}-{role}",
-        settings.kafka(),
-        brokers=settings.faust_brokers(),
-        partitions=settings.partitions,
-        state_dir=folder,
-        instance_id=f"{name}-{role}" if name else None,
-        memory_mb=settings.memory_mb,
-        batch_records=batch_records,
-        batch_bytes=settings.batch_max_bytes,
-        credentials=credentials,
-        session_timeout_s=settings.session_timeout_s,
-        rebalance_timeout_s=max(REBALANCE_TIMEOUT_S, settings.smtp_stop_timeout_s + REBALANCE_MARGIN_S),
-        standby_replicas=settings.standby_replicas,
-    )
-    app.task_manager.takeover.is_changelog_accepted = "changelog" in accepted
-    app.task_manager.takeover.are_offsets_accepted = "offsets" in accepted
-    return app
 
 
 def _run(

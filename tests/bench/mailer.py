@@ -97,10 +97,12 @@ def run(context: Context) -> list[Result]:
     email_file.write_bytes(finished_email())
     rates: dict[str, list[float]] = {"takk": [], "without Kafka": [], "aiosmtplib": []}
     cpu: list[float] = []
+    rendering: list[float] = []
     for number in range(context.runs):
-        rate, cpu_us = _takk(context)
+        rate, cpu_us, rendering_us = _takk(context)
         rates["takk"].append(rate)
         cpu.append(cpu_us)
+        rendering.append(rendering_us)
         rates["without Kafka"].append(
             _runner(context, "mail_pipeline", str(context.state / context.new_run_id("pipeline")))
         )
@@ -111,6 +113,7 @@ def run(context: Context) -> list[Result]:
     figures = {
         "without_kafka_per_s": median(rates["without Kafka"]),
         "mailer_cpu_s_per_million": round(median(cpu)),
+        "renderers_s_per_million": round(median(rendering)),
         "mail_bytes": float(email_file.stat().st_size),
         "connections": float(CONNECTIONS),
     }
@@ -120,20 +123,26 @@ def run(context: Context) -> list[Result]:
     ]  # fmt: skip
 
 
-def _takk(context: Context) -> tuple[float, float]:
-    """Return the emails per second between 10 % and 95 % of them, and the mailer's CPU time per email in µs.
+def _takk(context: Context) -> tuple[float, float, float]:
+    """Return the emails per second between 10 % and 95 % of them, and per email the mailer's CPU time and its renderers' time, in µs.
 
     Raises:
         RuntimeError: an email was lost or sent twice.
     """
-    run_id = context.new_run_id("mailer")
+    run_id, busy_s = context.new_run_id("mailer"), 0.0
+
+    def done(series: dict[str, float]) -> float:
+        nonlocal busy_s
+        busy_s = series.get("takk_renderer_busy_seconds_total", busy_s)
+        return emails_done(series)
+
     journal = context.state / f"{run_id}.txt"
     with postfix_sink() if shutil.which("smtp-sink") else small_sink(journal) as port:
         process = Process("mailer", mailer_env(context, run_id, port), BENCH_DIR / f"{run_id}.log")
-        measured = steady_rate(process, EMAILS, emails_done)
+        rate, cpu_us = steady_rate(process, EMAILS, done)
     if journal.exists() and sorted(map(len, read_journal(journal).values())) != [1] * EMAILS:
         raise RuntimeError(f"not each of {EMAILS} emails was accepted exactly once: {journal}")
-    return measured
+    return rate, cpu_us, busy_s / EMAILS * 1e6
 
 
 def emails_done(series: dict[str, float]) -> float:

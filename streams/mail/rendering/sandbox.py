@@ -97,8 +97,6 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Begin a rendering: the budget is whole again."""
         self.budget.renew()
 
-    # -- compiling ---------------------------------------------------------------------------------------------------
-
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         if len(source) > MAX_SOURCE:
             raise TemplateSyntaxError(f"a template of more than {MAX_SOURCE:,} characters", 1, name, filename)
@@ -121,8 +119,6 @@ class Sandbox(ImmutableSandboxedEnvironment):
         except (RecursionError, MemoryError, SyntaxError, ValueError):
             # Python has limits too, for example twenty loops within each other.
             raise TemplateSyntaxError(UNREADABLE[False], 1) from None
-
-    # -- rendering ---------------------------------------------------------------------------------------------------
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return the value of `obj.attribute` in a template."""

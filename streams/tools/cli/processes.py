@@ -10,7 +10,7 @@ import click
 from streams.tools.cli.options import check_registry, read_settings
 
 if TYPE_CHECKING:
-    from streams.agents.worker import Accepted
+    from streams.agents.new_app import Accepted
 
 
 def process_options(command: Callable[..., None]) -> Callable[..., None]:
