@@ -92,6 +92,9 @@ class KafkaProxy:
     def stop(self) -> None:
         """Close all connections, and refuse new ones, like a broker that has ended."""
         if self._listener is not None:
+            # The thread in `accept` would keep the port otherwise, also after the socket is closed.
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
         for connection in list(self._connections):

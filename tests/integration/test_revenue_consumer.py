@@ -19,7 +19,8 @@ from tests.harness.records import attributed_order
 def servers(kafka: EmbeddedKafka) -> dict[str, Any]:
     """The settings of a client, after the topic was created."""
     settings = {"bootstrap.servers": kafka.bootstrap}
-    AdminClient(settings).create_topics([NewTopic(TOPIC, 3, 1)])[TOPIC].result(30)
+    admin = AdminClient(settings)  # it must live until the answer comes
+    admin.create_topics([NewTopic(TOPIC, 3, 1)])[TOPIC].result(30)
     return settings
 
 
