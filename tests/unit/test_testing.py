@@ -20,7 +20,7 @@ def test_orders_and_emails() -> None:
     shop.order("anna", total="500 DKK")
     shop.parcel("anna", "delivered")
     shop.after(days=30)
-    assert shop.mails("anna")[-2:] == ["review/ask-first-time", "goes-well-with/products"]
+    assert shop.mails("anna")[-3:] == ["review/ask-first-time", "goes-well-with/products", "nps/ask"]
 
 
 def test_decisions() -> None:
