@@ -29,7 +29,7 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the greeting."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no instances
+        self._transport = cast(asyncio.Transport, transport)  # those of uvloop are not its instances
         self._transport.write(b"220 sink ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:
