@@ -80,7 +80,8 @@ def test_the_actions_of_a_shop() -> None:
                 kinds["test"] += record.get("is_test", False)
                 kinds["guest"] += record["customer_id"].startswith("guest-")
     assert kinds.keys() == {
-        "MailBounced", "MailComplained", "Unsubscribed", "ProfileUpdated", "OrderPlaced", "imported", "test", "guest",
+        "MailBounced", "MailComplained", "Unsubscribed", "ProfileUpdated", "OrderPlaced", "ShipmentUpdated", "CustomerMerged",
+        "CustomerRequested", "imported", "test", "guest",
     }  # fmt: skip
     assert len(order_ids) == kinds["OrderPlaced"]
 
