@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,10 +47,11 @@ class Cluster:
         return {"bootstrap.servers": self.bootstrap}
 
 
-@pytest.fixture
-def bootstrap(kafka: EmbeddedKafka) -> str:
-    """The address of the broker."""
-    return kafka.bootstrap
+@pytest.fixture(scope="module")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a broker of this module, which has no topics at first."""
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as kafka:
+        yield kafka.bootstrap
 
 
 @pytest.fixture
