@@ -165,8 +165,9 @@ def _persons(found: _Input, most: int) -> Iterator[tuple[tuple[str, ...], frozen
     """Yield the ids of each person with several ids, and which of them may be the customer's.
 
     An id keeps its first target. If the first targets lead in a circle, one of these merges is refused, or crosses the others: which one
-    depends on the order of the records, so each id of the circle may be the customer's. Left out are persons who were erased, who have more
-    ids than are recognised, and those with a circle of which an id was also merged elsewhere, which may be accepted or refused.
+    depends on the order of the records, so each id of the circle may be the customer's. Left out are persons who were erased, since the
+    aliases of an erased customer end, and persons into whom the shop merged such an id again. So are those who have more ids than are
+    recognised, and those with a circle of which an id was also merged elsewhere, which may be accepted or refused.
     """
     first = {customer_id: targets[0] for customer_id, targets in found.targets.items()}
     groups: defaultdict[frozenset[str], set[str]] = defaultdict(set)
@@ -177,9 +178,11 @@ def _persons(found: _Input, most: int) -> Iterator[tuple[tuple[str, ...], frozen
         end = path[-1]
         circle = path[path.index(first[end]) :] if end in first else [end]
         groups[frozenset(circle)].add(start)
+    ended = [each for person in groups.values() if person & found.erased for each in person]
+    unclear = found.erased.union(*[found.targets.get(each, ()) for each in ended])
     for roots, person in groups.items():
         is_clear = len(roots) == 1 or all(len(set(found.targets[each])) == 1 for each in roots)
-        if is_clear and len(person) <= most and not person & found.erased:
+        if is_clear and len(person) <= most and not person & unclear:
             yield tuple(sorted(person)), roots
 
 

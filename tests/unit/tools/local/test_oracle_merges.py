@@ -130,3 +130,16 @@ def test_an_erased_person_is_not_judged(cluster: Cluster) -> None:
     cluster.put(topics.CUSTOMERS, ANNA, None)
     cluster.run()
     assert problems(cluster) == []
+
+
+def test_a_person_into_whom_an_erased_id_was_merged_is_not_judged(cluster: Cluster) -> None:
+    """Aliases end with the erasure, so the guest's orders may count for somebody else from then on."""
+    cluster.merge(named("other", 0), named("bo", 1))
+    cluster.put(topics.CUSTOMERS, ANNA, None)
+    cluster.run()
+    cluster.merge(GUEST, named("bo", 1))
+    cluster.order(GUEST, "o2")
+    bo = cluster.state(named("bo", 1))
+    assert bo is not None
+    assert bo.purchases == 1
+    assert problems(cluster) == []
