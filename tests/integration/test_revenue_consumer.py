@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from tests.harness.records import attributed_order
 
 
 @pytest.fixture
-def servers(kafka: EmbeddedKafka) -> dict[str, Any]:
-    """The settings of a client, after the topic was created."""
-    settings = {"bootstrap.servers": kafka.bootstrap}
-    admin = AdminClient(settings)  # it must live until the answer comes
-    admin.create_topics([NewTopic(TOPIC, 3, 1)])[TOPIC].result(30)
-    return settings
+def servers(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """The settings of a client of a broker that has only this topic."""
+    with EmbeddedKafka(tmp_path / "kafka") as kafka:
+        settings = {"bootstrap.servers": kafka.bootstrap}
+        admin = AdminClient(settings)  # it must live until the answer comes
+        admin.create_topics([NewTopic(TOPIC, 3, 1)])[TOPIC].result(30)
+        yield settings
 
 
 def read_all(servers: dict[str, Any], path: Path, count: int) -> Revenue:
