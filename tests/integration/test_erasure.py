@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -73,13 +74,21 @@ def compacted(stack: Stack) -> list[str]:
 
 
 def segments(stack: Stack, names: Iterable[str]) -> dict[str, bytes]:
-    """Return the content of the log files of topics."""
+    """Return the content of the log files of topics. The broker may replace files meanwhile; those of a topic are then read again."""
     logs = stack.brokers[0].data_dir / "logs"
-    found = {}
-    for name in names:
+    found: dict[str, bytes] = {}
+
+    def read(name: str) -> bool:
         files = [path for folder in logs.glob(f"{name}-[0-9]*") for path in sorted(folder.glob("*.log"))]
         assert files, name
-        found[name] = b"".join(path.read_bytes() for path in files if path.exists())
+        try:
+            found[name] = b"".join(path.read_bytes() for path in files)
+        except FileNotFoundError:
+            return False
+        return True
+
+    for name in names:
+        stack.wait_until(partial(read, name), f"the files of {name}")
     return found
 
 
