@@ -77,6 +77,20 @@ def test_a_refusal_holds_for_every_customer_id_of_the_address(kind: str) -> None
     assert "ask-first-time" in run.messages("guest-18")
 
 
+def test_an_opt_out_of_service_emails_refuses_nothing_else() -> None:
+    """Anna wants no service emails: a guest with her address is still asked for a review, and so is she, also at a new address."""
+    run = shop()
+    order_id = buy(run, "anna", "anna@example.com")
+    run.handle(Unsubscribed(customer_id="anna", send_id=None, scope="service", occurred_at=run.now))
+    run.handle(ProfileUpdated(customer_id="anna", email="new@example.com", occurred_at=run.now + HOUR))
+    deliver(run, "anna", order_id)
+    deliver(run, "guest-17", buy(run, "guest-17", "anna@example.com"))
+    run.advance(30 * DAY)
+    assert not [effect for effect in run.effects if isinstance(effect, NoteAddress) and effect.kind == "refused"]
+    assert "ask-first-time" in run.messages("guest-17")
+    assert "ask-first-time" in run.messages("anna")
+
+
 def test_without_a_key_a_refusal_holds_for_its_customer_id_only() -> None:
     """A shop that has not set the secret gets what earlier versions did, and no event of an address is written."""
     run = Driver(shop_ruleset())

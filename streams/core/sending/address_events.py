@@ -19,7 +19,7 @@ from streams.core.values.addresses import address_hash
 
 
 def note_engagement(uow: UnitOfWork, event: EngagementEvent, sent: Sent | None) -> None:
-    """Note an unsubscription, a complaint or a hard bounce.
+    """Note an unsubscription, a complaint or a hard bounce. An opt-out of service emails holds for the customer id only.
 
     Args:
         uow: the customer.
@@ -30,7 +30,7 @@ def note_engagement(uow: UnitOfWork, event: EngagementEvent, sent: Sent | None) 
     if isinstance(event, MailBounced):
         if event.hard:
             _note(uow, _recipient(uow, sent), "bounced_hard", at, send_id=event.send_id)
-    elif isinstance(event, (MailComplained, Unsubscribed)):
+    elif isinstance(event, MailComplained) or (isinstance(event, Unsubscribed) and not is_transactional(event.scope)):
         # The person who received the email refuses, whichever address they gave since.
         own = _hash(uow, uow.profile.email)
         _mark_noted(uow, own)
@@ -64,7 +64,7 @@ def note_refusals(uow: UnitOfWork) -> None:
         return
     uow.noted_address = bytes.fromhex(address)
     for scope in consent.unsubscribed:
-        if consent.is_unsubscribed(scope):
+        if not is_transactional(scope) and consent.is_unsubscribed(scope):
             at = consent.unsubscription_at(scope) or uow.now
             _note(uow, address, "refused", at, scope=scope, reason=UNSUBSCRIBED)
     if consent.complained:
