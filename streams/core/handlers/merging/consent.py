@@ -10,6 +10,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from streams.core.model.consent import Answer, Consent, Resubscription
+from streams.core.rules.consent_policy import is_transactional
 from streams.core.values.moments import latest
 
 T = TypeVar("T")
@@ -91,10 +92,14 @@ def _unsubscribed_at(one: Consent, other: Consent) -> tuple[tuple[str, datetime]
     return tuple(sorted(times.items()))
 
 
+def _is_out(consent: Consent, purpose: str) -> bool:
+    return consent.is_opted_out(purpose) if is_transactional(purpose) else consent.is_unsubscribed(purpose)
+
+
 def _resubscriptions(one: Consent, other: Consent) -> tuple[Resubscription, ...]:
     merged: dict[str, Resubscription] = {}
     for each in (*one.resubscriptions, *other.resubscriptions):
-        if one.is_unsubscribed(each.purpose) or other.is_unsubscribed(each.purpose):
+        if _is_out(one, each.purpose) or _is_out(other, each.purpose):
             continue
         stored = merged.get(each.purpose, each)
         merged[each.purpose] = max(

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from streams.core.engine import advance
-from streams.core.model.consent import Consent
+from streams.core.model.consent import Consent, Resubscription
 from streams.core.model.customer import Customer, History, Merge, Profile, Sent, new_customer
 from streams.core.model.effects import Effect, LogDecision, NoteAddress
 from streams.core.model.events import HandedOver
@@ -53,6 +53,17 @@ def test_bounces_belong_to_an_address() -> None:
     same = customer("g", profile=Profile("NEW@example.com", at=START), consent=bounced)
     assert merged(new, same)[0].consent.hard_bounced
     assert merged(new, same)[0].consent.soft_bounces == 3
+
+
+def test_a_return_to_service_emails_survives_a_merge() -> None:
+    """A customer left service emails, returned to them, and left marketing: only marketing stays off after a merge."""
+    consent = Consent(
+        unsubscribed=("marketing", "service"),
+        resubscriptions=(Resubscription("service", START + HOUR),),
+    )
+    state, _ = merged(customer("c1", consent=consent), customer("g"))
+    assert not state.consent.is_opted_out("service")
+    assert state.consent.is_unsubscribed()
 
 
 def test_a_shared_id_teaches_no_profile() -> None:
