@@ -1,4 +1,4 @@
-"""Requests end to end: from the topic to the email with a link, from its confirmation to the tables of worker and gateway."""
+"""Requests end to end: from the topic to the email with a link, from its confirmation to the customer's page and state."""
 
 from __future__ import annotations
 

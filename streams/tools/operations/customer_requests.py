@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from msgspec import Struct
@@ -73,26 +74,23 @@ def _records(codec: Codec, messages: Iterable[Any]) -> Iterable[Mapping[str, Any
 def open_requests(records: Iterable[Mapping[str, Any]], within: timedelta = CONFIRM_WITHIN) -> list[OpenRequest]:
     """Return the open requests among some records, the oldest first.
 
+    The records of one request may have several customer ids, if the customer was merged meanwhile.
+
     Args:
-        records: records of `customer-requests`. Those of one request are in the order in which they were written.
+        records: records of `customer-requests`, in any order.
         within: how long after the request its confirmation counts.
     """
-    asked: dict[tuple[str, str, str], datetime] = {}
-    found: dict[str, OpenRequest] = {}
-    for record in records:
-        request_id, kind, stage = record["request_id"], record["kind"], record["stage"]
-        name, at = (record["customer_id"], request_id, kind), record["occurred_at"]
-        if kind not in CONFIRMED_KINDS:
-            continue
-        if stage == "asked":
-            asked.setdefault(name, at)
-        elif stage == "done":
-            found.pop(request_id, None)
-            asked.pop(name, None)
-        elif stage == "confirmed" and name in asked and at <= asked[name] + within:
-            request = OpenRequest(request_id=request_id, customer_id=name[0], kind=kind, confirmed_at=at)
-            found.setdefault(request_id, request)
-    return sorted(found.values(), key=lambda request: (request.confirmed_at, request.request_id))
+    stages: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {"asked": {}, "confirmed": {}, "done": {}}
+    for record in sorted(records, key=itemgetter("occurred_at")):
+        if record["kind"] in CONFIRMED_KINDS and record["stage"] in stages:
+            stages[record["stage"]].setdefault((record["request_id"], record["kind"]), record)
+    asked, done = stages["asked"], stages["done"]
+    found = [
+        OpenRequest(request_id=name[0], customer_id=each["customer_id"], kind=name[1], confirmed_at=each["occurred_at"])
+        for name, each in stages["confirmed"].items()
+        if name in asked and name not in done and each["occurred_at"] <= asked[name]["occurred_at"] + within
+    ]
+    return sorted(found, key=lambda request: (request.confirmed_at, request.request_id))
 
 
 def mark_done(settings: Settings, requests: Iterable[OpenRequest], now: datetime) -> None:

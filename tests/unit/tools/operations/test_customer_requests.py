@@ -33,7 +33,6 @@ def test_open_are_those_that_were_confirmed_and_are_not_done() -> None:
             record("asked", 0, number=3),
             record("confirmed", 0, number=4),
             record("asked", 0, number=5), record("confirmed", 8, number=5),
-            record("asked", 0, number=6), record("confirmed", 1, number=6, customer="c2"),
             record("asked", 0, number=7), record("confirmed", 1, number=7), record("done", 2, number=7), record("confirmed", 2, number=7),
             record("asked", 0, "frequency", 8), record("asked", 0, "preferences", 9),
         ]
@@ -42,6 +41,14 @@ def test_open_are_those_that_were_confirmed_and_are_not_done() -> None:
         ("erase-2", AT + DAY),
         ("export-1", AT + 3 * DAY),
     ]
+
+
+def test_a_request_of_a_merged_customer() -> None:
+    """The request has the customer's earlier id and the confirmation the new one; their partitions are read in any order."""
+    records = [record("confirmed", 1, customer="c2"), record("asked", 0)]
+    (request,) = open_requests(records)
+    assert (request.customer_id, request.confirmed_at) == ("c2", AT + DAY)
+    assert open_requests([*records, record("done", 2, customer="c2")]) == []
 
 
 @pytest.mark.parametrize(
