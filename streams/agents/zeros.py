@@ -108,13 +108,13 @@ MAIL_RULES = (
     ("sent", "accepted"), ("sent", "sent_again"), ("deferred", "4xx"), ("refused", "5xx"), ("refused", "gave_up"), ("refused", "unrenderable"),
     ("refused", "unsendable"), ("refused", "crashed"), ("expired", "not_after"), ("suppressed", "withdrawn"), ("suppressed", "too_few_products"),
     ("suppressed", "address_suppressed"), ("suppressed", "address_cap"), ("suppressed", "address_limit"),
-    ("unknown", "in_flight_after_crash"), ("unknown", "connection_lost"), ("unknown", "failed"), ("refused", "failed"),
+    ("unknown", "in_flight_after_crash"), ("unknown", "connection_lost"), ("unknown", "failed"), ("unknown", "crashed"), ("refused", "failed"),
     ("deferred", "refused_us"), ("deferred", "no_answer"), ("deferred", "newer_templates"),
 )  # fmt: skip
 #: The topics that the gateway writes to.
 GATEWAY_TOPICS = (
     topics.ENGAGEMENT, topics.REVIEWS, topics.REORDERS, topics.CONTEST_ENTRIES, topics.REQUESTS, topics.ORDERS, topics.SHIPMENTS,
-    topics.CUSTOMERS, topics.PRODUCTS, topics.BROWSING, topics.PRESSURE,
+    topics.CUSTOMERS, topics.PRODUCTS, topics.BROWSING,
 )  # fmt: skip
 #: The endpoints of the JSON API.
 GATEWAY_ENDPOINTS = ("orders", "shipments", "customers", "products", "events")

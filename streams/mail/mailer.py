@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 import structlog
+from msgspec.structs import replace
 
 from streams.core.model.events import MailOutcome
 from streams.core.offers.assortment import Assortment
@@ -17,7 +18,7 @@ from streams.mail.address_check import COUNTED, AddressCheck
 from streams.mail.attempt import Item, Refusal, Trouble
 from streams.mail.batch_emails import BatchEmails, Emails
 from streams.mail.command import Command
-from streams.mail.composing import Composer
+from streams.mail.composing import CRASHED, Composer
 from streams.mail.delivery.bounces import classify
 from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.marks import DeliveryMarks
@@ -226,7 +227,9 @@ class Mailer:
             return report
         data = await emails.take(command)
         if isinstance(data, Report):
-            return data
+            # The first copy of an email that is sent again may have arrived.
+            is_unknown = plan == "resend" and data.rule in ("failed", CRASHED)
+            return replace(data, outcome="unknown") if is_unknown else data
         started = time.perf_counter()
         answer = printable(await self._pool.send(self._from, command.to_address, data, begin))
         is_resend, at = plan == "resend", self._clock()

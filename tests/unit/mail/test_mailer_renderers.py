@@ -15,10 +15,35 @@ from streams.mail.mailer import Mailer
 from streams.mail.renderers.messages import Setup
 from streams.mail.renderers.pool import RendererPool
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command
-from tests.harness.fragile_renderer import ENDING, start_fragile
+from tests.harness.fragile_renderer import ENDING, FAILING, start_fragile
 from tests.harness.mailer_setup import InMemoryStore
 from tests.harness.process_state import until
 from tests.harness.smtp_server import running
+
+
+async def test_a_resend_that_ends_its_renderers_is_unknown() -> None:
+    """The first copy of an email that is sent again may have arrived, so its outcome is unknown; that of a first send is refused."""
+    renderers = RendererPool(Setup(TEMPLATES, SENDER), 1, start_renderer=start_fragile)
+    await renderers.start()
+    await renderers.until_ready()
+    async with running() as server:
+        mailer = Mailer(renderers, SENDER, SmtpPool(server.server()), clock=lambda: NOW)
+        marks = DeliveryMarks(InMemoryStore([]), "disk-1", "boot-1")
+        items = [
+            (command(send_id=f"s{number}", to_name=name), plan)
+            for number, (name, plan) in enumerate(
+                [(ENDING, "send"), (ENDING, "resend"), (FAILING, "send"), (FAILING, "resend")]
+            )
+        ]
+        async with asyncio.timeout(90):
+            reports = await mailer.deliver(items, marks, lambda: False)
+        await mailer.close()
+    await renderers.stop()
+    outcomes = {report.command.send_id: (report.outcome, report.rule) for report in reports}
+    assert outcomes == {
+        "s0": ("refused", "crashed"), "s1": ("unknown", "crashed"), "s2": ("refused", "failed"), "s3": ("unknown", "failed"),
+    }  # fmt: skip
+    assert server.accepted == []
 
 
 async def test_a_killed_renderer_loses_and_doubles_no_email() -> None:
