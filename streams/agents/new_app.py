@@ -1,4 +1,4 @@
-"""The app of a process, built from the settings."""
+"""The state folder and the app of a process, built from the settings."""
 
 from __future__ import annotations
 
@@ -26,6 +26,28 @@ REBALANCE_TIMEOUT_S = 60.0
 REBALANCE_MARGIN_S = 15.0
 
 
+def open_state_folder(settings: Settings, role: str) -> Path:
+    """Set up the logs of a process, and return its state folder, which only its user may read.
+
+    Args:
+        settings: the settings.
+        role: the name of the folder: `flows`, `mailer` or `gateway`.
+
+    Raises:
+        SystemExit: the folder cannot be used; the message says why.
+    """
+    setup_logs(settings.log_level, settings.log_format, secrets=settings.secret_values())
+    if insecure := settings.insecure_connections():
+        log.warning("connections without encryption, allowed by TAKK_ALLOW_INSECURE", settings=insecure)
+    folder = Path(settings.state_dir) / role
+    try:
+        if make_private(folder):
+            log.warning("state folder closed to other users", at=str(folder))
+    except (StoreError, OSError) as error:
+        sys.exit(f"cannot start: {error}")
+    return folder
+
+
 def new_app(settings: Settings, role: str, batch_records: int, accepted: Collection[Accepted]) -> App:
     """Set up the logs and the state folder of a process, and return its app.
 
@@ -38,17 +60,9 @@ def new_app(settings: Settings, role: str, batch_records: int, accepted: Collect
     Raises:
         SystemExit: the state folder or a file with credentials cannot be used; the message says which.
     """
-    setup_logs(settings.log_level, settings.log_format, secrets=settings.secret_values())
-    if insecure := settings.insecure_connections():
-        log.warning("connections without encryption, allowed by TAKK_ALLOW_INSECURE", settings=insecure)
+    folder = open_state_folder(settings, role)
     if not settings.address_key:
         log.warning("TAKK_ADDRESS_SECRET is not set: consent and caps hold per customer id, not per address")
-    folder = Path(settings.state_dir) / role
-    try:
-        if make_private(folder):
-            log.warning("state folder closed to other users", at=str(folder))
-    except (StoreError, OSError) as error:
-        sys.exit(f"cannot start: {error}")
     try:
         credentials = settings.faust_credentials()
     except OSError as error:

@@ -21,6 +21,7 @@ from aiohttp import web
 from streams.agents.clock_check import check_clock
 from streams.agents.installation import check_installation
 from streams.agents.instrumentation import Instrumentation
+from streams.agents.new_app import open_state_folder
 from streams.agents.startup import Startup, create_topics, register_schemas
 from streams.agents.zeros import zero_gateway
 from streams.definitions.problems import FlowFileError
@@ -38,10 +39,8 @@ from streams.mail.tokens import LinkKeys
 from streams.observability import metrics
 from streams.observability.disk import sample_disk
 from streams.observability.health import HealthServer, Status
-from streams.observability.logs import setup_logs
-from streams.runtime.errors import NameInUse, StoreError
+from streams.runtime.errors import NameInUse
 from streams.runtime.kafka.availability import count_brokers
-from streams.runtime.state.permissions import make_private
 from streams.runtime.state.store import Memory
 from streams.settings import Settings
 from streams.wire import topics
@@ -72,7 +71,6 @@ def run_gateway(settings: Settings, is_taken_over: bool = False) -> None:
     Raises:
         SystemExit: a setting or a topic is invalid, or a port is in use; the message says which.
     """
-    setup_logs(settings.log_level, settings.log_format, secrets=settings.secret_values())
     if settings.mail_secret is None:
         sys.exit("cannot start: set TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE); it opens the links in emails")
     if settings.gateway_api_keys_file is not None:
@@ -80,14 +78,7 @@ def run_gateway(settings: Settings, is_taken_over: bool = False) -> None:
             read_keys(settings.gateway_api_keys_file)
         except KeyFileInvalid as error:
             sys.exit(f"cannot start: {error}")
-    if insecure := settings.insecure_connections():
-        log.warning("connections without encryption, allowed by TAKK_ALLOW_INSECURE", settings=insecure)
-    folder = Path(settings.state_dir) / "gateway"
-    try:
-        if make_private(folder):
-            log.warning("state folder closed to other users", at=str(folder))
-    except (StoreError, OSError) as error:
-        sys.exit(f"cannot start: {error}")
+    folder = open_state_folder(settings, "gateway")
     try:
         site_of(settings)
     except (FlowFileError, InvalidPages) as error:

@@ -17,6 +17,8 @@ from streams.runtime.kafka.producer_record import ProducerRecord, size_of
 
 #: Seconds for which a producer repeats a record. Those of requests are given up earlier; in a recovery the attempt ends then.
 DELIVERY_TIMEOUT_S = 30.0
+#: Seconds between two polls of a producer while it has records.
+POLL_S = 0.001
 #: Records of a segment that the producer has at once.
 WINDOW = 2_000
 #: Errors that other attempts do not change. The record is set aside, so that those behind it go on.
@@ -90,7 +92,6 @@ class Replay:
     """Publishes the records of a segment, some at a time.
 
     Attributes:
-        error: why it failed; empty if it did not.
         refused: the records that the broker refuses for good.
     """
 
@@ -98,15 +99,21 @@ class Replay:
         self.producer = producer
         self._records = records
         self._next = self._answered = 0
-        self.error = ""
+        self._error = ""
         self.refused: list[ProducerRecord] = []
 
-    @property
-    def is_done(self) -> bool:
-        """Whether the broker has answered for all records."""
-        return not self.error and self._answered == len(self._records)
+    async def run(self, timeout_s: float) -> str:
+        """Publish the records. Return why the broker has not answered for all of them within `timeout_s` seconds, or an empty text."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while self._answered < len(self._records):
+            self._step()
+            if self._error or loop.time() > deadline:
+                return self._error or f"no answer within {timeout_s:g} s"
+            await asyncio.sleep(POLL_S)
+        return ""
 
-    def step(self) -> None:
+    def _step(self) -> None:
         """Give the producer more records, and take its answers."""
         try:
             while self._next < len(self._records) and self._next - self._answered < WINDOW:
@@ -122,7 +129,7 @@ class Replay:
         except BufferError:
             pass  # the producer's queue is full: the next step goes on
         except KafkaException as error:
-            self.error = error.args[0].str()
+            self._error = error.args[0].str()
         self.producer.poll(0)
 
     def _on_delivery(self, record: ProducerRecord, error: Any, message: Any) -> None:
@@ -132,7 +139,7 @@ class Replay:
             self.refused.append(record)
             self._answered += 1
         else:
-            self.error = error.str()
+            self._error = error.str()
 
 
 def end_later(producer: Any) -> None:

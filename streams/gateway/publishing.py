@@ -23,6 +23,7 @@ from streams.gateway.context import Unavailable
 from streams.gateway.producers import (
     DELIVERY_TIMEOUT_S,
     PERMANENT,
+    POLL_S,
     PendingRequest,
     RecordRefused,
     Replay,
@@ -38,8 +39,6 @@ log = structlog.get_logger(__name__)
 
 #: Seconds that the oldest request waits for the broker before all go to the spool.
 ACK_TIMEOUT_S = 3.0
-#: Seconds between two polls of the producer while it has records.
-POLL_S = 0.001
 #: Seconds between two attempts of a recovery.
 PAUSE_S = 1.0
 #: Seconds that a probe waits for the broker before a recovery begins.
@@ -114,12 +113,15 @@ class SpoolingPublisher:
             return
         failpoints.reach("gateway.received")
         request = PendingRequest(records, self._loop.create_future(), self._loop.time())
+        self._take(request)
+        await request.future
+        failpoints.reach("gateway.safe")
+
+    def _take(self, request: PendingRequest) -> None:
         if self.is_spooling:
             self._enqueue(request)
         else:
             self._produce(request)
-        await request.future
-        failpoints.reach("gateway.safe")
 
     @property
     def takes_records(self) -> bool:
@@ -277,25 +279,18 @@ class SpoolingPublisher:
         self.is_spooling = self._is_full = False
         held, self._waiting = self._waiting, []
         for request in held:
-            if self.is_spooling:
-                self._enqueue(request)  # the producer failed again
-            else:
-                self._produce(request)
+            self._take(request)  # if the producer fails again, the spool gets the rest
 
     async def _replay(self, segment: Segment, timeout_s: float) -> bool:
         """Publish a segment and delete it. Return False if the broker did not acknowledge all of it in time."""
         records = await asyncio.to_thread(self._spool.read, segment)
         replay = Replay(self._producer or self._open(), records)
         self._producer = replay.producer
-        deadline = self._loop.time() + timeout_s
-        while not replay.is_done:
-            replay.step()
-            if replay.error or self._loop.time() > deadline:
-                self.is_away = True
-                log.warning("cannot publish the spool yet", reason=replay.error or f"no answer within {timeout_s:g} s")
-                self._give_up_producer()
-                return False
-            await asyncio.sleep(POLL_S)
+        if problem := await replay.run(timeout_s):
+            self.is_away = True
+            log.warning("cannot publish the spool yet", reason=problem)
+            self._give_up_producer()
+            return False
         failpoints.reach("gateway.replayed")
         metrics.GATEWAY_REFUSED.inc(len(replay.refused))
         for record in replay.refused:

@@ -7,7 +7,6 @@ The gateway verifies a token without asking anybody.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from streams.core.values.tokens import MAX_CHARS, hkdf, key_id
+from streams.core.values.tokens import MAX_CHARS, SEPARATOR, BadToken, from_text, hkdf, key_id, to_text
 
 #: The kinds of links, which are also the first part of their paths; `v` is the visitor of the shop's site, which has no path.
 Use = Literal["u", "o", "c", "p", "r", "s", "b", "f", "k", "a", "v"]
@@ -26,8 +25,6 @@ Use = Literal["u", "o", "c", "p", "r", "s", "b", "f", "k", "a", "v"]
 VALID_FOR = timedelta(days=180)
 #: The uses whose tokens never expire: a customer may unsubscribe from an email of any age.
 PERMANENT: frozenset[str] = frozenset({"u"})
-#: Between the key id and the sealed bytes.
-SEPARATOR = "."
 #: Bytes of a key of AES-SIV: two keys of 128 bits.
 KEY_BYTES = 32
 
@@ -91,7 +88,7 @@ class LinkKeys:
     def seal(self, use: Use, customer_id: str, send_id: str, target: str, issued_at: datetime) -> str:
         """Return the URL-safe token of a link. The same arguments give the same token."""
         body = msgspec.msgpack.encode((self._shop, customer_id, send_id, target, _day(issued_at)))
-        return self._id + SEPARATOR + _to_text(self._cipher(self._secret, use).encrypt(body, [use.encode()]))
+        return self._id + SEPARATOR + to_text(self._cipher(self._secret, use).encrypt(body, [use.encode()]))
 
     def open(self, use: Use, token: str, now: datetime) -> Link:
         """Return the content of a token.
@@ -109,7 +106,10 @@ class LinkKeys:
         number, separator, text = token.partition(SEPARATOR)
         if not separator:
             raise BadLink("malformed")
-        sealed = _from_text(text)
+        try:
+            sealed = from_text(text)
+        except BadToken as error:
+            raise BadLink("malformed") from error
         if number not in self._secrets:
             raise BadLink("unknown_key")
         for secret in self._secrets[number]:
@@ -137,14 +137,3 @@ class LinkKeys:
 
 def _day(moment: datetime) -> int:
     return int(moment.astimezone(UTC).timestamp() // 86_400)
-
-
-def _to_text(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _from_text(text: str) -> bytes:
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except ValueError as error:
-        raise BadLink("malformed") from error

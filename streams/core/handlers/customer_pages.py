@@ -16,10 +16,11 @@ from streams.core.model.customer import NO_YEAR, Customer
 from streams.core.model.customer_page import CustomerPage, MailFrequency, PageLine, PageOrder
 from streams.core.model.effects import Effect, ShowCustomer
 from streams.core.model.orders.order import NO_DETAILS, NO_LINE_DETAILS, OrderLine
-from streams.core.model.orders.order_state import OrderFacts, OrderState
+from streams.core.model.orders.order_state import OrderFacts, OrderState, newest_sale
 from streams.core.model.orders.receipt import quantity_text
 from streams.core.model.traits import LIKE, WISH
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.consent_policy import OWN_SCOPES
 from streams.core.sending.order_data import order_number
 from streams.core.values import ids, local_time
 from streams.core.values.moments import LONG_AGO
@@ -30,8 +31,6 @@ MOST = 20
 #: In the place of the characters of an address that are not shown.
 _MASK = "•••"
 _SERVICE = "service"
-#: Purposes with a consent of their own, in a fixed order.
-_OWN_SCOPES = ("profile", "review", "survey")
 _encode = msgpack.Encoder().encode
 
 
@@ -67,8 +66,7 @@ def _may_differ(uow: UnitOfWork, state: Customer) -> bool:
         return True
     if uow.orders is state.orders:
         return False
-    before, after = _last_order(state.orders), _last_order(uow.orders)
-    return (before is None) != (after is None) or _facts(before) is not _facts(after)
+    return _facts(newest_sale(state.orders)) is not _facts(newest_sale(uow.orders))
 
 
 def page_of(uow: UnitOfWork) -> CustomerPage:
@@ -76,33 +74,28 @@ def page_of(uow: UnitOfWork) -> CustomerPage:
     profile, gateway = uow.profile, uow.gateway
     answers, tracking = answers_of(uow.consent), uow.consent.tracking
     frequency: MailFrequency = "fewer" if gateway.wants_fewer else "normal"
-    if uow.is_shared:
-        return CustomerPage(
-            customer_id=uow.customer_id,
-            locale=profile.locale,
-            country=profile.country,
-            answers=answers,
-            tracking=tracking,
-            frequency=frequency,
-            dates={},
-            updated_at=uow.now,
-        )
-    traits = profile.traits
-    return CustomerPage(
+    page = CustomerPage(
         customer_id=uow.customer_id,
-        first_name=first_name(profile.name),
         locale=profile.locale,
         country=profile.country,
-        masked_address=masked(profile.email),
         answers=answers,
         tracking=tracking,
         frequency=frequency,
+        dates={},
+        updated_at=uow.now,
+    )
+    if uow.is_shared:
+        return page
+    traits = profile.traits
+    return replace(
+        page,
+        first_name=first_name(profile.name),
+        masked_address=masked(profile.email),
         birthday=_day(profile.birthday) if profile.birthday is not None else "",
         dates={each.name: _day(each.value) for each in traits.dates if each.value is not None},
         wishes=traits.skus(WISH)[:MOST] if traits.collected else (),
         likes=traits.skus(LIKE)[:MOST] if traits.collected else (),
-        order=_page_order(_last_order(uow.orders)),
-        updated_at=uow.now,
+        order=_page_order(newest_sale(uow.orders)),
     )
 
 
@@ -116,7 +109,7 @@ def answers_of(consent: Consent) -> dict[str, bool]:
     is_out = consent.complained or consent.is_unsubscribed()
     if is_out or consent.marketing is not None:
         answers["marketing"] = not is_out and consent.marketing is True
-    for purpose in _OWN_SCOPES:
+    for purpose in sorted(OWN_SCOPES):
         answer = consent.answer(purpose)
         if consent.complained or consent.is_unsubscribed(purpose):
             answers[purpose] = False
@@ -137,17 +130,6 @@ def masked(address: str) -> str:
 def _day(day: date) -> str:
     """Return a day as the contracts write it: 1984-05-01, or --05-01 without the year."""
     return f"--{day:%m-%d}" if day.year <= NO_YEAR else day.isoformat()
-
-
-def _last_order(orders: tuple[OrderState, ...]) -> OrderState | None:
-    newest = newest_at = None
-    for order in orders:
-        facts = order.facts
-        if facts is None or not order.placed or order.cancelled_at is not None:
-            continue
-        if (newest_at is None or facts.placed_at > newest_at) and not order.is_test:
-            newest, newest_at = order, facts.placed_at
-    return newest
 
 
 def _facts(order: OrderState | None) -> OrderFacts | None:

@@ -26,7 +26,7 @@ from streams.core.model.events import (
 )
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending.address_events import note_engagement
-from streams.core.sending.attribution import attribute_order
+from streams.core.sending.attribution import attribute_orders
 from streams.core.triggers.dispatch import dispatch
 from streams.core.values import ids, local_time
 
@@ -75,12 +75,7 @@ def release_clicks(uow: UnitOfWork, until: datetime) -> None:
             occurred_at=click.at,
         )
         _apply(uow, clicked, _sent(uow, click.send_id))
-    for order in (
-        uow.orders
-    ):  # orders wait for the clicks that were held, and a click may arrive after the order that followed it
-        credited = attribute_order(uow, order)
-        if credited is not order:
-            uow.put_order(credited)
+    attribute_orders(uow)  # they wait for held clicks, and a click may arrive after the order that followed it
 
 
 def _hold(uow: UnitOfWork, event: MailClicked, sent: Sent) -> bool:

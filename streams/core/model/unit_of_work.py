@@ -226,7 +226,7 @@ class UnitOfWork:
         """Log that a limit prevents an order, or a part of it identified by `parts`, from being stored. Log it once for each part."""
         repeat = " ".join(parts)
         if self.is_new("limit", limit, order_id, repeat):
-            self.decisions_of("", 0, "", order_id, order_id=order_id).limit(limit, detail, repeat=repeat)
+            self.decisions_of("", 0, "", order_id, order_id=order_id or None).limit(limit, detail, repeat=repeat)
 
     def zone_of(self, order: OrderState | None) -> ZoneInfo:
         """Return the time zone of the order, or else of the profile, or else of the shop."""

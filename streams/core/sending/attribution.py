@@ -51,6 +51,14 @@ def attribute_order(uow: UnitOfWork, order: OrderState) -> OrderState:
     return replace(order, attributed_to=sent.send_id)
 
 
+def attribute_orders(uow: UnitOfWork) -> None:
+    """Credit all orders that can be credited now."""
+    for order in uow.orders:
+        credited = attribute_order(uow, order)
+        if credited is not order:
+            uow.put_order(credited)
+
+
 def _clicked_before(uow: UnitOfWork, placed_at: datetime) -> Sent | None:
     newest: Sent | None = None
     for sent in uow.sends:

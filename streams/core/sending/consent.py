@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from streams.core.model.consent import Consent
 from streams.core.model.effects import WithdrawMail
-from streams.core.model.orders.order_state import OrderState
+from streams.core.model.orders.order_state import OrderState, newest_sale
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.consent_policy import ANY_COUNTRY, OWN_SCOPES, TRACKING, PolicyLine, is_transactional
 from streams.core.values import ids, local_time
@@ -178,7 +178,8 @@ def _soft_opt_in(uow: UnitOfWork, line: PolicyLine, basis: str) -> ConsentDecisi
     """Decide by ePrivacy Directive, article 13(2): the shop got the address in a sale, and the customer did not object."""
     if uow.purchases < 1:
         return ConsentDecision(False, "no_soft_opt_in", f"{basis}: no purchase")
-    order, placed_at = _last_sale(uow)
+    order = newest_sale(uow.orders)
+    placed_at = order.facts.placed_at if order is not None and order.facts is not None else None
     if line.within is not None:
         period = local_time.scale(line.within, uow.ruleset.day_scale)
         if placed_at is None or uow.now - placed_at > period:
@@ -187,17 +188,6 @@ def _soft_opt_in(uow: UnitOfWork, line: PolicyLine, basis: str) -> ConsentDecisi
         return ConsentDecision(True, "soft_opt_in", f"{basis}: an order that is no longer remembered")
     evidence = _evidence(f"order {order.order_id}", placed_at, order.facts.country, uow.consent.notice)
     return ConsentDecision(True, "soft_opt_in", f"{basis}: {evidence}")
-
-
-def _last_sale(uow: UnitOfWork) -> tuple[OrderState | None, datetime | None]:
-    """Return the newest remembered order that was not cancelled, and when it was placed (UTC)."""
-    newest, newest_at = None, None
-    for order in uow.orders:
-        if order.facts is None or not order.placed or order.cancelled_at is not None:
-            continue
-        if newest_at is None or order.facts.placed_at > newest_at:
-            newest, newest_at = order, order.facts.placed_at
-    return newest, newest_at
 
 
 def _evidence(text: str, at: datetime | None, country: str, notice: str) -> str:

@@ -60,7 +60,7 @@ class Keyring:
             parts: the texts in the token; they are signed but readable.
         """
         body = msgspec.json.encode(parts)
-        return self._id + SEPARATOR + _to_text(_signature(self._key(self._secrets[0], use), use, body) + body)
+        return self._id + SEPARATOR + to_text(_signature(self._key(self._secrets[0], use), use, body) + body)
 
     def verify(self, use: str, token: str) -> tuple[str, ...]:
         """Return the parts of a token.
@@ -75,7 +75,7 @@ class Keyring:
             keys = [self._key(secret, use) for secret in self._by_id.get(number, ())]
         else:
             keys, text = list(self._secrets), token
-        raw = _from_text(text)
+        raw = from_text(text)
         signature, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
         if not any(hmac.compare_digest(signature, _signature(key, use, body)) for key in keys):
             raise BadToken("the signature does not match")
@@ -93,7 +93,7 @@ class Keyring:
 
 def key_id(secret: bytes) -> str:
     """Return the public id of a secret."""
-    return _to_text(hkdf(secret, b"takk key id", 12))[:KEY_ID_CHARS]
+    return to_text(hkdf(secret, b"takk key id", 12))[:KEY_ID_CHARS]
 
 
 def use_key(secret: bytes, use: str) -> bytes:
@@ -124,11 +124,17 @@ def estimated_bits(secret: str) -> float:
     return sum(-n * math.log2(n / count) for n in Counter(text).values()) if count else 0.0
 
 
-def _to_text(raw: bytes) -> str:
+def to_text(raw: bytes) -> str:
+    """Return bytes as base64url without padding (RFC 4648 5)."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _from_text(text: str) -> bytes:
+def from_text(text: str) -> bytes:
+    """Return the bytes of such a text.
+
+    Raises:
+        BadToken: it is not one.
+    """
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError as error:

@@ -19,7 +19,7 @@ from streams.core.model.orders.order import TRACKED
 from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.ruleset import Limits
-from streams.core.sending.attribution import attribute_order
+from streams.core.sending.attribution import attribute_orders
 from streams.core.sending.decide import forget_sends
 from streams.core.triggers.dates import schedule_dates
 from streams.core.triggers.dispatch import dispatch
@@ -57,10 +57,7 @@ def merge_state(uow: UnitOfWork, other: Customer) -> list[OrderState]:
     uow.gateway = merged_gateway(uow.gateway, other.gateway, limits.requests)
     uow.held_clicks = clicks.kept((*uow.held_clicks, *other.held_clicks), 2 * limits.held_clicks)
     uow.changed = True
-    for order in uow.orders:  # a click on an email of one may have led to an order of the other
-        credited = attribute_order(uow, order)
-        if credited is not order:
-            uow.put_order(credited)
+    attribute_orders(uow)  # a click on an email of one may have led to an order of the other
     return completed
 
 

@@ -109,3 +109,15 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
             if parcel.parcel_id == parcel_id:
                 return parcel
         return None
+
+
+def newest_sale(orders: tuple[OrderState, ...]) -> OrderState | None:
+    """Return the order with facts that was placed last, or None. Cancelled orders and tests do not count."""
+    newest = newest_at = None
+    for order in orders:
+        facts = order.facts
+        if facts is None or not order.placed or order.cancelled_at is not None:
+            continue
+        if (newest_at is None or facts.placed_at > newest_at) and not order.is_test:
+            newest, newest_at = order, facts.placed_at
+    return newest
