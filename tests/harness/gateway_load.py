@@ -44,7 +44,8 @@ class GatewayLoad:
         self._keys = LinkKeys("shop", secret.encode())
         self._uses = uses
         self._is_over = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="gateway-load")
+        self._thread = threading.Thread(target=self._work, name="gateway-load")
+        self._error: BaseException | None = None
         self.accepted: defaultdict[str, list[str]] = defaultdict(list)
         self.refused = 0
 
@@ -61,9 +62,17 @@ class GatewayLoad:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let each customer end its last request."""
+        """Let each customer end its last request, and raise what ended the thread."""
         self._is_over.set()
         self._thread.join()
+        if self._error is not None and error is None:
+            raise self._error
+
+    def _work(self) -> None:
+        try:
+            asyncio.run(self._run())
+        except BaseException as error:  # noqa: BLE001 - raised where the block ends
+            self._error = error
 
     async def _run(self) -> None:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)

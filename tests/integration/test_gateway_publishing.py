@@ -43,18 +43,9 @@ async def until_direct(publisher: SpoolingPublisher) -> None:
             await asyncio.sleep(0.01)
 
 
-def topic_of(kafka: EmbeddedKafka) -> str:
-    """Create a topic and return its name."""
-    name = f"gateway-{uuid4().hex[:8]}"
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    admin.create_topics([NewTopic(name, 3)])[name].result()
-    return name
-
-
 @pytest.mark.parametrize("away_s", [0.0, 0.5, 2.0, 7.0])
-def test_an_outage_under_load(kafka: EmbeddedKafka, tmp_path: Path, away_s: float) -> None:
+def test_an_outage_under_load(kafka: EmbeddedKafka, topic: str, tmp_path: Path, away_s: float) -> None:
     """After an outage shorter or longer than the timeouts, all records are on the topic, those of each key in their order."""
-    topic = topic_of(kafka)
 
     async def run(proxy: KafkaProxy) -> int:
         spool = Spool(tmp_path, 64 << 20)

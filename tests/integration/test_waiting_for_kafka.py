@@ -23,7 +23,7 @@ def environment(bootstrap: str, folder: Path, app_id: str) -> dict[str, str]:
         "TAKK_STATE_DIR": str(folder / "state"),
         "TAKK_APP_ID": app_id,
         "TAKK_MAIL_SECRET": "5d6ad4a0c4b1f2e79a3c8d5e",
-        "TAKK_PARTITIONS": "3",  # as in test_topics.py, on the same broker
+        "TAKK_PARTITIONS": "3",  # as in all modules with this broker
     }
 
 

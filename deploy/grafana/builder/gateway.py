@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from deploy.grafana.builder.colors import GREEN, RED, YELLOW, ZERO_IS_GOOD
@@ -18,6 +19,9 @@ FAILED: Final = (
     f"{total(increase('takk_gateway_requests_total', window='15m', status='5xx'))}"
     f" / clamp_min({total(increase('takk_gateway_requests_total', window='15m'))}, 1)"
 )
+
+#: A graph that says so if no gateway runs.
+_graph: Final = partial(graph, missing=NO_GATEWAY)
 
 SCREEN: Final = Screen(
     "takk-gateway",
@@ -93,7 +97,7 @@ SCREEN: Final = Screen(
         Row(
             "Requests",
             (
-                graph(
+                _graph(
                     "Requests by route",
                     Size(12, 8),
                     About(
@@ -103,9 +107,8 @@ SCREEN: Final = Screen(
                     ),
                     "reqps",
                     Query(total(rate("takk_gateway_requests_total"), "route"), "{{route}}"),
-                    missing=NO_GATEWAY,
                 ),
-                graph(
+                _graph(
                     "Answers by status",
                     Size(12, 8),
                     About(
@@ -116,9 +119,8 @@ SCREEN: Final = Screen(
                     ),
                     "reqps",
                     Query(total(rate("takk_gateway_requests_total"), "status"), "{{status}}"),
-                    missing=NO_GATEWAY,
                 ),
-                graph(
+                _graph(
                     "Time to an answer",
                     Size(12, 8),
                     About(
@@ -130,9 +132,8 @@ SCREEN: Final = Screen(
                     "s",
                     Query(quantile(0.5, SECONDS), "median"),
                     Query(quantile(0.99, SECONDS), "99 %"),
-                    missing=NO_GATEWAY,
                 ),
-                graph(
+                _graph(
                     "Refused requests",
                     Size(12, 8),
                     About(
@@ -146,14 +147,13 @@ SCREEN: Final = Screen(
                     Query(f"60 * {total(rate('takk_gateway_bad_links_total'), 'reason')}", "{{reason}}"),
                     Query(f"60 * {total(rate('takk_gateway_limited_total'))}", "too many requests"),
                     Query(f"60 * {total(rate('takk_gateway_unavailable_total'))}", "unavailable"),
-                    missing=NO_GATEWAY,
                 ),
             ),
         ),
         Row(
             "Records",
             (
-                graph(
+                _graph(
                     "Records by topic",
                     Size(12, 8),
                     About(
@@ -163,9 +163,8 @@ SCREEN: Final = Screen(
                     ),
                     "suffix:/s",
                     Query(total(rate("takk_gateway_records_total"), "topic"), "{{topic}}"),
-                    missing=NO_GATEWAY,
                 ),
-                graph(
+                _graph(
                     "Repeats and losses",
                     Size(12, 8),
                     About(
@@ -175,14 +174,13 @@ SCREEN: Final = Screen(
                         "Not recorded: customers got their page, but reports lack the click. Refused or damaged: read the log.",
                         ("TakkGatewaySpoolFull",),
                     ),
-                    "suffix:/min",
+                    "short",
                     Query(f"60 * {total(rate('takk_gateway_repeats_total'))}", "repeats"),
                     Query(f"60 * {total(rate('takk_gateway_unrecorded_total'), 'kind')}", "not recorded: {{kind}}"),
                     Query(f"60 * {total(rate('takk_gateway_refused_records_total'))}", "refused by Kafka"),
                     Query(total(series("takk_gateway_spool_damaged_requests")), "damaged in spools, in total"),
-                    missing=NO_GATEWAY,
                 ),
-                graph(
+                _graph(
                     "Invalid records of the API",
                     Size(24, 6),
                     About(
@@ -192,9 +190,8 @@ SCREEN: Final = Screen(
                     ),
                     "suffix:/min",
                     Query(f"60 * {total(rate('takk_gateway_invalid_records_total'), 'endpoint')}", "{{endpoint}}"),
-                    missing=NO_GATEWAY,
                 ),
-                graph(
+                _graph(
                     "Spool",
                     Size(8, 8),
                     About(
@@ -207,9 +204,8 @@ SCREEN: Final = Screen(
                     Query(largest(series("takk_gateway_spool_bytes"), "instance"), "{{instance}}"),
                     Query(largest(series("takk_gateway_spool_limit_bytes")), "limit"),
                     dashed=("limit",),
-                    missing=NO_GATEWAY,
                 ),
-                graph(
+                _graph(
                     "Into and out of spools",
                     Size(8, 8),
                     About(
@@ -218,13 +214,12 @@ SCREEN: Final = Screen(
                         "Written and not published: Kafka is away.",
                         ("TakkGatewaySpool",),
                     ),
-                    "suffix:/s",
+                    "short",
                     Query(total(rate("takk_gateway_spooled_records_total")), "written"),
                     Query(total(rate("takk_gateway_replayed_records_total")), "published"),
                     Query(total(series("takk_gateway_spooling")), "gateways that spool"),
-                    missing=NO_GATEWAY,
                 ),
-                graph(
+                _graph(
                     "Customer pages",
                     Size(8, 8),
                     About(
@@ -239,7 +234,6 @@ SCREEN: Final = Screen(
                         age(f"({series('takk_gateway_customer_pages_read_timestamp_seconds')} > 0)"),
                         "seconds, {{instance}}",
                     ),
-                    missing=NO_GATEWAY,
                 ),
             ),
         ),
