@@ -110,6 +110,8 @@ def _parse(source: str) -> nodes.Node:
     try:
         parser = Parser(_ENVIRONMENT, source, state="variable")
         tree = parser.parse_expression()
+        rest = parser.stream.current
+        unread = len(list(parser.stream))  # the lexer reads the rest of the source only now
     except TemplateSyntaxError as error:
         text, _, at = str(error.message).replace("'end of template'", "end of the condition").partition(" at ")
         text = re.sub("^unexpected char ", "unexpected character ", text)
@@ -117,9 +119,8 @@ def _parse(source: str) -> nodes.Node:
         raise InvalidCondition("condition.E004", f"invalid expression: {text}", _ALLOWED, column) from error
     except (ValueError, OverflowError) as error:  # more digits than Python reads
         raise _number_out_of_range(source) from error
-    if parser.stream.eos:
+    if not unread:
         return tree
-    rest = parser.stream.current
     hint = "use == to compare" if rest.value == "=" else "join conditions with `and` or `or`"
     columns: list[int] = []
     column = 0
@@ -127,7 +128,7 @@ def _parse(source: str) -> nodes.Node:
         if sort != "whitespace":
             columns.append(column)
         column += len(text)
-    raise InvalidCondition("condition.E005", f"unexpected '{rest.value}'", hint, columns[-len(list(parser.stream))])
+    raise InvalidCondition("condition.E005", f"unexpected '{rest.value}'", hint, columns[-unread])
 
 
 def _column_of(source: str, word: str) -> int:

@@ -59,6 +59,7 @@ def test_a_return_to_service_emails_survives_a_merge() -> None:
     """A customer left service emails, returned to them, and left marketing: only marketing stays off after a merge."""
     consent = Consent(
         unsubscribed=("marketing", "service"),
+        unsubscribed_at=(("marketing", START), ("service", START)),
         resubscriptions=(Resubscription("service", START + HOUR),),
     )
     state, _ = merged(customer("c1", consent=consent), customer("g"))
