@@ -20,10 +20,10 @@ ARGS ?=
 SIDE_BY_SIDE := -n 3
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check bench crash docs lock clean
+.PHONY: help venv demo test test-all check bench crash docs lock clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Create the virtual environment from requirements.lock
 
@@ -52,8 +52,11 @@ $(RUNTIME): requirements.lock pyproject.toml
 demo: $(RUNTIME) ## Run everything locally. FOR=60 closes the shop after 60 seconds, RATE=5 orders per second, DAY=1s is the length of a day
 	@DAY=$(DAY) $(BIN)/takk demo --rate $(RATE) $(if $(FOR),--for $(FOR))
 
-test: $(STAMP) ## Run all tests; ARGS="-k word" runs some
+test: $(STAMP) ## Run the tests; ARGS="-k word" runs some
 	$(BIN)/python -m pytest $(or $(ARGS),$(SIDE_BY_SIDE))
+
+test-all: $(STAMP) ## Run all tests: also the long ones, and four times as many examples of the property tests
+	TAKK_ALL_EXAMPLES=1 $(BIN)/python -m pytest -m "" $(or $(ARGS),$(SIDE_BY_SIDE))
 
 check: $(STAMP) ## Check formatting, lint, types and import rules
 	$(BIN)/ruff format --check .
@@ -64,8 +67,8 @@ check: $(STAMP) ## Check formatting, lint, types and import rules
 bench: $(STAMP) ## Run the benchmarks; writes .takk/bench/results.json
 	$(BIN)/python -m tests.bench $(ARGS)
 
-crash: $(STAMP) ## Run the crash campaign; ARGS="zombies --seed 7" runs some of it
-	$(BIN)/python -m pytest -m campaign
+crash: $(STAMP) ## Run all tests and the crash campaign; ARGS="zombies --seed 7" runs some scenarios only
+	$(if $(ARGS),,@$(MAKE) test-all)
 	$(BIN)/python -m tests.crash $(ARGS)
 
 docs: $(STAMP) ## Generate the reference pages and the dashboards in deploy/ from the code

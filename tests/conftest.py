@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from streams.tools.local.kafka.broker import EmbeddedKafka
+from tests.harness.examples import examples
 
 # Without stored bytecode each process that a test starts compiles a thousand modules again, which takes longer than all else at its start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -33,7 +34,9 @@ structlog.configure(
     ]
 )
 # The time of an example depends on the load of the machine, not on the code.
-settings.register_profile("takk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "takk", max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("takk")
 
 STACKS, BROKERS, OTHER_STACKS = "stacks", "brokers", "other stacks"

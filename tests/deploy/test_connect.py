@@ -20,6 +20,7 @@ from streams.tools.operations.asyncapi import SENT
 from streams.wire.codec import SCHEMAS, open_codec
 from streams.wire.topics import SCHEMA_OF, subjects
 from tests.harness.any_records import RAW, values_of
+from tests.harness.examples import examples
 
 FOLDER = SCHEMAS.parent / "deploy" / "connect"
 CONFIGS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
@@ -119,7 +120,7 @@ def test_records_are_read(topic: str) -> None:
     registry: Any = SchemaRegistryClient.new_client({"url": f"mock://{topic}"})
     codec, read, schema = open_codec(registry=registry), AvroDeserializer(registry), SCHEMA_OF[topic]
 
-    @settings(max_examples=20)
+    @settings(max_examples=examples(20))
     @given(values_of(RAW[schema], {"occurred_at": datetime.fromisoformat("2026-03-02T09:00:00Z")}))
     def check(record: dict[str, Any]) -> None:
         data = codec.encode(schema, record)
@@ -135,7 +136,7 @@ def test_repeated_records_are_one_row(name: str) -> None:
     (topic,) = topics_of(name)
     key, columns = config_of(name)["pk.fields"], list(fields_of(topic))
 
-    @settings(max_examples=10)
+    @settings(max_examples=examples(10))
     @given(st.lists(values_of(RAW[SCHEMA_OF[topic]], {}), min_size=1, max_size=3))
     def check(records: list[dict[str, Any]]) -> None:
         database = sqlite3.connect(":memory:")

@@ -22,6 +22,8 @@ PROMETHEUS = PROJECT_ROOT / "deploy" / "prometheus"
 RUNBOOKS = PROJECT_ROOT / "deploy" / "runbooks"
 RULE_FILES = sorted((PROMETHEUS / "rules").glob("*.yml"))
 TEST_FILES = sorted((PROMETHEUS / "tests").glob("*.yml"))
+#: Those of which promtool takes more than ten seconds.
+LONG = ("flows", "missing")
 RULES = [*promql.rules()]
 ALERTS = [rule for rule in RULES if "alert" in rule]
 NAMES = sorted({rule["alert"] for rule in ALERTS})
@@ -76,7 +78,11 @@ def test_promtool_accepts_the_rules() -> None:
     assert promtool("check", "rules", *RULE_FILES).count("SUCCESS") == len(RULE_FILES)
 
 
-@pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.campaign] if path.stem in LONG else []) for path in TEST_FILES],
+    ids=[path.stem for path in TEST_FILES],
+)
 def test_promtool_tests_pass(path: Path) -> None:
     """The alerts fire when they should, with the expected labels and annotations, and not otherwise."""
     assert "SUCCESS" in promtool("test", "rules", path)

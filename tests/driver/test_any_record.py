@@ -18,6 +18,7 @@ from streams.wire import topics
 from tests.harness.accepting_mailer import AcceptingMailer
 from tests.harness.agents import CODEC, Agent
 from tests.harness.events import shop_ruleset
+from tests.harness.examples import examples
 from tests.harness.kafka_fakes import Record
 from tests.harness.records import AT_MS
 from tests.harness.stage_records import (
@@ -85,7 +86,7 @@ def check(agent: Agent, batch: list[Record]) -> None:
 def test_any_record_is_processed_a_dead_letter_or_republished(agents: dict[str, Agent], stage: str) -> None:
     """Each of thousands of records has exactly one outcome, no outcome is `failed`, and no output exceeds its topic."""
 
-    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(150), suppress_health_check=list(HealthCheck))
     @given(batches(STAGES[stage]))
     def hold(batch: list[Record]) -> None:
         check(agents[stage], batch)

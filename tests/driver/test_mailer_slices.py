@@ -23,6 +23,7 @@ from streams.runtime.processing.batch import Batch
 from streams.wire import topics
 from streams.wire.encode.encoder import Encoder
 from tests.harness.agents import CODEC
+from tests.harness.examples import examples
 from tests.harness.kafka_fakes import CHANGELOG, Record
 from tests.harness.records import AT_MS
 from tests.harness.simulated_mail_server import InDialogue, Killed, Server, agent_of, command_records, outcomes
@@ -115,7 +116,7 @@ def test_the_changelog_never_has_more_in_doubt(tmp_path: Path) -> None:
     assert max(len(in_doubt(written[:end])) for end in range(len(written))) <= 10
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     kills=st.lists(st.integers(1, 26), min_size=1, max_size=3),
     keeps_disk=st.lists(st.booleans(), min_size=3, max_size=3),
@@ -307,7 +308,7 @@ ANSWERS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(answers=st.lists(ANSWERS, min_size=1, max_size=4), purpose=st.sampled_from(["order", "marketing"]))
 def test_any_text_of_the_server_has_an_outcome(answers: list[Answer], purpose: str) -> None:
     """Whatever the server says to some emails, each has a report that can be read, and the others are sent."""

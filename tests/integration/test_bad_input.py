@@ -26,6 +26,7 @@ from streams.wire import topics
 from streams.wire.validation import LATEST_MS
 from tests.harness import raw_headers, records
 from tests.harness.compressed import produce_zstd
+from tests.harness.examples import examples
 from tests.harness.kafka_fakes import Record
 from tests.harness.stack import Stack, open_stack
 from tests.harness.stage_records import STAGES, batches, decoded
@@ -271,7 +272,7 @@ def any_input() -> list[Record]:
     drawn: list[Record] = []
 
     @settings(
-        max_examples=60,
+        max_examples=examples(60),
         derandomize=True,
         database=None,
         phases=[Phase.generate],

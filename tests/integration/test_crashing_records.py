@@ -39,7 +39,7 @@ def expect(job: Job, poison: tuple[bytes, bytes]) -> dict[bytes, list[bytes]]:
     return output
 
 
-@pytest.mark.parametrize("value", [EXIT, SEGFAULT])
+@pytest.mark.parametrize("value", [EXIT, pytest.param(SEGFAULT, marks=pytest.mark.campaign)])
 def test_a_record_that_ends_every_process_becomes_a_dead_letter(job: Job, value: bytes) -> None:
     """Two workers end on it at most five times in all; then it is a dead letter, once, and all other records are counted."""
     poison = (KEYS[3], value)
@@ -73,6 +73,7 @@ def offset_of(job: Job, value: bytes) -> int:
     return int(offset)
 
 
+@pytest.mark.campaign
 def test_another_worker_knows_the_record(job: Job) -> None:
     """A worker with an empty disk that takes over the partition makes the record a dead letter at once, without ending."""
     poison = (b"k3", EXIT)
@@ -92,6 +93,7 @@ def test_another_worker_knows_the_record(job: Job) -> None:
     assert not second.has_ended
 
 
+@pytest.mark.campaign
 def test_kills_condemn_no_record(job: Job) -> None:
     """A worker is killed four times during one long batch: the batch is counted, and no record becomes a dead letter."""
     job.publish(*[(b"k3", SLOW)] * 40)

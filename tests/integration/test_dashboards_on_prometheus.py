@@ -21,6 +21,8 @@ from tests.harness.prometheus import PrometheusApi, QueryError, require_program
 from tests.harness.promql import metric_names
 from tests.harness.stack import wait_until
 
+pytestmark = pytest.mark.campaign
+
 #: Longer than the stack runs, in seconds.
 RUN_S = 900.0
 STEP_S = 5.0

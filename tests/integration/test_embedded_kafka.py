@@ -97,6 +97,7 @@ def _jars() -> None:
     classpath()
 
 
+@pytest.mark.campaign
 def test_transactions_survive_a_restart_on_the_same_folder(tmp_path: Path) -> None:
     """Consumers read committed and not aborted records, before and after a restart; reading does not create a topic."""
     kafka = EmbeddedKafka(tmp_path / "kafka")
@@ -126,6 +127,7 @@ def test_transactions_survive_a_restart_on_the_same_folder(tmp_path: Path) -> No
         again.stop()
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("is_kept", [False, True])
 def test_the_broker_ends_when_its_parent_is_killed(tmp_path: Path, is_kept: bool) -> None:
     """After kill -9 of its parent the broker ends; a temporary folder is deleted, a kept folder can be started again."""
@@ -144,6 +146,7 @@ def test_the_broker_ends_when_its_parent_is_killed(tmp_path: Path, is_kept: bool
         assert _until(lambda: not Path(data_dir).exists(), 60)
 
 
+@pytest.mark.campaign
 def test_a_broker_restarts_on_its_port(tmp_path: Path) -> None:
     """After a kill or a stop the same object starts again with its port and records; a start while it runs fails."""
     kafka = EmbeddedKafka(tmp_path / "kafka")
@@ -215,6 +218,7 @@ def test_a_detached_broker_runs_until_it_is_stopped(tmp_path: Path) -> None:
     assert not stop_detached(tmp_path)
 
 
+@pytest.mark.campaign
 def test_a_failed_start_names_the_port_and_the_log(tmp_path: Path) -> None:
     """The error of a start on a used port names the port and the log file, and the log file exists."""
     with socket.socket() as listener:

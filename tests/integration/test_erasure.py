@@ -154,6 +154,7 @@ def rewritten(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.campaign
 def test_only_what_waits_for_its_retention_is_left(stack: Stack) -> None:
     """A customer with a profile, emails, a deferred email, timers and a dead letter is erased; no other customer is.
 

@@ -184,6 +184,7 @@ def test_kafka_is_away_under_load(running: Running) -> None:
     assert len(ids) == len(sent), "a request has one event id, however often its record was written"
 
 
+@pytest.mark.campaign
 def test_a_restart_while_kafka_is_away(running: Running) -> None:
     """A gateway that is stopped or killed while Kafka is away leaves its spool to the next one, which is ready without Kafka."""
     running.start()

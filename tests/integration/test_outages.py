@@ -139,6 +139,7 @@ def _of(stack: Stack, topic: str, customer_id: str) -> list[dict[str, Any]]:
     return [record for record in stack.records(topic) if record["customer_id"] == customer_id]
 
 
+@pytest.mark.campaign
 def test_stopped_under_load(stack: Stack) -> None:
     """After SIGTERM under load both processes exit with 0, and after the restart no email is lost or duplicated; heartbeats pass."""
     enough = threading.Event()
@@ -164,6 +165,7 @@ def test_stopped_under_load(stack: Stack) -> None:
     assert stack.records(topics.DEAD_LETTERS) == []
 
 
+@pytest.mark.campaign
 def test_a_stop_waits_for_a_slow_mail_server(stack: Stack) -> None:
     """A stopped mailer waits for the answers to the emails on the wire, begins no other, and exits with 0: none is doubled or in doubt."""
     stack.wait_until_idle()

@@ -142,6 +142,7 @@ def test_each_customer_gets_one_code_despite_kills(stack: Stack) -> None:
     assert not any(prefix in log for prefix in ("CODE-", "MORE-"))
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_flow_with_codes_is_added_later(tmp_path: Path, workers: int) -> None:
     """When static workers restart one after the other with an additional stage, the group assigns its partitions too."""

@@ -58,6 +58,7 @@ def dead_letters(stack: Stack, codec: Codec) -> list[str]:
     return [codec.decode("dead_letter", record.value())["reason"] for record in found]
 
 
+@pytest.mark.campaign
 def test_an_outage_of_the_registry(stack: Stack, registry: RegistryServer) -> None:
     """A valid order with a new schema id waits for the registry, orders of other partitions do not. 2,000 unknown ids make few requests."""
     codec = open_codec(registry.url)

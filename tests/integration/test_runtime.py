@@ -101,6 +101,7 @@ def test_a_takeover_may_outlast_the_session(job: Job) -> None:
     assert worker.log().count(TAKING_OVER) == 1
 
 
+@pytest.mark.campaign
 def test_a_worker_returns_with_fewer_topics(job: Job) -> None:
     """A worker that returns within its session and reads fewer topics than before works on; the other worker reads the topic that it left.
 
@@ -136,6 +137,7 @@ def proxy(kafka: EmbeddedKafka) -> Iterator[KafkaProxy]:
         yield proxy
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     "code",
     [KafkaError.UNKNOWN, KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.FENCED_INSTANCE_ID],
@@ -156,6 +158,7 @@ def test_one_odd_heartbeat_answer_ends_the_worker(job: Job, proxy: KafkaProxy, c
     assert worker.stop() == 0
 
 
+@pytest.mark.campaign
 def test_a_worker_that_a_full_group_refuses_asks_again(job: Job, proxy: KafkaProxy) -> None:
     """A worker that the group refuses once ends and is restarted until the group has room."""
     worker = job.worker("one", proxy.bootstrap)
@@ -169,6 +172,7 @@ def test_a_worker_that_a_full_group_refuses_asks_again(job: Job, proxy: KafkaPro
     assert worker.stop() == 0
 
 
+@pytest.mark.campaign
 def test_stopped_during_a_rebalance(job: Job) -> None:
     """A worker that gets SIGTERM while another one joins its group exits with 0."""
     first, second = job.worker("first"), job.worker("second")
@@ -187,6 +191,7 @@ def test_stopped_during_a_rebalance(job: Job) -> None:
     assert first.await_exit() == 0, first.log()[-5000:]
 
 
+@pytest.mark.campaign
 def test_a_worker_returns_after_its_session_is_lost(job: Job) -> None:
     """A paused worker whose partitions were taken over rejoins, fences its share of the partitions, and commits without a restart."""
     first, second = job.worker("first"), job.worker("second")
@@ -208,6 +213,7 @@ def test_a_worker_returns_after_its_session_is_lost(job: Job) -> None:
     assert (first.stop(), second.stop()) == (0, 0)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("after", "error"),
     [(keep, "belongs to another changelog"), (shutil.rmtree, "the changelog was deleted")],

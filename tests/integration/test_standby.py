@@ -13,6 +13,8 @@ from streams.tools.local.processes import Process
 from streams.wire import topics
 from tests.harness.stack import Stack, open_stack
 
+pytestmark = pytest.mark.campaign
+
 SESSION_S = "6"
 
 

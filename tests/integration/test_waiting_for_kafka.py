@@ -57,6 +57,7 @@ def test_a_process_waits_for_kafka(kafka: EmbeddedKafka, tmp_path: Path, role: s
     assert "the start goes on" in {line["event"] for line in lines}
 
 
+@pytest.mark.campaign
 def test_two_processes_with_one_name_do_not_fence_each_other_without_end(kafka: EmbeddedKafka, tmp_path: Path) -> None:
     """The second process takes the name over. The first one ends, and after its restart waits in words until the name is free."""
     first, second = (

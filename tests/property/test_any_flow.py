@@ -46,6 +46,7 @@ from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
 from tests.harness.driver import Driver, timer_fired
 from tests.harness.events import order, shipment, shop_policy
+from tests.harness.examples import examples
 from tests.harness.flow_texts import DAY, HOUR, MESSAGES
 from tests.harness.generated_flows import NAMES, SEGMENTS, flows, text_of
 
@@ -216,7 +217,7 @@ def twice(counts: Counter[Any]) -> list[Any]:
     return [item for item, count in counts.items() if count > 1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(shops, st.integers(0, len(RULES) - 1), stories)
 @example(
     # `where` rejects a refund twice: when it arrives, and again when the order itself arrives at the same time.

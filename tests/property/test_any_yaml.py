@@ -22,6 +22,7 @@ from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
 from streams.definitions.problems import Problem
 from streams.mail.rendering.copy import InvalidCopy, copy_texts
+from tests.harness.examples import examples
 
 FLOW = """
 flow: review
@@ -177,7 +178,7 @@ def test_values_of_copy_that_are_not_texts(value: str) -> None:
     assert (problem.id, problem.location.line, problem.location.column) == ("message.E007", 2, 4)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.sampled_from(sorted(FILES)),
     st.integers(0, 10_000),

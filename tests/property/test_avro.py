@@ -14,6 +14,7 @@ from streams.runtime.avro.compiled import Unsupported, compile_reader, compile_w
 from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.avro.schemas import load_schemas
 from streams.wire.codec import SCHEMAS, open_codec
+from tests.harness.examples import examples
 
 RAW = load_schemas(SCHEMAS)
 CODEC = open_codec()
@@ -73,7 +74,7 @@ def decoded(decode: Any, name: str, data: bytes) -> tuple[str, Any]:
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_compiled_writers_write_what_fastavro_writes(data: st.DataObject) -> None:
     """For every record without lists: whichever fields are attributes, fixed, arguments or left to their default."""
     name = data.draw(st.sampled_from(FLAT))
@@ -94,7 +95,7 @@ def test_compiled_writers_write_what_fastavro_writes(data: st.DataObject) -> Non
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_compiled_readers_read_what_fastavro_reads(data: st.DataObject) -> None:
     """For every schema; times keep their zone and texts their letters."""
     name = data.draw(st.sampled_from(sorted(RAW)))
@@ -106,7 +107,7 @@ def test_compiled_readers_read_what_fastavro_reads(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 def test_damaged_records_get_the_same_answer(data: st.DataObject) -> None:
     """Bytes changed, cut out, put in or cut off: the compiled reader believes nothing that fastavro would refuse, and reads the same."""
     name = data.draw(

@@ -15,6 +15,7 @@ from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import Attribute, Effect
 from streams.core.model.events import MailClicked, MailReported
 from tests.harness.driver import START, Driver
+from tests.harness.examples import examples
 from tests.harness.flow_texts import buy, flow_text, ruleset_of
 
 RULESET = ruleset_of(
@@ -80,7 +81,7 @@ def essence(run: Driver) -> tuple[list[str], list[Effect], Sequence[HeldClick], 
     return sorted(run.messages()), published, customer.held_clicks, customer.sends[0]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     clicks,
     st.randoms(use_true_random=False),

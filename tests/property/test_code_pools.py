@@ -23,6 +23,7 @@ from streams.core.offers.code_pool_records import (
 )
 from streams.core.offers.code_pools import CodePools, InMemoryTable
 from tests.harness.driver import START
+from tests.harness.examples import examples
 
 HOUR = timedelta(hours=1)
 POOLS = ("spring", "summer")
@@ -94,7 +95,7 @@ def pairs(grants: list[CodeGranted]) -> list[tuple[str, str, str]]:
     return [*dict.fromkeys([(grant.pool, grant.reward_id, grant.code) for grant in grants])]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(unending)
 def test_the_first_claim_gets_the_first_code(messages: list[PoolMessage]) -> None:
     """If nothing expires, claim n of a pool gets its code n, in any mix of messages and with repetitions."""
@@ -106,7 +107,7 @@ def test_the_first_claim_gets_the_first_code(messages: list[PoolMessage]) -> Non
         assert [(reward, given) for of, reward, given in found if of == pool] == expected
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(timed)
 @example([(0, code(1, hours=1)), (0, claim(1)), (0, claim(1)), (2, claim(1))])
 @example([(0, claim(1, hours=1)), (2, code(1)), (3, claim(1, hours=1)), (3, claim(2))])
@@ -124,7 +125,7 @@ def test_no_code_twice_and_no_claim_two(messages: list[tuple[int, PoolMessage]])
         assert max(asked.give_up_at for asked in claims) > one.occurred_at
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(mixed)
 @example([code(1), claim(1), claim(2), withdrawal(1)])
 @example([claim(1), claim(2), withdrawal(1), code(1)])
@@ -145,7 +146,7 @@ def test_the_code_of_a_withdrawn_claim_returns(messages: list[PoolMessage]) -> N
         assert max(Counter(reward for of, reward, _ in found if of == pool).values(), default=0) <= 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(timed_mixed, st.integers(1, 50))
 def test_batches_make_no_difference(messages: list[tuple[int, PoolMessage]], batch: int) -> None:
     """New pools for each message, or for many messages over a table of bytes, give the same grants and entries."""
@@ -154,7 +155,7 @@ def test_batches_make_no_difference(messages: list[tuple[int, PoolMessage]], bat
     assert alone.entries == together.entries
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(timed_mixed)
 def test_repetitions_change_nothing(messages: list[tuple[int, PoolMessage]]) -> None:
     """Messages that arrive twice in a row give the same codes to the same claims, with equal answers."""
@@ -166,7 +167,7 @@ def test_repetitions_change_nothing(messages: list[tuple[int, PoolMessage]]) -> 
     assert once.entries == twice.entries
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(timed_mixed)
 def test_the_counters_match_the_rows(messages: list[tuple[int, PoolMessage]]) -> None:
     """The counters of a pool match its rows, one of its queues is empty, and no other entries remain."""

@@ -27,6 +27,7 @@ from streams.core.sending.consent import decide
 from streams.definitions.language.consent import COUNTRIES
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shop_policy
+from tests.harness.examples import examples
 
 VERDICTS: tuple[Verdict, ...] = ("allowed", "needs_consent", "soft_opt_in", "own_opt_in")
 PLACES = ["DK", "DE", "US", "CA", "PT", "XX", ""]
@@ -76,7 +77,7 @@ def customer(consent: Consent, placed: list, country: str) -> Customer:  # type:
     return replace(state, consent=consent, profile=Profile(country=country))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(policies(), consents, orders, st.sampled_from(PLACES), purposes, times)
 def test_what_nothing_overrides(
     policy: ConsentPolicy,
@@ -106,7 +107,7 @@ def test_what_nothing_overrides(
     assert strictest.verdict in decision.basis
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(consents, orders, st.sampled_from(sorted(COUNTRIES)), purposes)
 def test_a_country_without_a_line_is_any_country(consent: Consent, placed: list, country: str, purpose: str) -> None:  # type: ignore[type-arg]
     """In the shop's policy, a country without a line is treated like an unknown country, beside that of the delivery too."""
@@ -132,7 +133,7 @@ profiles = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(profiles, max_size=6), st.lists(profiles, max_size=6), policies(), times)
 def test_only_a_newer_yes_with_a_notice_undoes_an_unsubscription(
     before: list[ProfileUpdated], after: list[ProfileUpdated], policy: ConsentPolicy, left_at: datetime
@@ -153,7 +154,7 @@ def test_only_a_newer_yes_with_a_notice_undoes_an_unsubscription(
     assert all(decide(uow, purpose, None).is_allowed for purpose in TRANSACTIONAL)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(profiles, max_size=4), times, policies(), st.randoms(use_true_random=False))
 def test_returning_does_not_depend_on_the_order_of_records(
     updates: list[ProfileUpdated], left_at: datetime, policy: ConsentPolicy, random: object
@@ -175,7 +176,7 @@ def test_returning_does_not_depend_on_the_order_of_records(
         assert first == second
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(profiles, max_size=6), st.randoms(use_true_random=False))
 def test_answers_do_not_depend_on_their_order(updates: list[ProfileUpdated], random: object) -> None:
     """Answers of different times give the same consent, in any order and with repetitions."""

@@ -23,6 +23,7 @@ from streams.core.model.events import (
 from streams.core.model.person_events import CustomerErased
 from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import shipment
+from tests.harness.examples import examples
 from tests.harness.stories import (
     HOUR,
     RULESET,
@@ -44,7 +45,7 @@ def run_story(story: list[tuple[Event, timedelta]], *, times: int = 1) -> Driver
     return run
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(stories)
 def test_repeated_events_change_nothing(story: list[tuple[Event, timedelta]]) -> None:
     """Repeating every event gives the same state and the same effects."""
@@ -53,7 +54,7 @@ def test_repeated_events_change_nothing(story: list[tuple[Event, timedelta]]) ->
     assert twice.effects == once.effects
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(stories, st.randoms(use_true_random=False))
 def test_one_email_per_step_whatever_is_repeated(story: list[tuple[Event, timedelta]], random: object) -> None:
     """Repeating the story and all timers at the end sends nothing twice and starts nothing twice."""
@@ -70,7 +71,7 @@ def test_one_email_per_step_whatever_is_repeated(story: list[tuple[Event, timede
     assert run.customers == {} or run.customers["c1"].instances == ()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(stories, stories)
 def test_an_erased_customer_is_a_new_one(
     before: list[tuple[Event, timedelta]], after: list[tuple[Event, timedelta]]
@@ -96,7 +97,7 @@ def test_an_erased_customer_is_a_new_one(
     assert erased.effects == fresh.effects
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(stories, unsubscribed)
 def test_only_transactional_emails_after_unsubscribing(
     story: list[tuple[Event, timedelta]], goodbye: Unsubscribed
@@ -112,7 +113,7 @@ def test_only_transactional_emails_after_unsubscribing(
     assert {mail.purpose for mail in run.mails()} <= {"order"}
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(st.lists(st.one_of(order_events, shipment_events), max_size=8), st.randoms(use_true_random=False))
 def test_the_state_does_not_depend_on_the_order_of_events(events: list[Event], random: object) -> None:
     """Events of different times, in any order, give the same purchases, spend, orders and parcels."""
@@ -139,7 +140,7 @@ def test_the_state_does_not_depend_on_the_order_of_events(events: list[Event], r
     )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(stories)
 def test_state_survives_its_bytes_and_advance_is_a_function(story: list[tuple[Event, timedelta]]) -> None:
     """Encoding and decoding between two events changes nothing; the same arguments give the same result."""
@@ -154,7 +155,7 @@ def test_state_survives_its_bytes_and_advance_is_a_function(story: list[tuple[Ev
         state = after
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(stories)
 def test_every_email_has_its_decision(story: list[tuple[Event, timedelta]]) -> None:
     """Each email has exactly one decision to send it."""

@@ -21,6 +21,7 @@ from streams.core.model.events import (
 from streams.core.rules.ruleset import Limits
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shipment, shop_ruleset
+from tests.harness.examples import examples
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 STATUSES: tuple[ShipmentStatus, ...] = ("shipped", "delivered")
@@ -83,7 +84,7 @@ def test_any_permutation_gives_the_same_totals(history: list[list[Event]], rando
     assert max(Counter(mail.send_id for mail in run.mails()).values(), default=1) == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(histories(12), st.data())
 def test_any_prefix_again_changes_nothing(history: list[list[Event]], data: st.DataObject) -> None:
     """A prefix that is delivered again sends no email and changes no total, also of orders that are no longer stored."""

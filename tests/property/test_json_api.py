@@ -22,6 +22,7 @@ from streams.gateway.api.records import Result, judge, record_id
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.topics import PRODUCTS, SCHEMA_OF
 from tests.harness.any_records import EPOCH, RAW, values_of
+from tests.harness.examples import examples
 from tests.harness.json_api import CODEC, DECODER, ENCODER, NOW, NOW_MS
 
 TARGETS = targets_of(RAW)
@@ -92,7 +93,7 @@ def read(result: Result) -> dict[str, Any]:
     return CODEC.decode(SCHEMA_OF[topic], value or b"")
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.sampled_from(tuple(ENDPOINTS)), st.lists(BODIES, min_size=1, max_size=5))
 def test_any_bytes(endpoint: str, parts: list[bytes]) -> None:
     """Any bytes are refused with a reason, or accepted and then decoded. There are as many results as lines that are not blank."""
@@ -161,7 +162,7 @@ def test_what_was_said_is_read(endpoint: str, schema: str) -> None:
     examples = [example for example in EXAMPLES[endpoint].values() if SCHEMA_OF[topic_of(endpoint, example)] == schema]
     valid = examples[0]
 
-    @settings(max_examples=60)
+    @settings(max_examples=examples(60))
     @given(changes_of(schema), st.booleans())
     def check(changes: dict[str, Any], is_text: bool) -> None:
         nonlocal accepted

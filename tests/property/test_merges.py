@@ -21,6 +21,7 @@ from streams.core.model.events import CustomerMerged, Event, HandedOver, OrderPl
 from streams.core.values import fingerprints
 from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import order
+from tests.harness.examples import examples
 from tests.harness.stories import HOUR, RULESET, events, gaps, stories
 
 IDS = ("c1", "guest-1", "guest-2")
@@ -56,7 +57,7 @@ def run_story(story: list[tuple[Event, timedelta]], guests: set[str], at: int | 
 guests = st.sets(st.sampled_from(["o1", "o2", "o3"]), min_size=1, max_size=2)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(stories, guests, st.integers(0, 14))
 def test_a_merged_customer_has_the_orders_and_totals_of_one_who_was_never_a_guest(
     story: list[tuple[Event, timedelta]], guests: set[str], at: int
@@ -78,7 +79,7 @@ def test_a_merged_customer_has_the_orders_and_totals_of_one_who_was_never_a_gues
     assert merged.customers["guest-1"].orders == ()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(stories, guests, st.integers(0, 14))
 def test_no_email_is_sent_twice_because_of_a_merge(
     story: list[tuple[Event, timedelta]], guests: set[str], at: int
@@ -95,7 +96,7 @@ def test_no_email_is_sent_twice_because_of_a_merge(
     assert not [send_id for send_id, count in ids_sent.items() if count > 1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(stories, guests, st.integers(0, 14))
 def test_no_transactional_email_is_lost_because_of_a_merge(
     story: list[tuple[Event, timedelta]], guests: set[str], at: int
@@ -109,7 +110,7 @@ def test_no_transactional_email_is_lost_because_of_a_merge(
     assert transactional(merged) >= transactional(one)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(stories, stories, gaps)
 def test_a_hand_over_that_arrives_twice_changes_nothing(
     theirs: list[tuple[Event, timedelta]], own: list[tuple[Event, timedelta]], gap: timedelta
@@ -124,7 +125,7 @@ def test_a_hand_over_that_arrives_twice_changes_nothing(
     assert decode_customer(encode_customer(once)) == once
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(stories, stories)
 def test_two_hand_overs_merge_in_any_order(
     first: list[tuple[Event, timedelta]], second: list[tuple[Event, timedelta]]
@@ -157,7 +158,7 @@ def test_two_hand_overs_merge_in_any_order(
     assert set(left.merge.ids) == set(right.merge.ids) == {"guest-1", "guest-2"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(stories, st.permutations(["a", "b", "event"]), st.lists(events, max_size=4))
 def test_a_chain_of_aliases_leads_to_the_last_customer(
     story: list[tuple[Event, timedelta]], order: list[str], later: list[Event]
@@ -185,7 +186,7 @@ def test_a_chain_of_aliases_leads_to_the_last_customer(
     assert set(got.merge.ids) == {"guest-1", "guest-2"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_merges_that_cross_leave_one_customer_with_everything(data: st.DataObject) -> None:
     """Merges in a circle are on their way at the same time, and their hand-overs arrive in any order: one id stays the customer's.
@@ -278,7 +279,7 @@ def consents(draw: st.DrawFn) -> Consent:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(consents(), consents())
 def test_consent_merges_to_the_stricter(one: Consent, other: Consent) -> None:
     """The refusals of either stay, in whatever order both are merged, and merging the same again changes nothing."""
@@ -299,7 +300,7 @@ def test_consent_merges_to_the_stricter(one: Consent, other: Consent) -> None:
             assert answer.is_yes or not stored.is_yes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(stories, stories)
 def test_orders_merge_in_any_order(first: list[tuple[Event, timedelta]], second: list[tuple[Event, timedelta]]) -> None:
     """Two states of one order become the same one, whichever comes first; merging the same again changes nothing."""

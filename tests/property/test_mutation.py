@@ -20,6 +20,7 @@ from streams.definitions.checks.migrations import check_migration
 from streams.definitions.checks.paths import waiting_steps
 from tests.harness.driver import Driver, timer_fired
 from tests.harness.events import flow_from
+from tests.harness.examples import examples
 from tests.harness.flow_texts import DAY, HOUR, MESSAGES
 from tests.property.changing_flows import BODIES, HEAD, check_codes, check_once, codes, events
 
@@ -99,7 +100,7 @@ def check_timers(run: Driver) -> None:
             assert ids.timer_id(instance.instance_id, instance.step, instance.due_at) in timers
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(stories, versions())
 def test_whatever_changes_in_a_flow(story: Story, last: tuple[Flow, ...]) -> None:
     """Nothing happens twice, each email has its decision, and every instance ends once the flow stays the same."""
@@ -117,7 +118,7 @@ def test_whatever_changes_in_a_flow(story: Story, last: tuple[Flow, ...]) -> Non
     assert len(run.mails()) == before
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(stories)
 def test_a_deleted_flow(story: Story) -> None:
     """If a flow is deleted, its instances end without another email, and a decision logs why."""
@@ -133,7 +134,7 @@ def test_a_deleted_flow(story: Story) -> None:
     check_once(run.effects)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(stories, versions())
 def test_instances_finish_on_their_own_version(story: Story, last: tuple[Flow, ...]) -> None:
     """An instance finishes on the version it started with, unless that is deleted or a migration moves it."""

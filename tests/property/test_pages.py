@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.gateway.pages.choices import PURPOSES, TRACKING
+from tests.harness.examples import examples
 from tests.harness.pages import Pages, check_of, opened
 
 TARGETS = {"u": "marketing", "p": "", "s": "nps", "r": "TEA-1", "b": "o-1", "k": "summer", "a": "erase-12"}
@@ -72,7 +73,7 @@ async def submit_any(folder: Path, use: str, fields: list[tuple[str, str]], *, h
     assert all(record.get("stage") != "confirmed" for _, record in sent) or (use == "a" and first["act"] == "confirm")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(use=st.sampled_from(sorted(TARGETS)), fields=FIELDS, has_check=st.booleans())
 def test_any_form(use: str, fields: list[tuple[str, str]], has_check: bool, tmp_path_factory: Any) -> None:
     """Whatever a form contains, the answer is a page or a redirection, and doing it twice has the ids of doing it once."""
@@ -112,7 +113,7 @@ async def post_any(folder: Path, use: str, body: bytes, kind: str) -> None:
     assert pages.publisher.records == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(use=st.sampled_from(sorted(TARGETS)), body=BODIES, kind=TYPES)
 def test_any_body(use: str, body: bytes, kind: str, tmp_path_factory: Any) -> None:
     """Whatever bytes a body contains, nothing is published without the page's hidden value."""

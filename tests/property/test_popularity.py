@@ -21,6 +21,7 @@ from streams.core.model.events import (
 from streams.core.offers.popularity import Counts, Popularity, Tally, change_of, sales_of, week_of
 from tests.harness.driver import START
 from tests.harness.events import order, shipment, shop_ruleset
+from tests.harness.examples import examples
 
 RULESET = shop_ruleset()
 HOUR, WEEK = timedelta(hours=1), timedelta(weeks=1)
@@ -70,7 +71,7 @@ def counts_of(story: list[Event]) -> tuple[dict[str, Counts], list[tuple[str, in
     return counts, bought
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(events, max_size=16), st.booleans())
 def test_each_order_counts_once(story: list[Event], is_doubled: bool) -> None:
     """Orders that are neither cancelled nor refunded at the end are counted, with or without repetitions."""
@@ -80,7 +81,7 @@ def test_each_order_counts_once(story: list[Event], is_doubled: bool) -> None:
         assert popularity.score(sku, week) == sum(8 - (week - bought_in) for name, bought_in in bought if name == sku)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(events, max_size=16))
 @example(
     # Two changes of the same time: delivered again, the first must not be applied again and counted as bought.

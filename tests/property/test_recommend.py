@@ -11,6 +11,7 @@ from streams.core.offers.assortment import Assortment
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.core.offers.popularity import WEEKS, Counts, Popularity, Sale, Tally
 from streams.core.offers.recommendations import Bought, recommend
+from tests.harness.examples import examples
 from tests.harness.products import WEEK
 
 SKUS = [f"s{number}" for number in range(12)]
@@ -50,7 +51,7 @@ def last(records: list[Product]) -> dict[str, Product]:
     return {product.sku: product for product in records}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(buyers, catalogues, st.lists(counts, max_size=20), weeks, st.integers(0, 12))
 def test_what_is_never_recommended(
     bought: Bought, records: list[Product], counted: list[Counts], week: int, most: int
@@ -66,7 +67,7 @@ def test_what_is_never_recommended(
         assert product.is_consumable or one.sku not in bought.skus
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(buyers, catalogues, st.lists(counts, max_size=20), weeks, st.randoms(use_true_random=False), st.lists(products))
 def test_a_restart_gives_the_same(
     bought: Bought, records: list[Product], counted: list[Counts], week: int, random: Random, former: list[Product]
@@ -91,7 +92,7 @@ def test_a_restart_gives_the_same(
     assert recommend(bought, kept, week, 12) == recommend(again, read_again, week, 12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(buyers, catalogues, st.lists(counts, max_size=20), weeks)
 def test_fewer_are_the_first_of_more(bought: Bought, records: list[Product], counted: list[Counts], week: int) -> None:
     """The number of products does not change which come first."""
@@ -100,7 +101,7 @@ def test_fewer_are_the_first_of_more(bought: Bought, records: list[Product], cou
     assert [recommend(bought, assortment, week, most) for most in range(6)] == [everything[:most] for most in range(6)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(counts, max_size=20), st.randoms(use_true_random=False), weeks)
 def test_partitions_add_up_in_any_order(parts: list[Counts], random: Random, week: int) -> None:
     """Each partition's counts in their order give the same sum, however they are mixed, grouped and repeated."""
@@ -129,7 +130,7 @@ def folded(sales: list[Sale]) -> Counts:
     return tally.counts()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(sales, max_size=30), st.randoms(use_true_random=False))
 def test_counts_do_not_depend_on_the_order(sold: list[Sale], random: Random) -> None:
     """Sales in any order give the same counts: of weeks always, of other products while they are few."""
@@ -138,7 +139,7 @@ def test_counts_do_not_depend_on_the_order(sold: list[Sale], random: Random) -> 
     assert folded(mixed) == folded(sold)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.tuples(sales, st.integers(0, 3)), max_size=30), weeks)
 def test_partitions_count_as_a_single_one(sold: list[tuple[Sale, int]], week: int) -> None:
     """Counts of several partitions add up to what a single partition would have counted."""

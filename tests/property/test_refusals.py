@@ -22,6 +22,7 @@ from streams.wire.decode.decoder import Decoder
 from tests.harness.any_records import RAW, TIMES, values_of
 from tests.harness.driver import Driver
 from tests.harness.events import order, shop_policy
+from tests.harness.examples import examples
 from tests.harness.records import AT, AT_MS, KEY, engagement, profile
 
 CODEC = open_codec()
@@ -64,7 +65,7 @@ _FIELDS = {field["name"]: values_of(field["type"], {}) for field in RAW["engagem
 _PROFILE = {field["name"]: values_of(field["type"], {}) for field in RAW["customer"]["fields"]}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.sampled_from(["unsubscribed", "complained"]),
     st.fixed_dictionaries({}, optional={name: _FIELDS[name] for name in ("send_id", "link", "agent", "question", "answer", "hard", "reason")}),
@@ -77,7 +78,7 @@ def test_any_unsubscription_and_any_complaint(kind: str, changes: dict[str, Any]
     assert allowed(after(topics.ENGAGEMENT, record, timestamp_ms)) == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.fixed_dictionaries({}, optional={name: values for name, values in _PROFILE.items() if name not in ("customer_id", "occurred_at")}),
     moments,

@@ -20,6 +20,7 @@ from streams.core.sending.consent import decide
 from streams.core.sending.smart_sending import caps_of
 from tests.harness.driver import START
 from tests.harness.events import shop_policy
+from tests.harness.examples import examples
 from tests.harness.flow_texts import ruleset_of
 
 RULESET = ruleset_of(consent_policy=shop_policy(), rules="caps:\n  - {most: 2, per: 1d}\n", shows_pages=True)
@@ -90,7 +91,7 @@ def after(state: Customer, events: list[CustomerRequested]) -> Customer:
     return state
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(customers, st.lists(requests(nos), max_size=8))
 def test_without_a_yes_there_is_never_more_mail(state: Customer, events: list[CustomerRequested]) -> None:
     """No request but an explicit yes allows a purpose that was not allowed, or shortens the time between two emails."""
@@ -100,7 +101,7 @@ def test_without_a_yes_there_is_never_more_mail(state: Customer, events: list[Cu
     assert all(new.per >= old.per for old, new in zip(*caps, strict=True))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(customers, st.lists(requests(), max_size=8))
 def test_a_yes_allows_only_what_it_is_about(state: Customer, events: list[CustomerRequested]) -> None:
     """More mail is of a purpose with a yes among the requests; a yes to marketing also covers those that never had an answer of their own."""
@@ -115,7 +116,7 @@ def test_a_yes_allows_only_what_it_is_about(state: Customer, events: list[Custom
     assert allowed(after(state, events)) - allowed(state) <= covered
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(customers, st.lists(requests(), min_size=1, max_size=6), st.data())
 def test_repeated_records_have_no_effect(state: Customer, events: list[CustomerRequested], data: st.DataObject) -> None:
     """A record that arrives again changes neither the state nor sends anything."""

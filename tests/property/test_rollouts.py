@@ -15,6 +15,7 @@ from streams.core.offers.code_pool_records import Code
 from streams.core.rules.ruleset import Ruleset
 from tests.harness.driver import START, Driver
 from tests.harness.events import flow_from, order
+from tests.harness.examples import examples
 from tests.harness.flow_texts import DAY, HOUR, MESSAGES
 from tests.property.changing_flows import BODIES, HEAD, check_codes, check_once, codes, events
 
@@ -44,7 +45,7 @@ def run_of(newer: str, older: str | None, story: list[Step]) -> Driver:
     return run
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(bodies, st.none() | bodies, stories)
 def test_nothing_is_lost_or_doubled(newer: str, older: str | None, story: list[Step]) -> None:
     """Each instance ends by its own version, no email, code or signal occurs twice, and nothing is left in the state."""
@@ -60,7 +61,7 @@ def test_nothing_is_lost_or_doubled(newer: str, older: str | None, story: list[S
     assert all(len(each) == 1 for each in versions.values())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(bodies, st.none() | bodies, st.lists(st.tuples(workers, gaps), max_size=12))
 def test_the_emails_are_those_of_the_newer_version(newer: str, older: str | None, story: list[Step]) -> None:
     """Whichever worker owns the partition when waits end, the customer gets the emails of the version that started, in their order."""

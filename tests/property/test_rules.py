@@ -22,6 +22,7 @@ from streams.core.rules.ruleset import Ruleset
 from streams.core.values import local_time
 from tests.harness.driver import START, Driver, timer_fired
 from tests.harness.events import order, shipment
+from tests.harness.examples import examples
 from tests.harness.flow_texts import flow_text, ruleset_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -33,7 +34,7 @@ times = st.integers(0, 2 * 365 * 24 * 60).map(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(times, clocks, clocks, st.sampled_from(ZONES))
 def test_the_end_of_quiet_hours_is_not_quiet(at: datetime, begins: time, ends: time, name: str) -> None:
     """Quiet hours end outside of themselves on the local clock, never earlier, and within two days."""
@@ -45,7 +46,7 @@ def test_the_end_of_quiet_hours_is_not_quiet(at: datetime, begins: time, ends: t
     assert at <= end <= at + timedelta(hours=50)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(times, st.dates(date(1950, 1, 1), date(2010, 12, 31)), st.integers(0, 30), st.sampled_from(ZONES))
 def test_anniversaries_recur_every_year(after: datetime, day: date, before: int, name: str) -> None:
     """The next anniversary is within a year and a day, and the one after it about a year later."""
@@ -149,7 +150,7 @@ def sends(run: Driver) -> list[tuple[datetime, SendMail]]:
     return [(at[mail.send_id], mail) for mail in run.mails()]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(stories)
 def test_caps_and_quiet_hours_hold(story: Story) -> None:
     """No cap is exceeded in any period; no email is sent in quiet hours or after it expired."""
@@ -163,7 +164,7 @@ def test_caps_and_quiet_hours_hold(story: Story) -> None:
         assert at <= mail.not_after
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(stories, st.randoms(use_true_random=False))
 def test_one_email_per_step_whatever_is_repeated(story: Story, random: Any) -> None:
     """Repeating all events in another order, and all timers, sends or gives nothing twice."""
@@ -179,7 +180,7 @@ def test_one_email_per_step_whatever_is_repeated(story: Story, random: Any) -> N
         assert not [reward for reward, count in rewards.items() if count > 1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(stories)
 def test_replay_equals_live(story: Story) -> None:
     """Encoding the state between events and deciding every event twice gives the same states and effects."""
@@ -193,7 +194,7 @@ def test_replay_equals_live(story: Story) -> None:
         state = after
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(stories, st.integers(0, 16))
 def test_paused_and_resumed(story: Story, resumed_at: int) -> None:
     """A flow that is paused first and resumed later sends each email at most once, and no instance stays."""
@@ -217,7 +218,7 @@ def test_paused_and_resumed(story: Story, resumed_at: int) -> None:
 launch_looks = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=6, unique_by=lambda look: look[0])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(launch_looks, st.integers(0, 9), st.randoms(use_true_random=False))
 def test_a_launch_starts_once_by_the_newest_view(looks: list[tuple[int, int]], before: int, random: Any) -> None:
     """Views in any order, each twice: the newest decides about the launch, and one instance starts."""

@@ -13,6 +13,7 @@ from streams.core.model.person_events import ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
+from tests.harness.examples import examples
 from tests.harness.flow_texts import DAY, flow_text, ruleset_of
 
 COUNTED = ("days_since_first_order", "days_since_last_order", "days_since_visit", "age", "recency")
@@ -50,7 +51,7 @@ def happen(run: Driver, what: str, number: int) -> None:
         run.handle(ProfileUpdated(customer_id="c1", time_zone=zone, occurred_at=run.now))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(conditions, min_size=1, max_size=3), lives)
 @example(["customer.days_since_last_order > 30"], [(timedelta(0), "buy"), (31 * DAY, "nothing")])
 @example(["customer.age == 40"], [(timedelta(0), "born"), (400 * DAY, "nothing")])

@@ -18,6 +18,7 @@ from streams.definitions.language.flow import parse_flow
 from streams.definitions.problem_table import PREFIXES, PROBLEMS
 from streams.definitions.problems import FlowFileError, Location, Problem
 from streams.settings import PROJECT_ROOT
+from tests.harness.examples import examples
 
 ID = re.compile(r"[a-z]+\.[EW]\d{3}")
 SUGGESTION = re.compile(r"did you mean '?([^'?]+)'?\?")
@@ -107,7 +108,7 @@ def unknown_words(draw: st.DrawFn) -> str:
     return draw(st.one_of(st.just(name), st.just(edited), st.text(alphabet="adeilnorst_.", max_size=12)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(unknown_words(), st.sampled_from(VOCABULARIES))
 def test_only_typos_are_suggested(word: str, known: tuple[str, ...]) -> None:
     """A suggestion is two edits away at most; otherwise the hint lists all names."""
@@ -131,7 +132,7 @@ steps: [{{send: {{message: {message}}}}}]
 """
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(unknown_words(), unknown_words(), unknown_words())
 def test_readers_suggest_only_typos(trigger: str, exit: str, name: str) -> None:
     """Every suggestion of the readers of flows and conditions is a likely typo of what was written."""

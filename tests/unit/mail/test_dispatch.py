@@ -19,6 +19,7 @@ from streams.mail.mailer import Mailer
 from streams.mail.rendering.renderer import RenderedEmail
 from streams.mail.report import Report
 from tests.harness.commands import NOW, SENDER, command
+from tests.harness.examples import examples
 from tests.harness.mailer_setup import InMemoryStore
 
 
@@ -262,7 +263,7 @@ async def test_an_error_concerns_one_email(error: Exception) -> None:
     assert sum(report.outcome == "sent" for report in reports.values()) == 9
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.sampled_from(["ok", "dead", "later", "closing", "cut", "relay", "error"]), min_size=1, max_size=12))
 def test_each_email_has_one_outcome(kinds: list[str]) -> None:
     """Whatever happens to each email at its first attempt, each has one report, and no accepted email has another outcome."""

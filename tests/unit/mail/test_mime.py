@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from streams.mail.mime import Unsendable, _cached_line, _quoted_printable, compose
 from streams.mail.rendering.renderer import RenderedEmail
 from tests.harness.commands import NOW, SENDER, command
+from tests.harness.examples import examples
 
 EMAIL = RenderedEmail("Tak for din ordre", "<p>Godmorgen Åse</p>\n", "Godmorgen Åse\n")
 
@@ -93,7 +94,7 @@ def _decoded(header: str) -> str:
 PRINTABLE = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=400)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(subject=PRINTABLE, name=PRINTABLE)
 def test_any_text_survives_the_headers(subject: str, name: str) -> None:
     """Any subject and any name are parsed unchanged, from ASCII lines of a valid length."""
@@ -118,7 +119,7 @@ def test_encoded_words_are_short() -> None:
         decode_header(word.decode())[0][0].decode()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     text=st.text(st.characters(exclude_categories=("Cs",)), max_size=600)
     | st.text(st.sampled_from("a=.ø× \t\n"), max_size=600)

@@ -16,6 +16,7 @@ from streams.mail.mailer import PATIENCE_S
 from streams.mail.report import Report
 from streams.mail.unanswered import MARGIN_S
 from tests.harness.commands import NOW
+from tests.harness.examples import examples
 from tests.harness.mailer_in_memory import MailerInMemory, now, to
 from tests.harness.smtp_in_memory import CLOSE, GOOD, SILENCE, InMemoryServer, Script
 from tests.harness.virtual_time import run
@@ -321,7 +322,7 @@ ANSWERS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     answers=st.lists(
         st.tuples(ANSWERS, st.sampled_from([0.0, 20.0, 45.0, 300.0, 599.0, 700.0])), min_size=1, max_size=3

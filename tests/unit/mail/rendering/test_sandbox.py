@@ -20,6 +20,7 @@ from jinja2.defaults import DEFAULT_FILTERS
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.template_limits import MAX_OUTPUT, LimitExceeded
 from streams.mail.rendering.texts import fill
+from tests.harness.examples import examples
 
 DOUBLE = "{% set ns = namespace(x='ab') %}{% for i in range(64) %}{% set ns.x = OPERATION %}{% endfor %}{{ ns.x }}"
 PASSES = "{% for i in range(9999) %}{% for j in range(9999) %}PASS{% endfor %}{% endfor %}"
@@ -380,7 +381,7 @@ EXPRESSIONS = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(st.lists(EXPRESSIONS, min_size=1, max_size=4))
 def test_any_expression_ends(expressions: list[str]) -> None:
     """Whatever expression runs in nested loops, the rendering ends with a bounded text or an error of the template."""

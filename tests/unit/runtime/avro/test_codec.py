@@ -19,6 +19,7 @@ from streams.runtime.avro.schemas import fingerprint_of, load_schemas
 from streams.wire import topics
 from streams.wire.codec import SCHEMAS, open_codec
 from tests.harness import records
+from tests.harness.examples import examples
 
 RAW = load_schemas(SCHEMAS)
 PLAIN = open_codec()
@@ -127,7 +128,7 @@ def test_invalid_records_have_a_reason(data: bytes, reason: str) -> None:
     assert "anna" not in error.value.detail
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=80), st.integers(0, len(VALID) - 11), st.sampled_from(sorted(RAW)))
 def test_random_bytes_raise_only_decode_errors(garbage: bytes, at: int, name: str) -> None:
     """Any bytes after a valid header are either decoded or raise DecodeFailed, and no other error."""

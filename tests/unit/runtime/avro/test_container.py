@@ -24,6 +24,7 @@ from streams.runtime.avro.schemas import load_schemas
 from streams.tools.simulation.history import HistoryError, from_files
 from streams.wire.codec import SCHEMAS
 from tests.harness import records
+from tests.harness.examples import examples
 
 ORDER = load_schemas(SCHEMAS)["order"]
 SYNC = b"s" * 16
@@ -121,7 +122,7 @@ def test_hostile_files(name: str, tmp_path: Path) -> None:
     assert peak < 3 * container.MAX_BLOCK_BYTES
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.binary(max_size=60), st.integers(0, 200))
 def test_any_bytes(garbage: bytes, at: int) -> None:
     """Any bytes are read or refused; no other error leaves the header, and none but fastavro's the records."""

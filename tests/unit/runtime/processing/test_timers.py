@@ -15,6 +15,7 @@ from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.task import Task
 from streams.runtime.processing.timers import CURSOR, Timers, pack, unpack
 from streams.runtime.state.store import Memory, PartitionStore
+from tests.harness.examples import examples
 from tests.harness.kafka_fakes import batch, task
 
 
@@ -190,7 +191,7 @@ operations: Any = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(operations, st.integers(1, 4))
 def test_each_fires_once_and_never_early(steps: list[tuple[str, Any]], limit: int) -> None:
     """With any mix of new timers, crashes and clock changes, every timer fires once, and none before its due time by that sweep's clock."""

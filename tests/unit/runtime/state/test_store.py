@@ -15,6 +15,7 @@ from hypothesis.strategies import floats
 from streams.runtime.errors import StateError
 from streams.runtime.state.quarantine import is_damage
 from streams.runtime.state.store import FLUSH_INTERVAL_S, Memory, PartitionStore
+from tests.harness.examples import examples
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def note(path: Path) -> Path:
 
 
 @given(at=floats(0.0, 0.9))
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_no_damage_is_passed_over(tmp_path_factory: pytest.TempPathFactory, at: float) -> None:
     """Wherever a block is damaged, a scan and a read raise StateError, and a note is left. rocksdict would end the scan in silence."""
     path = tmp_path_factory.mktemp("state") / "table" / "0"

@@ -20,6 +20,7 @@ from streams.tools.simulation.outcome import UnknownFlow, simulate, table, with_
 from streams.tools.simulation.simulator import Simulator
 from tests.harness.driver import START
 from tests.harness.events import order, shop_flows, shop_ruleset
+from tests.harness.examples import examples
 from tests.harness.flow_texts import flow_text, ruleset_of
 from tests.harness.products import product
 from tests.unit.tools.simulation.samples import result_of
@@ -63,7 +64,7 @@ def test_emails_are_counted() -> None:
     assert (nothing.mails, nothing.by_day, nothing.percentiles["most"]) == (0, {}, 0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(st.sampled_from(["c1", "c2", "c3"]), min_size=1, max_size=8), st.randoms(use_true_random=False))
 def test_the_order_of_the_files_does_not_matter(customers: list[str], random: Any) -> None:
     """The same events, read in another order, give the same table."""
@@ -73,7 +74,7 @@ def test_the_order_of_the_files_does_not_matter(customers: list[str], random: An
     assert table([simulate(shop_ruleset(), history, 5)]) == table([simulate(shop_ruleset(), History(mixed), 5)])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.lists(st.sampled_from(["c1", "c2", "c3"]), min_size=1, max_size=8))
 def test_customers_are_independent(customers: list[str]) -> None:
     """Simulating each customer alone gives the same counts as one clock for all customers."""

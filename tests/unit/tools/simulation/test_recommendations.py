@@ -19,6 +19,7 @@ from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
+from tests.harness.examples import examples
 from tests.harness.flow_texts import DAY, flow_text, ruleset_of, sent
 from tests.harness.mailer_setup import mailer_setup
 from tests.harness.products import product
@@ -96,7 +97,7 @@ skus = st.lists(st.sampled_from(["lamp", "bulb", "torch", "candle"]), min_size=1
 orders = st.tuples(st.sampled_from(["c1", "c2", "c3"]), skus, st.integers(0, 9), st.booleans())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(orders, min_size=1, max_size=10))
 def test_products_follow_from_the_counts(bought: list[tuple[str, list[str], int, bool]]) -> None:
     """Every email has the products that `fulfil` selects by the counts of all sales before it; without enough, it is not sent."""

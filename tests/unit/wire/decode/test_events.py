@@ -23,6 +23,7 @@ from streams.wire import topics
 from streams.wire.codec import SCHEMAS, open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.validation import RULES, ValidationFailed
+from tests.harness.examples import examples
 from tests.harness.records import (
     AT,
     AT_MS,
@@ -408,7 +409,7 @@ def test_an_impossible_timestamp_is_ignored() -> None:
         assert decode(topics.ORDERS, order(), timestamp_ms).order.order_id == "o1"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.fixed_dictionaries(
         {},

@@ -10,10 +10,11 @@ from streams.runtime.avro.framing import DecodeFailed
 from streams.wire.decode.timers import timer_due
 from streams.wire.validation import ValidationFailed
 from tests.harness.effects import CODEC
+from tests.harness.examples import examples
 from tests.harness.records import timer
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=40), st.sampled_from([b"\xc3\x01" + bytes(8), bytes(5), b""]))
 def test_any_bytes_are_a_timer_or_invalid(garbage: bytes, framing: bytes) -> None:
     """Reading the prefix raises only the two errors that become dead letters."""

@@ -28,6 +28,7 @@ from streams.wire.decode.timers import timer_due
 from streams.wire.encode.encoder import Encoder
 from streams.wire.validation import ValidationFailed
 from tests.harness.effects import CODEC, CONTENT, FACTS, NOW, SEND, headers, read
+from tests.harness.examples import examples
 from tests.harness.records import AT, AT_MS, code_grant
 
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
@@ -155,7 +156,7 @@ def test_decision_and_attribution() -> None:
     assert Attribute(**read(record)) == attribution
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.builds(ScheduleTimer, timer_id=ids, customer_id=ids, instance_id=ids, flow=ids, step=texts, due_at=times))
 def test_a_timer_fires_as_it_was_scheduled(effect: ScheduleTimer) -> None:
     """The scheduler reads the due time of a scheduled timer, and the flows stage decodes the fired timer unchanged."""
@@ -172,7 +173,7 @@ def test_a_timer_fires_as_it_was_scheduled(effect: ScheduleTimer) -> None:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(texts, texts, st.integers(0, 1 << 53), texts)
 def test_any_content_reaches_the_templates(name: str, title: str, minor: int, reward: str) -> None:
     """The renderer receives all texts of customers and shops unchanged."""

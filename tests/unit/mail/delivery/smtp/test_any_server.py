@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from streams.mail.delivery.smtp.answers import Accepted, Answer, Refused, ServerDown, Unknown
 from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.delivery.smtp.server import Server
+from tests.harness.examples import examples
 from tests.harness.smtp_in_memory import CLOSE, GOOD, OMIT, SILENCE, InMemoryServer, Script
 from tests.harness.virtual_time import run
 
@@ -113,7 +114,7 @@ async def _send_all(script: Script, emails: int, connections: int, cancelled: fr
     assert server.at_once == 0
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(scripts(), st.integers(1, 8), st.integers(1, 3), st.frozensets(st.integers(0, 7), max_size=2))
 def test_every_email_has_one_true_outcome(
     script: Script, emails: int, connections: int, cancelled: frozenset[int]
@@ -122,7 +123,7 @@ def test_every_email_has_one_true_outcome(
     run(_send_all(script, emails, connections, cancelled))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(scripts(OMITTING, 9), st.integers(1, 8), st.integers(1, 3))
 def test_a_missing_reply_is_no_acceptance(script: Script, emails: int, connections: int) -> None:
     """A server that leaves out replies and goes on: no email counts as accepted that it did not accept."""

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.delivery.smtp.rate_limits import RateLimits, TokenBucket
 from streams.mail.delivery.smtp.server import Server
+from tests.harness.examples import examples
 from tests.harness.smtp_in_memory import InMemoryServer, Script
 from tests.harness.virtual_time import run
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.floats(0.1, 5_000), st.lists(st.floats(0, 2), min_size=1, max_size=200))
 def test_no_stretch_of_time_has_too_many(rate: float, gaps: list[float]) -> None:
     """Whenever emails come, the ones that leave within T seconds are at most rate * T and the tolerance, and they leave in order."""
