@@ -94,7 +94,7 @@ def agent_of(
     folder: Path,
     server: Server,
     uncommitted: Mapping[bytes, bytes | None] | None = None,
-    patience_s: float = 0.2,
+    patience_s: float = 30.0,
     heartbeat_s: int = 0,
 ) -> Agent:
     """Return the mailer stage, sending to `server`."""

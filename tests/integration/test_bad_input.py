@@ -318,10 +318,10 @@ def produce_any(stack: Stack, drawn: list[Record]) -> dict[tuple[str, int, int],
 
 
 def test_any_record_has_one_outcome(stack: Stack) -> None:
-    """Hundreds of records of any kind: no process ends, and each record is processed, republished or a dead letter."""
+    """Records of any kind: no process ends, and each record is processed, republished or a dead letter."""
     pids = [process.pid for process in stack.processes]
     accepted = produce_any(stack, any_input())
-    assert len(accepted) > 150
+    assert len(accepted) > 30
     stack.wait_until_idle(quiet_s=2.0)
     assert [process.pid for process in stack.processes] == pids
     letters = Counter((each.topic, each.partition, each.offset) for each in dead_letters(stack))

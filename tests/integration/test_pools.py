@@ -78,6 +78,7 @@ def publish_input(stack: Stack, run: int) -> None:
     stack.produce(topics.CODES, b"spring-10", records.discount_code(code="two words"))
 
 
+@pytest.mark.campaign
 def test_each_customer_gets_one_code_despite_kills(stack: Stack) -> None:
     """Each customer has one claim, one grant and one reward, no code is used twice, and codes from before the first start count."""
     worker, runs = stack.worker, 0

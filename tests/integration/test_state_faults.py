@@ -21,6 +21,8 @@ from tests.harness.stack import PATIENCE_S, wait_until
 from tests.integration.counter import PARTITIONS
 from tests.integration.jobs import REFUSAL_PATIENCE_S, STATIC, Job, Worker, keep, make_records
 
+pytestmark = pytest.mark.campaign
+
 
 def test_a_damaged_block(job: Job) -> None:
     """A worker that reads a damaged block ends, moves the store away and restores it. No record becomes a dead letter."""
@@ -56,7 +58,6 @@ def run(job: Job, worker: Worker, *options: str) -> None:
     job.wait_until_empty()
 
 
-@pytest.mark.campaign
 @pytest.mark.parametrize("after", [keep, shutil.rmtree], ids=["kept", "wiped"])
 def test_expired_offsets(job: Job, after: Callable[[Path], None]) -> None:
     """With the offsets of the group gone, a worker continues where its state ends: it reads no record twice."""
@@ -72,7 +73,6 @@ def test_expired_offsets(job: Job, after: Callable[[Path], None]) -> None:
     assert worker.log().count("continuing at the offset of the state") == PARTITIONS
 
 
-@pytest.mark.campaign
 def test_retention_overtakes(job: Job) -> None:
     """Records that were deleted before they were read are reported with their offsets. The records behind them are processed."""
     worker = job.worker("one")
@@ -121,7 +121,6 @@ def test_the_fetcher_passes_deleted_records(job: Job) -> None:
     assert len(set(places)) == len(places) == 200 - 3 * PARTITIONS
 
 
-@pytest.mark.campaign
 def test_a_recreated_input(job: Job) -> None:
     """A worker whose input is shorter than what it has read refuses to start, until an operator sets the offsets and says so."""
     worker, topic = job.worker("one"), f"{job.app}-in"
@@ -140,7 +139,6 @@ def test_a_recreated_input(job: Job) -> None:
     job.check()
 
 
-@pytest.mark.campaign
 def test_a_changelog_that_was_copied(job: Job) -> None:
     """A changelog with another id is refused, however long it is. Once an operator accepts it, the state is restored from it."""
     worker = job.worker("one")
@@ -161,7 +159,6 @@ def test_a_changelog_that_was_copied(job: Job) -> None:
     assert worker.contents() == job.expected_state()
 
 
-@pytest.mark.campaign
 def test_a_hanging_transaction(job: Job) -> None:
     """A restore that cannot read behind an open transaction refuses, with the remedy. Afterwards the state is whole."""
     worker = job.worker("one")
@@ -193,7 +190,6 @@ def test_added_partitions(job: Job) -> None:
     refused(worker, f"topic {job.app}-in has {2 * PARTITIONS} partitions and must have {PARTITIONS}")
 
 
-@pytest.mark.campaign
 def test_an_expired_transactional_id(tmp_path: Path) -> None:
     """A worker that is idle for longer than its transactional ids live continues without a restart."""
     expiring = {

@@ -159,8 +159,8 @@ def topic_of(endpoint: str, example: dict[str, Any]) -> str:
 def test_what_was_said_is_read(endpoint: str, schema: str) -> None:
     """A record of the schema is refused, or its reader sees each field as the shop wrote it."""
     accepted = 0
-    examples = [example for example in EXAMPLES[endpoint].values() if SCHEMA_OF[topic_of(endpoint, example)] == schema]
-    valid = examples[0]
+    texts = [example for example in EXAMPLES[endpoint].values() if SCHEMA_OF[topic_of(endpoint, example)] == schema]
+    valid = texts[0]
 
     @settings(max_examples=examples(60))
     @given(changes_of(schema), st.booleans())
