@@ -87,7 +87,6 @@ class _Loader:
         rules = self.read(self.root / _RULES, parse_rules) or NO_RULES
         # Without a file the strictest policy: transactional emails continue, and no customer gets an email by mistake.
         policy = self.read(self.root / _CONSENT, parse_policy) or STRICT
-        self.brand()
         flows: list[Flow] = []
         folders = self.folders()
         for folder in folders.values():
@@ -220,6 +219,13 @@ def load_brand(templates_dir: Path | str) -> Brand | None:
     if loader.errors:
         raise FlowFileError(loader.errors)
     return brand
+
+
+def brand_problems(templates_dir: Path | str) -> tuple[Problem, ...]:
+    """Return the errors in the brand of a templates folder. They are apart from those of flows, because flows do not depend on the brand."""
+    loader = _Loader(Path(templates_dir))
+    loader.brand()
+    return tuple(loader.errors)
 
 
 def load_ruleset(

@@ -32,10 +32,10 @@ def flows() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def flows_check(context: click.Context, templates_dir: Path | None, as_json: bool) -> None:
-    """Check flows, messages, segments and rules.
+    """Check flows, messages, segments, rules and the brand.
 
     Run this before deploying. A worker does not start with errors in flows, segments, rules or the consent policy. It starts
-    with invalid messages, but cannot send them.
+    with invalid messages, but cannot send them. A gateway does not start with errors in the brand.
 
     Each problem is printed as file:line:column, with an id, what is wrong and a hint. templates/LANGUAGE.md explains the ids.
     Errors are invalid keys and values, unreachable steps and branches, events that can never occur, and messages that
@@ -54,11 +54,12 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     from streams.definitions.checks.languages import OTHERS, fallbacks
     from streams.definitions.checks.messages import check_messages
     from streams.definitions.checks.transactional import service_messages
-    from streams.definitions.loader import read_templates
+    from streams.definitions.loader import brand_problems, read_templates
 
     root = read_settings(templates_dir=templates_dir).templates_dir
     templates = read_templates(root)
-    rules, errors = templates.rules, [*templates.errors, *check_messages(root, templates.flows)]
+    rules = templates.rules
+    errors = [*templates.errors, *brand_problems(root), *check_messages(root, templates.flows)]
     warnings = [*templates.warnings, *check_advertising(root, templates.flows)]
     rule_count = len(rules.caps) + sum(
         map(bool, (rules.quiet, rules.holdout, rules.pause_if_late, rules.pause_after_refund, rules.pause_series))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streams.core.rules.consent_policy import STRICT
-from streams.definitions.loader import load_flows, load_ruleset, read_templates
+from streams.definitions.loader import brand_problems, load_flows, load_ruleset, read_templates
 from streams.definitions.problems import FlowFileError
 from tests.harness.events import FOLDERS, MESSAGES, TEMPLATES
 
@@ -158,6 +158,17 @@ def test_errors_of_flows_and_consent_policy_together(folder: Path) -> None:
     assert errors_of(folder) == [f"consent.yaml:{line}:3 consent.E003", f"{THANKS}/flow.yaml:3:9 yaml.E012"]
     consent.write_bytes(b"order: \xff")
     assert errors_of(folder) == ["consent.yaml:1:1 files.E004", f"{THANKS}/flow.yaml:3:9 yaml.E012"]
+
+
+def test_a_worker_starts_with_a_broken_brand(folder: Path) -> None:
+    """Errors in the brand do not stop the flows; they are reported apart from theirs."""
+    brand = folder / "shared" / "brand.yaml"
+    brand.parent.mkdir()
+    brand.write_text("name: Tea\nlgo: tea.svg\n")
+    assert [flow.name for flow in load_ruleset(folder).flows] == sorted(MESSAGES)
+    assert [(problem.id, problem.location.line) for problem in brand_problems(folder)] == [("yaml.E010", 2)]
+    brand.unlink()
+    assert brand_problems(folder) == ()
 
 
 def test_a_folder_s_name_does_nothing_to_the_terminal(tmp_path: Path) -> None:

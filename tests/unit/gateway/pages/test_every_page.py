@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from streams.definitions.problems import FlowFileError
 from streams.gateway.pages.base.site import LANGUAGES, InvalidPages, accepted, page_language, site_of
 from streams.settings import PROJECT_ROOT, Settings
 from tests.harness.pages import Pages, opened, submit
@@ -218,6 +219,7 @@ def test_folder_of_a_shop(tmp_path: Path) -> None:
         ("shared/pages/pages.css.j2", "{{ brand.nothing }}"),
         ("copy/da/pages.yaml", "privacy: [a]"),
         ("copy/nl/pages.yaml", "a: b: c"),
+        ("shared/brand.yaml", "nam: Tea"),
     ],
 )
 def test_invalid_file(tmp_path: Path, name: str, content: str) -> None:
@@ -225,5 +227,5 @@ def test_invalid_file(tmp_path: Path, name: str, content: str) -> None:
     path = tmp_path / name
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    with pytest.raises(InvalidPages, match=path.name.replace(".", r"\.")):
+    with pytest.raises((InvalidPages, FlowFileError), match=path.name.replace(".", r"\.")):
         site_of(Settings(templates_dir=tmp_path))

@@ -82,6 +82,17 @@ def test_segments_and_rules_are_checked(tmp_path: Path) -> None:
     assert run("flows", "check", "--templates", str(tmp_path)) == (0, "1 flow, 1 segment, 3 rules: no errors.\n")
 
 
+def test_the_brand_is_checked(tmp_path: Path) -> None:
+    """Errors in brand.yaml fail `flows check`, but not the commands that only read flows, as a worker does."""
+    write_flow(tmp_path, "live")
+    (tmp_path / "shared").mkdir(exist_ok=True)
+    (tmp_path / "shared" / "brand.yaml").write_text("name: Tea\nlgo: tea.svg\n")
+    code, output = run("flows", "check", "--templates", str(tmp_path))
+    assert code == 1
+    assert f"{tmp_path}/shared/brand.yaml:2:1: error yaml.E010: unknown key 'lgo' (did you mean 'logo'?)\n" in output
+    assert run("flows", "list", "--templates", str(tmp_path))[0] == 0
+
+
 def test_service_emails_are_listed(tmp_path: Path) -> None:
     """Each service email is listed for a person to judge, in JSON too."""
     write_flow(tmp_path, "live")
