@@ -7,6 +7,7 @@ of the topic is read again from the beginning.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 #: Records of one read, and seconds that it waits for them.
 BATCH, READ_WAIT_S = 5_000, 0.2
+#: Seconds between two requests for the ends of the topic.
+ENDS_INTERVAL_S = 10.0
 #: Seconds until the next attempt after an error.
 RETRY_PAUSE_S = 5.0
 #: Seconds to wait for the thread at the stop. While Kafka is away, one request may take a minute.
@@ -119,20 +122,22 @@ class CustomerPageTable:
 
     def _follow(self, consumer: Any, cluster: Cluster) -> None:
         topic = topics.CUSTOMER_PAGES
-        by_partition = {(topic, number): store for number, store in enumerate(self._stores)}
-        bounds, identity = cluster.bounds(list(by_partition)), cluster.ids([topic]).of(topic)
-        starts = {
-            number: start_of(topic, number, store, *bounds[topic, number], identity, is_accepted=True)
-            for (_, number), store in by_partition.items()
+        stores = {(topic, number): store for number, store in enumerate(self._stores)}
+        asked_at, bounds = time.time(), cluster.bounds(list(stores))
+        identity = cluster.ids([topic]).of(topic)
+        positions = {
+            partition: start_of(*partition, store, *bounds[partition], identity, is_accepted=True)
+            for partition, store in stores.items()
         }
-        behind = {number for number, start in starts.items() if start < bounds[topic, number][1]}
-        consumer.assign([TopicPartition(topic, number, start) for number, start in starts.items()])
+        consumer.assign([TopicPartition(*partition, position) for partition, position in positions.items()])
         while not self._stop.is_set():
             messages = consumer.consume(BATCH, READ_WAIT_S)
             self._prepare([message for message in messages if message.error() is None], self._stop)
-            positions, ended, _ = apply(messages, by_partition)
-            behind -= {number for (_, number), at in positions.items() if at >= bounds[topic, number][1]}
-            if not behind:
-                self.is_ready = True
-            if ended or not messages:
-                metrics.GATEWAY_PAGES_READ.set_to_current_time()
+            positions |= apply(messages, stores)[0]
+            if any(positions[partition] < end for partition, (_, end) in bounds.items()):
+                continue
+            self.is_ready = True
+            # While Kafka is away nothing is read either, so only an answer of the cluster shows that these are the ends.
+            metrics.GATEWAY_PAGES_READ.set(asked_at)
+            if time.time() - asked_at >= ENDS_INTERVAL_S:
+                asked_at, bounds = time.time(), cluster.bounds(list(stores))
