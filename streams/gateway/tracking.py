@@ -12,10 +12,12 @@ from aiohttp import web
 
 from streams.gateway.classification import classify
 from streams.gateway.context import GATEWAY, Unavailable
+from streams.gateway.producers import RecordRefused
 from streams.gateway.requests import RECENT, engagement, event_id, minute_of, open_link
 from streams.gateway.site.visitors import named_target
 from streams.mail.tokens import Link
 from streams.observability import metrics
+from streams.wire.validation import MAX_LINK
 
 #: A transparent GIF of one pixel.
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
@@ -59,10 +61,11 @@ async def _record(request: web.Request, link: Link, kind: str, use: str) -> None
     id = event_id(use, link.send_id, link.target, kind, f"{minute_of(now)}:{agent}")
     if recent.is_repeat(id):
         return
-    fields = {"agent": agent, "link": link.target} if kind == "clicked" else {"agent": agent}
+    # Workers refuse a longer link. Where the click leads does not depend on the record.
+    fields = {"agent": agent, "link": link.target[:MAX_LINK]} if kind == "clicked" else {"agent": agent}
     try:
         await gateway.publisher.publish([engagement(gateway, link, kind, now, id, **fields)])
-    except Unavailable:
+    except (Unavailable, RecordRefused):
         metrics.GATEWAY_UNRECORDED.labels(kind).inc()
     else:
         recent.add(id)

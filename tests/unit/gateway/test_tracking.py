@@ -7,11 +7,14 @@ from datetime import timedelta
 
 import pytest
 
+from streams.core.model.events import MailClicked
 from streams.core.values.tokens import Keyring
 from streams.gateway.context import Unavailable
+from streams.gateway.producers import RecordRefused
 from streams.gateway.requests import event_id
 from streams.observability import metrics
 from streams.wire.decode.decoder import Decoder
+from streams.wire.validation import MAX_LINK
 from tests.harness.gateway_fakes import NOW, SECRET, FakeGateway
 
 SHOP = "https://shop.example/p/blå?x=1&y=%20#top"
@@ -98,7 +101,24 @@ def test_repeats() -> None:
     asyncio.run(check())
 
 
-def test_a_record_that_is_not_safe() -> None:
+def test_a_long_link() -> None:
+    """The customer comes to the whole address, and the record has as much of it as workers accept."""
+
+    async def check() -> None:
+        gateway, address = FakeGateway(), "https://shop.example/?q=" + "x" * MAX_LINK
+        async with gateway.client() as client:
+            answer = await client.get(gateway.link("c", address), allow_redirects=False, headers=BROWSER)
+            assert answer.headers["Location"] == address
+        (record,) = gateway.publisher.records
+        event = Decoder(gateway.codec).event(record.topic, record.key, record.value, 0)
+        assert isinstance(event, MailClicked)
+        assert event.link == address[:MAX_LINK]
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("error", [Unavailable(), RecordRefused("too large")])
+def test_a_record_that_is_not_safe(error: Exception) -> None:
     """If neither Kafka nor the spool takes the record, the customer gets the page, the loss is counted, and a repeat records it."""
 
     async def check() -> None:
@@ -106,7 +126,7 @@ def test_a_record_that_is_not_safe() -> None:
         counter = metrics.GATEWAY_UNRECORDED.labels("clicked")
         before = counter._value.get()
         async with gateway.client() as client:
-            gateway.publisher.error = Unavailable()
+            gateway.publisher.error = error
             link = gateway.link("c", SHOP)
             assert (await client.get(link, allow_redirects=False, headers=BROWSER)).status == 302
             assert counter._value.get() == before + 1
