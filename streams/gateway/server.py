@@ -90,6 +90,9 @@ def make_app(
         trusted: the networks of the proxies whose `X-Forwarded-For` is believed.
         clock: a monotonic clock, in seconds.
         body_timeout_s: seconds that a request with a body may take.
+
+    Raises:
+        KeyFileInvalid: the file of API keys is invalid.
     """
     limit = RateLimit(gateway.settings.gateway_requests_per_minute, clock)
 
@@ -116,6 +119,7 @@ def make_app(
 
     app = web.Application(middlewares=[guard], client_max_size=MAX_BODY_BYTES)
     app[GATEWAY] = gateway
+    app[api.PARTS] = api.Parts.of(gateway.settings)
     app[RECENT] = RecentEvents()
     for routes in ROUTES:
         app.add_routes(routes())

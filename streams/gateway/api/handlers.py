@@ -7,22 +7,28 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import orjson
 from aiohttp import web
 
 from streams.core.values.text import counted, similar
 from streams.gateway.api.body import read_body
 from streams.gateway.api.json_text import InvalidJson, parse_json
 from streams.gateway.api.keys import ApiKey, KeyFile
-from streams.gateway.api.kinds import ENDPOINTS, Target, targets_of
+from streams.gateway.api.kinds import ENDPOINTS, Target, targets_in
 from streams.gateway.api.openapi import openapi
 from streams.gateway.api.problems import Problem, json_response, unavailable
 from streams.gateway.api.records import ACCEPTED, REFUSED, Result, judge, record_id
-from streams.gateway.context import GATEWAY, Gateway, Unavailable
+from streams.gateway.context import GATEWAY, Unavailable
 from streams.gateway.limits import RateLimit
 from streams.observability import metrics
-from streams.runtime.avro.schemas import load_schemas
 from streams.wire.validation import ValidationFailed, parse_id
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 #: Bytes and records of one request.
 MAX_BODY_BYTES, MAX_RECORDS = 4 << 20, 1000
@@ -36,127 +42,131 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,199}")
 
 
 @dataclass(frozen=True)
-class _Parts:
+class Parts:
     """The data that the handlers need besides the gateway.
 
     Attributes:
         keys: the API keys.
         rates: the limit of each key.
         targets: the topics of each endpoint.
-        description: the OpenAPI document.
+        description: the OpenAPI document, in JSON.
     """
 
     keys: KeyFile
     rates: RateLimit
     targets: Mapping[str, tuple[Target, ...]]
-    description: dict[str, object]
+    description: bytes
 
     @classmethod
-    def of(cls, gateway: Gateway) -> _Parts:
+    def of(cls, settings: Settings) -> Parts:
         """Return the parts for the settings of a gateway.
 
         Raises:
             KeyFileInvalid: the file of keys is invalid.
+            ValueError, OSError: the schemas cannot be read.
         """
-        settings = gateway.settings
-        targets = targets_of(load_schemas(settings.schemas_dir))
-        rates = RateLimit(settings.gateway_api_requests_per_minute, time.monotonic)
-        return cls(KeyFile(settings.gateway_api_keys_file), rates, targets, openapi(targets, settings.mail_base_url))
+        return cls(
+            KeyFile(settings.gateway_api_keys_file),
+            RateLimit(settings.gateway_api_requests_per_minute, time.monotonic),
+            targets_in(settings.schemas_dir),
+            _description(settings.schemas_dir, settings.mail_base_url),
+        )
 
 
-class Api:
-    """The handlers of one application."""
+#: The parts of an application: `request.app[PARTS]`.
+PARTS: web.AppKey[Parts] = web.AppKey("api_parts", Parts)
 
-    def __init__(self) -> None:
-        self._parts: _Parts | None = None
 
-    def parts(self, gateway: Gateway) -> _Parts:
-        """Return the parts, made at the first call."""
-        if self._parts is None:
-            self._parts = _Parts.of(gateway)
-        return self._parts
+@lru_cache(maxsize=8)
+def _description(schemas_dir: Path, server: str) -> bytes:
+    return orjson.dumps(openapi(targets_in(schemas_dir), server))
 
-    async def describe(self, request: web.Request) -> web.Response:
-        """Answer with the OpenAPI document. It needs no key."""
-        return json_response(self.parts(request.app[GATEWAY]).description)
 
-    async def receive(self, request: web.Request) -> web.Response:
-        """Publish the records of a request, and answer what became of each."""
-        try:
-            return await self._receive(request)
-        except Problem as problem:
-            return problem.response()
+async def describe(request: web.Request) -> web.Response:
+    """Answer with the OpenAPI document. It needs no key."""
+    return web.Response(body=request.app[PARTS].description, content_type="application/json")
 
-    async def name_visitor(self, request: web.Request) -> web.Response:
-        """Answer with the token by which the site script names a customer."""
-        gateway = request.app[GATEWAY]
-        try:
-            self._admitted(request, gateway, "events")
-            said = parse_json(await read_body(request, MAX_VISITOR_BYTES))
-            if not isinstance(said, dict) or set(said) != {"customer_id"} or not isinstance(said["customer_id"], str):
-                raise Problem(422, "invalid_record", "expected an object with the field customer_id, a text")
-            customer_id = parse_id(said, "customer_id")
-        except InvalidJson as error:
-            return Problem(422, "invalid_record", str(error)).response()
-        except ValidationFailed as error:
-            return Problem(422, "invalid_record", error.detail).response()
-        except Problem as problem:
-            return problem.response()
-        return json_response({"visitor": gateway.keys.seal("v", customer_id, "", "", gateway.now())})
 
-    def _admitted(self, request: web.Request, gateway: Gateway, role: str) -> ApiKey:
-        """Return the key of a request. Raise Problem (401, 403, 429) if it is not valid for a role, or is used too often."""
-        parts = self.parts(gateway)
-        key = _authenticated(request, parts.keys, role)
-        if not parts.rates.take(key.id):
-            raise Problem(
-                429, "too_many_requests", "this key has sent too many requests", "send batches, and wait as Retry-After says",
-                headers={"Retry-After": str(parts.rates.wait_s(key.id))},
-            )  # fmt: skip
-        return key
+async def receive(request: web.Request) -> web.Response:
+    """Publish the records of a request, and answer what became of each."""
+    try:
+        return await _receive(request)
+    except Problem as problem:
+        return problem.response()
 
-    async def _receive(self, request: web.Request) -> web.Response:
-        gateway = request.app[GATEWAY]
-        endpoint = request.match_info["endpoint"]
-        _check_place(request.method, endpoint)
-        key = self._admitted(request, gateway, endpoint)
-        is_batch = _is_batch(request)
-        idempotency_key = request.headers.get("Idempotency-Key", "")
-        if idempotency_key and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
-            raise Problem(
-                400,
-                "invalid_idempotency_key",
-                "Idempotency-Key is not a text of 1 to 200 ASCII characters",
-                "use a UUID",
-            )
-        rows = rows_of(await read_body(request, MAX_BODY_BYTES), is_batch)
-        try:
-            results = await self._results(rows, endpoint, key, idempotency_key, gateway)
-        except Unavailable as error:
-            raise unavailable(error) from error
-        return _batch_answer(results) if is_batch else _answer(results[0])
 
-    async def _results(
-        self, rows: list[tuple[int, bytes]], endpoint: str, key: ApiKey, idempotency_key: str, gateway: Gateway
-    ) -> list[Result]:
-        """Publish the valid records, and return what became of each.
+async def name_visitor(request: web.Request) -> web.Response:
+    """Answer with the token by which the site script names a customer."""
+    gateway = request.app[GATEWAY]
+    try:
+        _admitted(request, "events")
+        said = parse_json(await read_body(request, MAX_VISITOR_BYTES))
+        if not isinstance(said, dict) or set(said) != {"customer_id"} or not isinstance(said["customer_id"], str):
+            raise Problem(422, "invalid_record", "expected an object with the field customer_id, a text")
+        customer_id = parse_id(said, "customer_id")
+    except InvalidJson as error:
+        return Problem(422, "invalid_record", str(error)).response()
+    except ValidationFailed as error:
+        return Problem(422, "invalid_record", error.detail).response()
+    except Problem as problem:
+        return problem.response()
+    return json_response({"visitor": gateway.keys.seal("v", customer_id, "", "", gateway.now())})
 
-        Raises:
-            Unavailable: nothing was published.
-        """
-        targets = self.parts(gateway).targets[endpoint]
-        results = []
-        for count, (line, raw) in enumerate(rows):
-            result = Result(record_id(endpoint, key, idempotency_key, count, raw), line)
-            judge(raw, result, targets, key, gateway.encoder, gateway.now())
-            results.append(result)
-            if count % _RECORDS_PER_TURN == _RECORDS_PER_TURN - 1:
-                await asyncio.sleep(0)
-        refused = sum(result.record is None for result in results)
-        metrics.GATEWAY_INVALID.labels(endpoint).inc(refused)
-        if records := [result.record for result in results if result.record is not None]:
-            await gateway.publisher.publish(records)
-        return results
+
+def _admitted(request: web.Request, role: str) -> ApiKey:
+    """Return the key of a request. Raise Problem (401, 403, 429) if it is not valid for a role, or is used too often."""
+    parts = request.app[PARTS]
+    key = _authenticated(request, parts.keys, role)
+    if not parts.rates.take(key.id):
+        raise Problem(
+            429, "too_many_requests", "this key has sent too many requests", "send batches, and wait as Retry-After says",
+            headers={"Retry-After": str(parts.rates.wait_s(key.id))},
+        )  # fmt: skip
+    return key
+
+
+async def _receive(request: web.Request) -> web.Response:
+    endpoint = request.match_info["endpoint"]
+    _check_place(request.method, endpoint)
+    key = _admitted(request, endpoint)
+    is_batch = _is_batch(request)
+    idempotency_key = request.headers.get("Idempotency-Key", "")
+    if idempotency_key and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
+        raise Problem(
+            400,
+            "invalid_idempotency_key",
+            "Idempotency-Key is not a text of 1 to 200 ASCII characters",
+            "use a UUID",
+        )
+    rows = rows_of(await read_body(request, MAX_BODY_BYTES), is_batch)
+    try:
+        results = await _publish(rows, endpoint, key, idempotency_key, request.app)
+    except Unavailable as error:
+        raise unavailable(error) from error
+    return _batch_answer(results) if is_batch else _answer(results[0])
+
+
+async def _publish(
+    rows: list[tuple[int, bytes]], endpoint: str, key: ApiKey, idempotency_key: str, app: web.Application
+) -> list[Result]:
+    """Publish the valid records, and return what became of each.
+
+    Raises:
+        Unavailable: nothing was published.
+    """
+    gateway, targets = app[GATEWAY], app[PARTS].targets[endpoint]
+    results = []
+    for count, (line, raw) in enumerate(rows):
+        result = Result(record_id(endpoint, key, idempotency_key, count, raw), line)
+        judge(raw, result, targets, key, gateway.encoder, gateway.now())
+        results.append(result)
+        if count % _RECORDS_PER_TURN == _RECORDS_PER_TURN - 1:
+            await asyncio.sleep(0)
+    refused = sum(result.record is None for result in results)
+    metrics.GATEWAY_INVALID.labels(endpoint).inc(refused)
+    if records := [result.record for result in results if result.record is not None]:
+        await gateway.publisher.publish(records)
+    return results
 
 
 def _check_place(method: str, endpoint: str) -> None:
@@ -230,9 +240,8 @@ def _batch_answer(results: list[Result]) -> web.Response:
 
 def routes() -> list[web.RouteDef]:
     """Return the routes of the API."""
-    api = Api()
     return [
-        web.get("/v1/openapi.json", api.describe, name="openapi"),
-        web.post("/v1/visitors", api.name_visitor, name="visitors"),
-        web.route("*", "/v1/{endpoint}", api.receive, name="api"),
+        web.get("/v1/openapi.json", describe, name="openapi"),
+        web.post("/v1/visitors", name_visitor, name="visitors"),
+        web.route("*", "/v1/{endpoint}", receive, name="api"),
     ]

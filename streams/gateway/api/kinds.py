@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from streams.core.values.text import similar
 from streams.gateway.api.conversion import Convert, Issues, converter, symbols_of
 from streams.gateway.api.json_text import shown
+from streams.runtime.avro.schemas import load_schemas
 from streams.wire import topics
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.products import to_product
@@ -74,6 +77,12 @@ def targets_of(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Targ
         endpoint: tuple([_target(topic, schemas[topics.SCHEMA_OF[topic]]) for topic in names])
         for endpoint, names in ENDPOINTS.items()
     }
+
+
+@lru_cache(maxsize=8)
+def targets_in(schemas_dir: Path) -> dict[str, tuple[Target, ...]]:
+    """Return the targets of each endpoint, given the folder of the schemas. Errors as `load_schemas`."""
+    return targets_of(load_schemas(schemas_dir))
 
 
 def _target(topic: str, schema: Mapping[str, Any]) -> Target:

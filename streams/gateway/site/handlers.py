@@ -17,14 +17,13 @@ from aiohttp import web
 from streams.gateway.api.body import read_body
 from streams.gateway.api.conversion import Issue, Issues, clipped_name
 from streams.gateway.api.json_text import InvalidJson, parse_json
-from streams.gateway.api.kinds import Target, targets_of
+from streams.gateway.api.kinds import targets_in
 from streams.gateway.api.problems import Problem, unavailable
 from streams.gateway.api.records import broken_rule
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
 from streams.gateway.site.visitors import is_shop
 from streams.mail.tokens import BadLink
 from streams.observability import metrics
-from streams.runtime.avro.schemas import load_schemas
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
 from streams.wire.validation import EPOCH, ValidationFailed
@@ -41,12 +40,6 @@ _SCRIPT_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Opti
 def script() -> bytes:
     """Return the site script."""
     return (Path(__file__).parent / "t.js").read_bytes()
-
-
-@cache
-def _target(schemas_dir: Path) -> Target:
-    targets = targets_of(load_schemas(schemas_dir))["events"]
-    return next(target for target in targets if target.topic == topics.BROWSING)
 
 
 async def send_script(request: web.Request) -> web.Response:
@@ -132,7 +125,7 @@ def _record(
     found = Issues()
     for name in set(event) - FIELDS if isinstance(event, dict) else ():
         found.add(clipped_name(name), "unknown field")
-    target = _target(gateway.settings.schemas_dir)
+    target = next(each for each in targets_in(gateway.settings.schemas_dir)["events"] if each.topic == topics.BROWSING)
     now_ms = (now - EPOCH) // timedelta(milliseconds=1)
     value = {**event, "customer_id": customer_id, "occurred_at": now_ms} if isinstance(event, dict) else event
     if (fields := target.convert(value, found)) is not None:

@@ -11,7 +11,10 @@ import pytest
 
 from streams.gateway.api.examples import EXAMPLES
 from streams.gateway.api.handlers import MAX_BODY_BYTES
+from streams.gateway.api.keys import KeyFileInvalid
+from streams.gateway.server import make_app
 from streams.observability import metrics
+from tests.harness.gateway_fakes import FakeGateway
 from tests.harness.json_api import JsonApi, json_api
 
 ORDER = EXAMPLES["orders"]["An order"]
@@ -67,6 +70,14 @@ async def test_a_removed_key_is_refused(api: JsonApi) -> None:
     assert (await api.client.post("/v1/orders", json=ORDER, headers=key)).status == 202
     api.keys_file.write_text("[]\n")
     assert (await api.client.post("/v1/orders", json=ORDER, headers=key)).status == 401
+
+
+def test_an_invalid_file_of_keys(tmp_path: Path) -> None:
+    """A gateway does not start with an invalid file of keys: otherwise every request to the API would fail."""
+    path = tmp_path / "keys.yaml"
+    path.write_text("- {id: 1}\n")
+    with pytest.raises(KeyFileInvalid):
+        make_app(FakeGateway(gateway_api_keys_file=path).context)
 
 
 async def test_rates(tmp_path: Path) -> None:
