@@ -1,18 +1,15 @@
-"""The state folder and the app of a process, built from the settings."""
+"""The app of a process, built from the settings."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from pathlib import Path
 from typing import Literal
 
 import structlog
 
-from streams.observability.logs import setup_logs
+from streams.agents.state_folder import open_state_folder
 from streams.runtime.app import App
-from streams.runtime.errors import StoreError
-from streams.runtime.state.permissions import make_private
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -24,28 +21,6 @@ Accepted = Literal["changelog", "offsets", "take-over"]
 #: Seconds that a rebalance waits for each process, at least, and those beyond the time that a mailer waits for what is on the wire.
 REBALANCE_TIMEOUT_S = 60.0
 REBALANCE_MARGIN_S = 15.0
-
-
-def open_state_folder(settings: Settings, role: str) -> Path:
-    """Set up the logs of a process, and return its state folder, which only its user may read.
-
-    Args:
-        settings: the settings.
-        role: the name of the folder: `flows`, `mailer` or `gateway`.
-
-    Raises:
-        SystemExit: the folder cannot be used; the message says why.
-    """
-    setup_logs(settings.log_level, settings.log_format, secrets=settings.secret_values())
-    if insecure := settings.insecure_connections():
-        log.warning("connections without encryption, allowed by TAKK_ALLOW_INSECURE", settings=insecure)
-    folder = Path(settings.state_dir) / role
-    try:
-        if make_private(folder):
-            log.warning("state folder closed to other users", at=str(folder))
-    except (StoreError, OSError) as error:
-        sys.exit(f"cannot start: {error}")
-    return folder
 
 
 def new_app(settings: Settings, role: str, batch_records: int, accepted: Collection[Accepted]) -> App:

@@ -21,8 +21,8 @@ from aiohttp import web
 from streams.agents.clock_check import check_clock
 from streams.agents.installation import check_installation
 from streams.agents.instrumentation import Instrumentation
-from streams.agents.new_app import open_state_folder
 from streams.agents.startup import Startup, create_topics, register_schemas
+from streams.agents.state_folder import open_state_folder
 from streams.agents.zeros import zero_gateway
 from streams.definitions.problems import FlowFileError
 from streams.endpoints import networks_of
