@@ -159,7 +159,7 @@ class Spool:
         with self._mutex:
             segment.path.unlink()
             # Otherwise a power failure could bring the segment back, behind records that were published since.
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
             self._segments.remove(segment)
 
     def set_aside(self, record: ProducerRecord) -> None:
@@ -188,7 +188,7 @@ class Spool:
         file, segment = self._file, self._segments[-1]
         try:
             if not segment.size_bytes:
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
             _write_all(file, data)
             os.fsync(file)
         except OSError:
@@ -266,7 +266,12 @@ def _write_all(file: int, data: bytes) -> None:
         left = left[os.write(file, left) :]
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder safe against a power failure.
+
+    Raises:
+        OSError: the disk failed.
+    """
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(number)

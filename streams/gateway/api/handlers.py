@@ -20,10 +20,11 @@ from streams.gateway.api.json_text import InvalidJson, parse_json
 from streams.gateway.api.keys import ApiKey, KeyFile
 from streams.gateway.api.kinds import ENDPOINTS, Target, targets_in
 from streams.gateway.api.openapi import openapi
-from streams.gateway.api.problems import Problem, json_response, unavailable
+from streams.gateway.api.problems import Problem, json_response, unpublished
 from streams.gateway.api.records import ACCEPTED, REFUSED, Result, judge, record_id
 from streams.gateway.context import GATEWAY, Unavailable
 from streams.gateway.limits import RateLimit
+from streams.gateway.producers import RecordRefused
 from streams.observability import metrics
 from streams.wire.validation import ValidationFailed, parse_id
 
@@ -141,8 +142,8 @@ async def _receive(request: web.Request) -> web.Response:
     rows = rows_of(await read_body(request, MAX_BODY_BYTES), is_batch)
     try:
         results = await _publish(rows, endpoint, key, idempotency_key, request.app)
-    except Unavailable as error:
-        raise unavailable(error) from error
+    except (Unavailable, RecordRefused) as error:
+        raise unpublished(error) from error
     return _batch_answer(results) if is_batch else _answer(results[0])
 
 
@@ -153,6 +154,7 @@ async def _publish(
 
     Raises:
         Unavailable: nothing was published.
+        RecordRefused: the broker refuses a record; others may have been published.
     """
     gateway, targets = app[GATEWAY], app[PARTS].targets[endpoint]
     results = []

@@ -80,7 +80,7 @@ _PROBLEMS = {
     "401": "The API key is missing or unknown.",
     "403": "The API key does not have the role.",
     "408": "The body arrived too slowly.",
-    "413": "The body is too large, or the batch has too many records.",
+    "413": "The body is too large, the batch has too many records, or Kafka refuses one of them.",
     "415": "The body is neither JSON nor NDJSON, or it is compressed.",
     "429": "The key has sent too many requests. Wait for the seconds in Retry-After.",
     "503": "No records are accepted now. Send the same request again after the seconds in Retry-After.",

@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from streams.gateway.context import Unavailable
+from streams.gateway.producers import RecordRefused
 from streams.observability import metrics
 
 PROBLEM_JSON = "application/problem+json"
@@ -57,8 +58,11 @@ class Problem(Exception):
         return response
 
 
-def unavailable(error: Unavailable) -> Problem:
+def unpublished(error: Unavailable | RecordRefused) -> Problem:
     """Return the answer to records that are not safe, and count it."""
+    if isinstance(error, RecordRefused):
+        detail = "Kafka refuses a record; others of the request may be stored"
+        return Problem(413, "record_refused", detail, "send the records one by one to find it")
     metrics.GATEWAY_UNAVAILABLE.inc()
     return Problem(
         503,

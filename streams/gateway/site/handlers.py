@@ -18,9 +18,10 @@ from streams.gateway.api.body import read_body
 from streams.gateway.api.conversion import Issue, Issues, clipped_name
 from streams.gateway.api.json_text import InvalidJson, parse_json
 from streams.gateway.api.kinds import targets_in
-from streams.gateway.api.problems import Problem, unavailable
+from streams.gateway.api.problems import Problem, unpublished
 from streams.gateway.api.records import broken_rule
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
+from streams.gateway.producers import RecordRefused
 from streams.gateway.site.visitors import is_shop
 from streams.mail.tokens import BadLink
 from streams.observability import metrics
@@ -84,8 +85,8 @@ async def _publish(request: web.Request, gateway: Gateway) -> web.Response:
     try:
         if records:
             await gateway.publisher.publish(records)
-    except Unavailable as error:
-        raise unavailable(error) from error
+    except (Unavailable, RecordRefused) as error:
+        raise unpublished(error) from error
     if issues:
         errors = [issue.as_json() for issue in issues]
         raise Problem(422, "invalid_event", "at least one event is invalid", errors=errors)

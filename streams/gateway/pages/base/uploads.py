@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from streams.gateway.context import Gateway, Unavailable
+from streams.gateway.spool import sync_folder
 
 
 class PhotoStore(Protocol):
@@ -41,9 +42,15 @@ class PhotoFolder:
         digest = blake2b(content, digest_size=16).hexdigest()
         name = f"{digest[:2]}/{digest}.jpg"
         path = self._folder / name
-        if path.exists():
-            return name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._create(path, content)
+        # Otherwise a power failure could take the photo away. Also for one that exists: a crash may have ended the attempt that stored it.
+        sync_folder(path.parent)
+        sync_folder(self._folder)
+        return name
+
+    def _create(self, path: Path, content: bytes) -> None:
         # A file that a crash cuts off never has the name of a photo.
         number, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
         try:
@@ -55,7 +62,6 @@ class PhotoFolder:
         except BaseException:
             Path(part).unlink(missing_ok=True)
             raise
-        return name
 
 
 @lru_cache(maxsize=4)

@@ -12,6 +12,7 @@ import pytest
 from streams.gateway.api.examples import EXAMPLES
 from streams.gateway.api.handlers import MAX_RECORDS
 from streams.gateway.context import Unavailable
+from streams.gateway.producers import RecordRefused
 from streams.wire.decode.events import EVENT_DECODERS
 from tests.harness.json_api import DECODER, NOW_MS, JsonApi, json_api
 
@@ -240,6 +241,14 @@ async def test_unavailable(api: JsonApi) -> None:
     answer = await api.client.post("/v1/orders", json=ORDER, headers=headers)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "7")
     assert answer.content_type == "application/problem+json"
+
+
+async def test_a_record_that_kafka_refuses(api: JsonApi) -> None:
+    """The answer to a record that the broker refuses for good has problem details, too."""
+    api.published.error = RecordRefused("too large")
+    answer = await api.client.post("/v1/orders", json=ORDER, headers=api.add_key("orders"))
+    assert (answer.status, answer.content_type) == (413, "application/problem+json")
+    assert (await answer.json(content_type=None))["code"] == "record_refused"
 
 
 async def test_orders_belong_to_the_shop_of_the_key(api: JsonApi) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import stat
 import struct
 import zlib
 from pathlib import Path
@@ -100,6 +103,26 @@ async def test_store(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(Unavailable):
         await PhotoFolder(tmp_path / "file").put(b"one")
+
+
+@pytest.mark.parametrize("calls", range(3))
+async def test_a_disk_that_does_not_keep_a_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    """A photo is accepted only once its content, its name and its folder are on the disk. A repeat does not rely on the first attempt."""
+    store, synced = PhotoFolder(tmp_path), []
+
+    def sync(number: int) -> None:
+        if len(synced) == calls:
+            raise OSError(errno.EIO, "Input/output error")
+        synced.append(stat.S_ISDIR(os.fstat(number).st_mode))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", sync)
+        for _ in range(2 if calls else 1):
+            with pytest.raises(Unavailable):
+                await store.put(b"one")
+    assert synced == [False, True][:calls]
+    name = await store.put(b"one")
+    assert (tmp_path / name).read_bytes() == b"one"
 
 
 async def test_contest(tmp_path: Path) -> None:
