@@ -35,7 +35,7 @@ from streams.core.rules.ruleset import Shop
 from streams.core.rules.sending_rules import TRANSACTIONAL_PER_ADDRESS
 from streams.core.values.addresses import address_key, guest_key
 from streams.core.values.local_time import zone
-from streams.core.values.tokens import MIN_BITS, Keyring, estimated_bits
+from streams.core.values.tokens import MIN_BITS, estimated_bits
 from streams.endpoints import (
     check_helo_name,
     check_host,
@@ -438,15 +438,6 @@ class Settings(BaseSettings):
             what = "the SMTP password and the emails" if self.smtp_username else "the emails"
             found.append(f"SMTP_TLS=none sends {what} unencrypted: set SMTP_TLS=starttls (port 587) or tls (port 465)")
         return found
-
-    def link_keys(self) -> Keyring:
-        """Return the keys that verify the links of emails of earlier versions, which are signed.
-
-        Raises:
-            SettingsError: `mail_secret` is not set.
-        """
-        secret, *old = self.link_secrets()
-        return Keyring(secret, old)
 
     def link_secrets(self) -> tuple[bytes, ...]:
         """Return the secret that seals the links of emails, then the earlier ones.

@@ -126,8 +126,7 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     uvloop.install()  # an email needs four socket round trips; with uvloop the mailer sends 10 % more than with asyncio's loop
     app = new_app(settings, "mailer", MAILER_BATCH, accepted)
     instrumentation = Instrumentation(codec_of(settings, registers_later=True))
-    secret, *old = settings.link_secrets()
-    keys = LinkKeys(settings.shop_id, secret, old)
+    keys = LinkKeys(settings.shop_id, *settings.link_secrets())
     sender = Sender.parse(settings.mail_from, settings.mail_domain, settings.mail_base_url, keys)
     products = GlobalTable(
         settings.kafka(),

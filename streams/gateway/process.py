@@ -146,10 +146,9 @@ class _Process:
         )
         publisher = self._publisher = SpoolingPublisher(partial(open_producer, settings.kafka()), spool)
         publisher.start()
-        secret, *old = settings.link_secrets()
         gateway = Gateway(
             settings,
-            LinkKeys(settings.shop_id, secret, old),
+            LinkKeys(settings.shop_id, *settings.link_secrets()),
             publisher,
             RecordEncoder(self._codec),
             pages,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 from aiohttp import web
 
-from streams.core.values.tokens import BadToken
+from streams.core.values.tokens import BadToken, Keyring
 from streams.gateway.context import GATEWAY, Gateway
 from streams.mail.tokens import BadLink, Link, Use
 from streams.observability import metrics
@@ -76,10 +77,15 @@ def link_of(request: web.Request, use: Use) -> Link:
         raise
 
 
+@lru_cache(maxsize=8)
+def _keyring(*secrets: bytes) -> Keyring:
+    return Keyring(*secrets)
+
+
 def _signed_link(gateway: Gateway, use: str, token: str) -> Link | None:
     """Return the content of a token that an earlier version signed, with or without the id of its key; None if it is not one."""
     try:
-        send_id, customer_id, *rest = gateway.settings.link_keys().verify(_SIGNED[use], token)
+        send_id, customer_id, *rest = _keyring(*gateway.settings.link_secrets()).verify(_SIGNED[use], token)
     except (BadToken, ValueError):
         return None
     return Link(gateway.settings.shop_id, customer_id, send_id, rest[0] if rest else "", 0)

@@ -7,7 +7,6 @@ The gateway verifies a token without asking anybody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -72,7 +71,7 @@ class LinkKeys:
         old: secrets that only open.
     """
 
-    def __init__(self, shop: str, secret: bytes, old: Iterable[bytes] = ()) -> None:
+    def __init__(self, shop: str, secret: bytes, *old: bytes) -> None:
         self._shop = shop
         self._id = key_id(secret)
         self._secrets: dict[str, list[bytes]] = {}

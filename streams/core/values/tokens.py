@@ -1,10 +1,7 @@
-"""Signed tokens for links. A token authorizes one action, and cannot be made without the secret.
+"""The parts of tokens in links: keys that are derived from secrets, their public ids, and the tokens of earlier versions.
 
-Each use has its own key, derived from the secret (HKDF, RFC 5869). A token starts with the id of the secret, so that a secret can be
-replaced: new tokens are signed with the new one, and those in emails that were sent remain valid as long as the old one is known.
-
-Tokens of earlier versions have no key id and were signed with the secret itself. They are verified with every known secret, without end:
-links in emails must not stop working.
+Earlier versions signed tokens, with a key per use (HKDF, RFC 5869) and with the id of the secret in front. The first ones had no key id and
+were signed with the secret itself. All of them are verified with every known secret, without end: links in emails must not stop working.
 """
 
 from __future__ import annotations
@@ -14,7 +11,6 @@ import hashlib
 import hmac
 import math
 from collections import Counter
-from collections.abc import Iterable
 from itertools import pairwise
 
 import msgspec
@@ -37,33 +33,25 @@ class BadToken(ValueError):
 
 
 class Keyring:
-    """The secret that signs tokens, and older ones that only verify.
+    """Verifies the tokens that earlier versions signed.
 
     Args:
-        secret: signs and verifies.
-        old: only verify.
+        secrets: the known secrets.
     """
 
-    def __init__(self, secret: bytes, old: Iterable[bytes] = ()) -> None:
-        self._secrets = (secret, *old)
+    def __init__(self, *secrets: bytes) -> None:
+        self._secrets = secrets
         self._by_id: dict[str, list[bytes]] = {}
-        for known in self._secrets:
-            self._by_id.setdefault(key_id(known), []).append(known)
-        self._id = key_id(secret)
+        for secret in secrets:
+            self._by_id.setdefault(key_id(secret), []).append(secret)
         self._keys: dict[tuple[bytes, str], bytes] = {}
-
-    def sign(self, use: str, *parts: str) -> str:
-        """Return a URL-safe token of `parts`.
-
-        Args:
-            use: the kind of link. A token is valid for this use only.
-            parts: the texts in the token; they are signed but readable.
-        """
-        body = msgspec.json.encode(parts)
-        return self._id + SEPARATOR + to_text(_signature(self._key(self._secrets[0], use), use, body) + body)
 
     def verify(self, use: str, token: str) -> tuple[str, ...]:
         """Return the parts of a token.
+
+        Args:
+            use: the kind of link. A token is valid for this use only.
+            token: the text in the path.
 
         Raises:
             BadToken: the token is damaged, or was made with an unknown secret or for another use.

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 
 from streams.core.model.events import MailClicked
-from streams.core.values.tokens import Keyring
 from streams.gateway.context import Unavailable
 from streams.gateway.producers import RecordRefused
 from streams.gateway.requests import event_id
@@ -16,6 +15,7 @@ from streams.observability import metrics
 from streams.wire.decode.decoder import Decoder
 from streams.wire.validation import MAX_LINK
 from tests.harness.gateway_fakes import NOW, SECRET, FakeGateway
+from tests.harness.tokens import signed_token
 
 SHOP = "https://shop.example/p/blå?x=1&y=%20#top"
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
@@ -142,7 +142,7 @@ def test_a_pixel_of_an_earlier_version() -> None:
 
     async def check() -> None:
         gateway = FakeGateway()
-        token = Keyring(SECRET.encode()).sign("open", "s-9", "c-9")
+        token = signed_token(SECRET.encode(), "open", "s-9", "c-9")
         async with gateway.client() as client:
             assert (await client.get(f"/o/{token}", headers=BROWSER)).status == 200
             assert (await client.get(f"/u/{token}", headers=BROWSER)).status == 404

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streams.core.values.tokens import BadToken, Keyring, hkdf, key_id, use_key
 from streams.settings import PROJECT_ROOT
-from tests.harness.tokens import unkeyed_token
+from tests.harness.tokens import signed_token, unkeyed_token
 
 NEW, OLD, OTHER = b"a new secret, quite long", b"an old secret, quite long", b"of somebody else"
 TEXTS = st.lists(st.text(), max_size=4)
@@ -27,10 +27,10 @@ def test_the_derivation_is_that_of_the_rfc() -> None:
 @given(TEXTS, st.sampled_from(["open", "review", "unsubscribe"]))
 def test_tokens_verify_for_their_use_only(parts: list[str], use: str) -> None:
     """A token gives its parts back for its use, with its secret, also when that secret became an old one."""
-    token = Keyring(OLD).sign(use, *parts)
-    assert Keyring(OLD).verify(use, token) == Keyring(NEW, [OLD]).verify(use, token) == tuple(parts)
+    token = signed_token(OLD, use, *parts)
+    assert Keyring(OLD).verify(use, token) == Keyring(NEW, OLD).verify(use, token) == tuple(parts)
     assert token.startswith(f"{key_id(OLD)}.")
-    for keys, other in ((Keyring(OLD), "another"), (Keyring(NEW), use), (Keyring(OTHER, [NEW]), use)):
+    for keys, other in ((Keyring(OLD), "another"), (Keyring(NEW), use), (Keyring(OTHER, NEW), use)):
         with pytest.raises(BadToken):
             keys.verify(other, token)
 
@@ -39,7 +39,7 @@ def test_tokens_verify_for_their_use_only(parts: list[str], use: str) -> None:
 def test_tokens_of_earlier_versions_still_verify(parts: list[str]) -> None:
     """Emails that were sent before key ids existed have links without one. They verify with the current and with old secrets."""
     token = unkeyed_token(OLD, "open", *parts)
-    assert Keyring(OLD).verify("open", token) == Keyring(NEW, [OTHER, OLD]).verify("open", token) == tuple(parts)
+    assert Keyring(OLD).verify("open", token) == Keyring(NEW, OTHER, OLD).verify("open", token) == tuple(parts)
     with pytest.raises(BadToken):
         Keyring(NEW).verify("open", token)
     with pytest.raises(BadToken):
@@ -57,13 +57,13 @@ def test_a_token_of_the_last_release() -> None:
 def test_any_text_is_a_bad_token(text: str) -> None:
     """Whatever a browser sends raises BadToken, and nothing else."""
     with pytest.raises(BadToken):
-        Keyring(NEW, [OLD]).verify("open", text)
+        Keyring(NEW, OLD).verify("open", text)
 
 
 @given(st.data())
 def test_a_changed_token_is_bad(data: st.DataObject) -> None:
     """A token with one other character is not valid."""
-    token = Keyring(NEW).sign("open", "s1", "c1", "x")
+    token = signed_token(NEW, "open", "s1", "c1", "x")
     at = data.draw(st.integers(0, len(token) - 2))  # the last character has unused bits
     other = data.draw(st.sampled_from("AbC0-_."))
     changed = token[:at] + other + token[at + 1 :]

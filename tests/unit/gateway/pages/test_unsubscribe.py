@@ -9,7 +9,7 @@ from streams.gateway.context import Unavailable
 from streams.wire.topics import ENGAGEMENT, REQUESTS
 from tests.harness.gateway_fakes import SECRET
 from tests.harness.pages import Pages, check_of, opened, submit
-from tests.harness.tokens import unkeyed_token
+from tests.harness.tokens import signed_token, unkeyed_token
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
@@ -117,11 +117,7 @@ async def test_one_click_that_is_not_safe() -> None:
 async def test_link_of_an_earlier_version(has_key_id: bool) -> None:
     """The signed token of an email from an earlier version still unsubscribes."""
     pages = Pages()
-    token = (
-        pages.settings.link_keys().sign("unsubscribe", "s-0", "c-9", "survey")
-        if has_key_id
-        else unkeyed_token(SECRET.encode(), "unsubscribe", "s-0", "c-9", "survey")
-    )
+    token = (signed_token if has_key_id else unkeyed_token)(SECRET.encode(), "unsubscribe", "s-0", "c-9", "survey")
     async with pages.client() as client:
         await opened(client, f"/u/{token}")
         await client.post(f"/u/{token}", data=ONE_CLICK)
