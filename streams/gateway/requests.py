@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import datetime
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any
 
 from aiohttp import web
 
+from streams.core.values.ids import digest_of
 from streams.core.values.tokens import BadToken, Keyring
 from streams.gateway.context import GATEWAY, Gateway
 from streams.mail.tokens import BadLink, Link, Use
@@ -93,11 +93,7 @@ def _signed_link(gateway: Gateway, use: str, token: str) -> Link | None:
 
 def event_id(use: str, send_id: str, target: str, action: str, value: str) -> str:
     """Return the id of what a request does: the same if it is repeated."""
-    digest = blake2b(digest_size=16)
-    for part in (use, send_id, target, action, value):
-        data = part.encode()
-        digest.update(len(data).to_bytes(4, "big") + data)
-    return digest.hexdigest()
+    return digest_of(*(part.encode() for part in (use, send_id, target, action, value)))
 
 
 def minute_of(moment: datetime) -> str:

@@ -45,6 +45,14 @@ def digest(*parts: str) -> str:
     return hashed.hexdigest()
 
 
+def digest_of(*parts: bytes) -> str:
+    """Return an id like `digest` for parts that may contain any bytes. Where a part ends counts."""
+    hashed = _DIGEST.copy()
+    for part in parts:
+        hashed.update(len(part).to_bytes(4, "big") + part)
+    return hashed.hexdigest()
+
+
 def fingerprint(*parts: str) -> bytes:
     """Return a fingerprint of 8 bytes for `parts`. It is long enough to distinguish the few hundred of one customer."""
     hashed = _FINGERPRINT.copy()

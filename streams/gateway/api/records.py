@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from streams.core.model.events import CustomerMerged
 from streams.core.model.person_events import ProfileUpdated
+from streams.core.values.ids import digest_of
 from streams.gateway.api.conversion import Issue, Issues
 from streams.gateway.api.json_text import InvalidJson, parse_json
 from streams.gateway.api.keys import ApiKey
@@ -61,10 +61,7 @@ def record_id(endpoint: str, key: ApiKey, idempotency_key: str, number: int, raw
     parts = (
         ("key", endpoint, key.id, idempotency_key, str(number)) if idempotency_key else ("bytes", endpoint, key.shop)
     )
-    hashed = blake2b(digest_size=16)
-    for part in (*[each.encode() for each in parts], b"" if idempotency_key else raw.strip()):
-        hashed.update(len(part).to_bytes(4, "big") + part)
-    return hashed.hexdigest()
+    return digest_of(*(part.encode() for part in parts), b"" if idempotency_key else raw.strip())
 
 
 def judge(

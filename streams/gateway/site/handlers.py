@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import cache
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from streams.core.values.ids import digest
 from streams.gateway.api.body import read_body
 from streams.gateway.api.conversion import Issue, Issues, clipped_name
 from streams.gateway.api.json_text import InvalidJson, parse_json
@@ -139,8 +139,7 @@ def _record(
             Issue(f"{path}.{issue.field}" if issue.field else path, issue.message, issue.hint) for issue in found
         ]
         return None
-    parts = "\0".join((customer_id, fields["kind"], fields["sku"], str(now_ms)))
-    event_id = blake2b(parts.encode(), digest_size=16).hexdigest()
+    event_id = digest(customer_id, fields["kind"], fields["sku"], str(now_ms))
     return gateway.encoder.record(topics.BROWSING, customer_id, event_id, fields)
 
 

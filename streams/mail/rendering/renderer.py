@@ -12,17 +12,17 @@ from typing import Any
 import yaml
 from babel import Locale, UnknownLocaleError
 from inscriptis import get_text
-from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound, Undefined
+from jinja2 import FileSystemLoader, Template, TemplateError, TemplateNotFound, Undefined
 
 from streams.core.sending.greeting import MOODS
 from streams.mail.command import Command
 from streams.mail.links import Links
 from streams.mail.rendering.copy import InvalidCopy, copy_texts
-from streams.mail.rendering.filters import FILTERS, Formats, formats_of
+from streams.mail.rendering.environment import new_environment
+from streams.mail.rendering.filters import Formats, formats_of
 from streams.mail.rendering.languages import USUAL_DEFAULT, language_chain, read_languages
 from streams.mail.rendering.link_functions import ContestLinks, SurveyLinks
 from streams.mail.rendering.sandbox import Sandbox
-from streams.mail.rendering.structured_data import STRUCTURED_DATA
 from streams.mail.rendering.styles import StyledLoader
 from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
 from streams.mail.rendering.template_objects import with_open_maps
@@ -93,8 +93,8 @@ class Renderer:
         self._folders: dict[str, str] = {}
         self._shop_name = shop_name
         loader = StyledLoader(templates_dir) if is_styled else FileSystemLoader(templates_dir)
-        self._html = _environment(loader, autoescape=True)
-        self._text = _environment(loader, autoescape=False)
+        self._html = new_environment(loader, autoescape=True)
+        self._text = new_environment(loader, autoescape=False)
         #: The templates of each message.
         self._messages: dict[tuple[str, str], tuple[Template, Template | None]] = {}
         self._copies: dict[tuple[str, str], _Copy] = {}
@@ -274,20 +274,6 @@ def closing_key(mood: str) -> str:
 
 def _known_mood(mood: Any) -> str:
     return mood if mood in MOODS else "plain"
-
-
-def _environment(loader: FileSystemLoader, autoescape: bool) -> Sandbox:
-    environment = Sandbox(
-        loader=loader,
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        cache_size=-1,
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update({**FILTERS, **STRUCTURED_DATA})
-    return environment
 
 
 @lru_cache(maxsize=1024)

@@ -12,14 +12,14 @@ from typing import Any
 
 import yaml
 from babel import Locale
-from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import ChoiceLoader, FileSystemLoader, TemplateError
 
 from streams.definitions.loader import load_brand
 from streams.mail.rendering.brand import Brand
 from streams.mail.rendering.copy import InvalidCopy, copy_texts
-from streams.mail.rendering.filters import FILTERS, formats_of
+from streams.mail.rendering.environment import new_environment
+from streams.mail.rendering.filters import formats_of
 from streams.mail.rendering.languages import language_chain
-from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.template_folders import COPY, SHARED
 from streams.mail.rendering.texts import Texts, Translator, fill
 from streams.settings import PROJECT_ROOT, Settings
@@ -68,16 +68,7 @@ class Site:
         self.brand = load_brand(templates_dir) or Brand(name=shop_name)
         folders = list(dict.fromkeys([templates_dir, _TAKK]))
         loader = ChoiceLoader([FileSystemLoader(folder / PAGES) for folder in folders])
-        self._environment = Sandbox(
-            loader=loader,
-            autoescape=True,
-            undefined=StrictUndefined,
-            cache_size=-1,
-            auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters.update(FILTERS)
+        self._environment = new_environment(loader, autoescape=True)
         fallback = _copy(folders, FALLBACK)
         self._texts: dict[str, Mapping[str, str]] = {
             language: fallback | _copy(folders, language) for language in LANGUAGES
