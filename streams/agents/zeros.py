@@ -116,8 +116,6 @@ GATEWAY_TOPICS = (
     topics.ENGAGEMENT, topics.REVIEWS, topics.REORDERS, topics.CONTEST_ENTRIES, topics.REQUESTS, topics.ORDERS, topics.SHIPMENTS,
     topics.CUSTOMERS, topics.PRODUCTS, topics.BROWSING,
 )  # fmt: skip
-#: The endpoints of the JSON API.
-GATEWAY_ENDPOINTS = ("orders", "shipments", "customers", "products", "events")
 SMTP_OUTCOMES = ("accepted", "refused", "deferred", "unknown", "down")
 
 
@@ -193,11 +191,12 @@ def zero_mailer(messages: Mapping[str, Iterable[str]]) -> None:
     _zero(metrics.CATALOGUE_REFUSED, (topics.PRODUCTS, topics.POPULARITY), CATALOGUE_REASONS)
 
 
-def zero_gateway(routes: Iterable[str]) -> None:
+def zero_gateway(routes: Iterable[str], endpoints: Iterable[str]) -> None:
     """Export the series of the gateway, and no metric of stages.
 
     Args:
         routes: the names of its routes.
+        endpoints: those of the JSON API.
     """
     _remove(metric for metric in metrics.ALL if metric not in OF_GATEWAY and metric not in OF_ALL)
     routes = tuple(routes)
@@ -206,7 +205,7 @@ def zero_gateway(routes: Iterable[str]) -> None:
     _zero(metrics.GATEWAY_BAD_LINKS, get_args(BadLinkReason))
     _zero(metrics.GATEWAY_RECORDS, GATEWAY_TOPICS)
     _zero(metrics.GATEWAY_UNRECORDED, ("opened", "clicked"))
-    _zero(metrics.GATEWAY_INVALID, GATEWAY_ENDPOINTS)
+    _zero(metrics.GATEWAY_INVALID, endpoints)
 
 
 def _zero(metric: Any, *values: Iterable[str]) -> None:

@@ -49,5 +49,4 @@ class RecordEncoder:
             raise Unavailable
         at = fields.get("occurred_at")
         moment = at if isinstance(at, datetime) else self._now()
-        schema = topics.SCHEMA_OF[topic]
-        return self._envelope.framed(topic, schema, key, event_id, self._codec.encode(schema, fields), moment)
+        return self._envelope.record(topic, topics.SCHEMA_OF[topic], key, event_id, fields, moment)

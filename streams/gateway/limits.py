@@ -66,8 +66,8 @@ class RateLimit:
         #: Key -> tokens, and when they were counted.
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, key: str) -> bool:
-        """Take a token. Return False if the bucket is empty."""
+    def take(self, key: str) -> int:
+        """Take a token and return 0. If the bucket is empty, return the seconds until it has a token again, rounded up."""
         now = self._clock()
         tokens, at = self._buckets.pop(key, (self._capacity, now))
         tokens = min(self._capacity, tokens + (now - at) * self._per_second)
@@ -75,9 +75,4 @@ class RateLimit:
         self._buckets[key] = (tokens - 1.0 if is_allowed else tokens, now)
         if len(self._buckets) > self._max_keys:
             self._buckets.popitem(last=False)
-        return is_allowed
-
-    def wait_s(self, key: str) -> int:
-        """Return the seconds until the bucket has a token again, rounded up."""
-        tokens, _ = self._buckets.get(key, (self._capacity, 0.0))
-        return max(1, int((1.0 - tokens) / self._per_second) + 1)
+        return 0 if is_allowed else int((1.0 - tokens) / self._per_second) + 1

@@ -27,6 +27,7 @@ from streams.agents.zeros import zero_gateway
 from streams.definitions.problems import FlowFileError
 from streams.endpoints import networks_of
 from streams.gateway.api.keys import KeyFileInvalid, read_keys
+from streams.gateway.api.kinds import ENDPOINTS
 from streams.gateway.context import Gateway
 from streams.gateway.customer_pages import CustomerPageTable
 from streams.gateway.encoding import RecordEncoder
@@ -84,7 +85,7 @@ def run_gateway(settings: Settings, is_taken_over: bool = False) -> None:
     except (FlowFileError, InvalidPages) as error:
         sys.exit(f"cannot start: {error}")
     metrics.BUILD_INFO.labels(version("takk")).set(1)
-    zero_gateway(route_names())
+    zero_gateway(route_names(), ENDPOINTS)
     process = _Process(settings, folder / (settings.group_instance_id or DEFAULT_NAME), is_taken_over)
     if problem := uvloop.run(process.run()):
         sys.exit(problem)

@@ -27,14 +27,10 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-#: Bytes of a body, at most; a handler may accept less.
-MAX_BODY_BYTES = 12 << 20
-#: Bytes of a body on paths without files: forms have a few fields.
+#: Bytes of a body on paths without files: forms have a few fields. Handlers read no more than they need, whatever a client says.
 MAX_FORM_BYTES = 64 << 10
-#: Paths whose bodies may be large: reviews and contests with photos, and the API.
+#: Paths whose bodies may be large, and whose handlers say themselves that one is too large: pages with photos, and records of shops.
 LARGE_BODIES = ("/r/", "/k/", "/v1/", "/hooks/")
-#: Pages that read only as much as they need, and answer with a page themselves if a photo is too large.
-PHOTO_PAGES = ("/r/", "/k/")
 #: Paths whose requests are limited only while they are invalid. One image proxy fetches the pictures of a million readers, one mail service
 #: unsubscribes all its users, and a shop's own servers send all its orders: these requests prove with a token or a key that they are wanted.
 LIMITED_IF_INVALID = ("/c/", "/o/", "/u/", "/v1/", "/hooks/")
@@ -100,15 +96,14 @@ def make_app(
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         began, request_id = time.perf_counter(), secrets.token_hex(8)
         structlog.contextvars.bind_contextvars(request_id=request_id)  # the task of this request alone has it
-        path = request.path
         address = client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
-        is_late = path.startswith(LIMITED_IF_INVALID)
-        if not is_late and not limit.take(address):
-            response: web.StreamResponse = _too_many(limit.wait_s(address))
+        is_late = request.path.startswith(LIMITED_IF_INVALID)
+        if not is_late and (wait_s := limit.take(address)):
+            response: web.StreamResponse = _too_many(wait_s)
         else:
-            response = await _answer(request, handler, path, body_timeout_s)
-            if is_late and 400 <= response.status < 500 and not limit.take(address):
-                response = _too_many(limit.wait_s(address))
+            response = await _answer(request, handler, body_timeout_s)
+            if is_late and 400 <= response.status < 500 and (wait_s := limit.take(address)):
+                response = _too_many(wait_s)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers["X-Request-Id"] = request_id
@@ -117,7 +112,7 @@ def make_app(
         metrics.GATEWAY_SECONDS.labels(route).observe(time.perf_counter() - began)
         return response
 
-    app = web.Application(middlewares=[guard], client_max_size=MAX_BODY_BYTES)
+    app = web.Application(middlewares=[guard])
     app[GATEWAY] = gateway
     app[api.PARTS] = api.Parts.of(gateway.settings)
     app[RECENT] = RecentEvents()
@@ -137,16 +132,13 @@ def route_names() -> set[str]:
     return {str(route.kwargs.get("name", "other")) for routes in ROUTES for route in routes()} | {UNMATCHED}
 
 
-async def _answer(request: web.Request, handler: Handler, path: str, body_timeout_s: float) -> web.StreamResponse:
+async def _answer(request: web.Request, handler: Handler, body_timeout_s: float) -> web.StreamResponse:
     """Return the response of the handler, or a plain one for what it raised. Errors contain no details."""
     try:
         if not request.body_exists:
             return await handler(request)
-        most = MAX_BODY_BYTES if path.startswith(LARGE_BODIES) else MAX_FORM_BYTES
-        if (request.content_length or 0) > most and not path.startswith(PHOTO_PAGES):
+        if (request.content_length or 0) > MAX_FORM_BYTES and not request.path.startswith(LARGE_BODIES):
             return _plain(413)
-        if most < MAX_BODY_BYTES:
-            request = request.clone(client_max_size=most)
         async with asyncio.timeout(body_timeout_s):
             return await handler(request)
     except web.HTTPException as error:

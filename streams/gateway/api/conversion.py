@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
 
-from streams.core.values.text import similar
+from streams.core.values.text import nearest, similar
 from streams.gateway.api.json_text import shown
 from streams.wire.validation import EARLIEST, EPOCH, LATEST_MS
 
@@ -211,9 +211,7 @@ def _enum(symbols: list[str]) -> Convert:
         if type(value) is not str:
             issues.add(path, f"expected a text, not {_kind_of(value)}", f"known: {', '.join(symbols)}")
         elif value not in known:
-            meant = similar(value, symbols) if len(value) <= _LONGEST_NAME else None
-            hint = f"known: {', '.join(symbols)}" if meant is None else f"did you mean '{meant}'?"
-            issues.add(path, f"unknown value {shown(value)}", hint)
+            issues.add(path, f"unknown value {shown(value)}", nearest(value[:_LONGEST_NAME], symbols))
         return value
 
     return convert

@@ -118,10 +118,10 @@ def _admitted(request: web.Request, role: str) -> ApiKey:
     """Return the key of a request. Raise Problem (401, 403, 429) if it is not valid for a role, or is used too often."""
     parts = request.app[PARTS]
     key = _authenticated(request, parts.keys, role)
-    if not parts.rates.take(key.id):
+    if wait_s := parts.rates.take(key.id):
         raise Problem(
             429, "too_many_requests", "this key has sent too many requests", "send batches, and wait as Retry-After says",
-            headers={"Retry-After": str(parts.rates.wait_s(key.id))},
+            headers={"Retry-After": str(wait_s)},
         )  # fmt: skip
     return key
 

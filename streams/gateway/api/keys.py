@@ -19,12 +19,13 @@ from typing import Any
 import structlog
 import yaml
 
-from streams.core.values.text import similar
+from streams.core.values.text import nearest
+from streams.gateway.api.kinds import ENDPOINTS
 
 logger = structlog.get_logger(__name__)
 #: The roles of keys: one for each endpoint, and `admin`, which may use all of them.
 ADMIN = "admin"
-ROLES = ("orders", "shipments", "customers", "products", "events", ADMIN)
+ROLES = (*ENDPOINTS, ADMIN)
 _KEY = re.compile(r"takk_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
 _ID, _HASH = re.compile("[0-9a-f]{16}"), re.compile("[0-9a-f]{64}")
 _FIELDS = ("id", "hash", "shop", "roles", "name")
@@ -117,9 +118,7 @@ def _parse_entry(entry: Any, place: str) -> ApiKey:
         raise KeyFileInvalid(f"{place}: roles is not a list with one of {', '.join(ROLES)}")
     for role in roles:
         if role not in ROLES:
-            meant = similar(str(role)[:MAX_TEXT], ROLES)
-            hint = f"did you mean {meant!r}?" if meant else f"known: {', '.join(ROLES)}"
-            raise KeyFileInvalid(f"{place}: unknown role {role!r} ({hint})")
+            raise KeyFileInvalid(f"{place}: unknown role {role!r} ({nearest(str(role)[:MAX_TEXT], ROLES)})")
     return ApiKey(roles=frozenset(roles), **texts)
 
 

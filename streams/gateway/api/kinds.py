@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from streams.core.values.text import similar
+from streams.core.values.text import nearest
 from streams.gateway.api.conversion import Convert, Issues, converter, symbols_of
 from streams.gateway.api.json_text import shown
 from streams.runtime.avro.schemas import load_schemas
@@ -109,8 +109,6 @@ def choose(targets: tuple[Target, ...], value: Any, issues: Issues) -> Target | 
     kind = value.get("kind")
     known = [each for target in targets for each in target.kinds]
     if type(kind) is str and kind not in known:
-        meant = similar(kind[:40], known)
-        hint = f"known: {', '.join(known)}" if meant is None else f"did you mean '{meant}'?"
-        issues.add("kind", f"unknown value {shown(kind)}", hint)
+        issues.add("kind", f"unknown value {shown(kind)}", nearest(kind[:40], known))
         return None
     return next((target for target in targets if kind in target.kinds), targets[0])

@@ -71,8 +71,9 @@ class Codec:
         self._writers: dict[bytes, Schema] = {fingerprint_of(schema): schema for schema in history}
         self._writers.update((self._fingerprints[name], schema) for name, schema in schemas.items())
         client = registry or (connect(registry_url, registry_login) if registry_url else None)
-        full_names = {name: schema["name"] for name, schema in self._readers.items()}
-        self._registry = None if client is None else Registry(client, subjects or {}, full_names)
+        #: Name -> the full name of the record, such as `takk.Order`.
+        self.full_names: Mapping[str, str] = {name: schema["name"] for name, schema in self._readers.items()}
+        self._registry = None if client is None else Registry(client, subjects or {}, self.full_names)
         # Readers of data in any schema, by schema name and record header.
         self._stream_readers: dict[str, dict[bytes, StreamReader]] = {name: {} for name in schemas}
         # Compiled readers of data in the current schema, by schema name and record header.

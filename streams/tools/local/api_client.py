@@ -12,17 +12,10 @@ from typing import Any
 
 import orjson
 
-from streams.wire import topics
+from streams.gateway.api import kinds
 
 #: Topic -> the endpoint that takes its records.
-ENDPOINTS = {
-    topics.ORDERS: "orders",
-    topics.SHIPMENTS: "shipments",
-    topics.CUSTOMERS: "customers",
-    topics.PRODUCTS: "products",
-    topics.BROWSING: "events",
-    topics.ENGAGEMENT: "events",
-}
+ENDPOINTS = {topic: endpoint for endpoint, names in kinds.ENDPOINTS.items() for topic in names}
 #: Records of one request, and the statuses after which it is sent again.
 MAX_BATCH, _AGAIN = 500, (429, 503)
 _TIMEOUT_S, _PAUSE_S = 30.0, 0.5

@@ -5,50 +5,16 @@ Source: CloudEvents 1.0.2, Kafka protocol binding, binary content mode.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.producer_record import Headers, ProducerRecord
-from streams.wire.validation import EPOCH, MAX_RECORD, Record, ValidationFailed
+from streams.wire.validation import EPOCH, MAX_RECORD, ValidationFailed
 
 _SPECVERSION = ("ce_specversion", b"1.0")
 _CONTENT_TYPE = ("content-type", b"application/avro")
-#: Schema name -> header `ce_type`.
-_TYPES = {
-    schema: ("ce_type", f"takk.{name}".encode())
-    for schema, name in {
-        "order": "Order",
-        "shipment": "Shipment",
-        "customer": "ProfileUpdated",
-        "customer_handover": "CustomerHandover",
-        "product": "Product",
-        "timer": "Timer",
-        "email_command": "EmailCommand",
-        "email_event": "EmailEvent",
-        "engagement": "Engagement",
-        "flow_decision": "FlowDecision",
-        "attributed_engagement": "AttributedEngagement",
-        "reward": "RewardIssued",
-        "code_claim": "CodeClaim",
-        "claim_withdrawal": "ClaimWithdrawal",
-        "code_grant": "CodeGrant",
-        "signal": "FlowSignal",
-        "dead_letter": "DeadLetter",
-        "checkpoint": "Checkpoint",
-        "popularity": "Popularity",
-        "sales": "Sales",
-        "withdrawal": "Withdrawal",
-        "heartbeat": "Heartbeat",
-        "address_event": "AddressEvent",
-        "suppression": "Suppression",
-        "browsing": "Browsed",
-        "customer_page": "CustomerPage",
-        "customer_request": "CustomerRequest",
-        "review": "Review",
-        "reorder": "Reorder",
-        "contest_entry": "ContestEntry",
-    }.items()
-}
 
 
 class Envelope:
@@ -62,9 +28,12 @@ class Envelope:
     def __init__(self, codec: Codec, source: str) -> None:
         self._codec = codec
         self._source = ("ce_source", source.encode())
+        self._types = {schema: ("ce_type", name.encode()) for schema, name in codec.full_names.items()}
         self._time: tuple[datetime, tuple[str, bytes]] = (EPOCH, ("ce_time", b""))
 
-    def record(self, topic: str, schema: str, key: str, event_id: str, record: Record, at: datetime) -> ProducerRecord:
+    def record(
+        self, topic: str, schema: str, key: str, event_id: str, record: Mapping[str, Any], at: datetime
+    ) -> ProducerRecord:
         """Encode `record` and return it in its envelope. Arguments and errors as `framed`.
 
         Raises:
@@ -97,4 +66,4 @@ class Envelope:
         if last != at:  # all records of a batch have the same time
             header = ("ce_time", at.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode())
             self._time = (at, header)
-        return [_SPECVERSION, _TYPES[schema], self._source, header, ("ce_id", event_id.encode()), _CONTENT_TYPE]
+        return [_SPECVERSION, self._types[schema], self._source, header, ("ce_id", event_id.encode()), _CONTENT_TYPE]

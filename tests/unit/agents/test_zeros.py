@@ -51,7 +51,7 @@ zero_mailer(messages_by_flow(TEMPLATES))
 zero_stage("mailer", ["email-commands"])
 """
 
-GATEWAY = 'zero_gateway({"click", "open", "unmatched"})'
+GATEWAY = 'zero_gateway({"click", "open", "unmatched"}, {"orders"})'
 
 
 def page_of(setup: str) -> dict[str, Series]:
