@@ -46,7 +46,6 @@ from streams.runtime.state.store import Memory
 from streams.settings import Settings
 from streams.wire import topics
 from streams.wire.codec import codec_of
-from streams.wire.encode.encoder import Encoder
 
 log = structlog.get_logger(__name__)
 
@@ -105,6 +104,7 @@ class _Process:
         self._folder = folder
         self._is_taken_over = is_taken_over
         self._codec = codec_of(settings, registers_later=True)
+        self._instrumentation = Instrumentation(self._codec)
         self._startup = Startup(settings.kafka_bootstrap_servers, partial(count_brokers, settings.kafka()))
         self._stop = asyncio.Event()
         self._problem: str | int | None = None
@@ -139,7 +139,7 @@ class _Process:
             return
         if spool is None:
             return
-        instrumentation = Instrumentation(self._codec)
+        instrumentation = self._instrumentation
         memory = Memory(settings.memory_mb)
         folder = self._folder / topics.CUSTOMER_PAGES
         pages = self._pages = CustomerPageTable(
@@ -238,7 +238,7 @@ class _Process:
         yield partial(check_installation, settings, self._is_taken_over)
         yield partial(create_topics, settings)
         yield partial(register_schemas, self._codec, settings.registry_address)
-        yield partial(check_clock, settings.kafka(), Encoder(self._codec))
+        yield partial(check_clock, settings.kafka(), self._instrumentation.encoder)
 
     def _is_ready(self) -> Status:
         publisher = self._publisher

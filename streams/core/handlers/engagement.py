@@ -11,7 +11,6 @@ from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
 from streams.core.model import clicks
 from streams.core.model.clicks import HeldClick
-from streams.core.model.consent import Consent
 from streams.core.model.customer import Sent
 from streams.core.model.effects import Attribute, ScheduleTimer
 from streams.core.model.events import (
@@ -209,19 +208,9 @@ def _update_consent(uow: UnitOfWork, event: EngagementEvent) -> None:
     elif isinstance(event, MailComplained):
         uow.consent = replace(consent, complained=True)
     elif isinstance(event, Unsubscribed):
-        uow.consent = _unsubscribed(consent, event)
+        uow.consent = consent.with_unsubscription(event.scope, event.occurred_at)
     elif isinstance(event, MailDelivered) and consent.soft_bounces:
         uow.consent = replace(consent, soft_bounces=0)
-
-
-def _unsubscribed(consent: Consent, event: Unsubscribed) -> Consent:
-    scope, at, times = event.scope, event.occurred_at, dict(consent.unsubscribed_at)
-    times[scope] = max(at, times.get(scope, at))
-    return replace(
-        consent,
-        unsubscribed=tuple(sorted({*consent.unsubscribed, scope})),
-        unsubscribed_at=tuple(sorted(times.items())),
-    )
 
 
 def _update_sent(uow: UnitOfWork, event: EngagementEvent, sent: Sent) -> None:

@@ -158,15 +158,10 @@ def _note_resubscriptions(uow: UnitOfWork, event: ProfileUpdated, country: str) 
         ("review", event.review_consent),
         ("survey", event.survey_consent),
     )
-    agreed = [purpose for purpose, is_yes in answers if is_yes]
-    at = event.occurred_at
-    if not agreed or not event.consent_notice:
+    if not event.consent_notice:
         return
-    stored = {yes.purpose: yes for yes in uow.consent.resubscriptions}
     source, wording = event.consent_source or "", event.consent_wording or ""
-    for purpose in agreed:
-        if purpose not in stored or at > stored[purpose].at:
-            stored[purpose] = Resubscription(purpose, at, country, event.consent_notice, source, wording)
-    resubscriptions = tuple([stored[purpose] for purpose in sorted(stored)])
-    if resubscriptions != uow.consent.resubscriptions:
-        uow.consent = replace(uow.consent, resubscriptions=resubscriptions)
+    for purpose, is_yes in answers:
+        if is_yes:
+            yes = Resubscription(purpose, event.occurred_at, country, event.consent_notice, source, wording)
+            uow.consent = uow.consent.with_resubscription(yes)

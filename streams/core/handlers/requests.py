@@ -96,31 +96,17 @@ def _set_preferences(uow: UnitOfWork, event: CustomerRequested) -> None:
 
 def _with_service(uow: UnitOfWork, event: CustomerRequested) -> Consent:
     """Return the consent with the answer about service emails. A yes needs the notice, as a return after every unsubscription does."""
-    consent, at = uow.consent, event.occurred_at
+    consent, at, is_out = uow.consent, event.occurred_at, _SERVICE in uow.consent.unsubscribed
     if not event.wants_service:
-        times = dict(consent.unsubscribed_at)
-        if _SERVICE in consent.unsubscribed and _SERVICE not in times:
+        if is_out and consent.unsubscription_at(_SERVICE) is None:
             return consent  # of unknown time: nothing counts more
-        times[_SERVICE] = max(at, times.get(_SERVICE, at))
-        return replace(
-            consent,
-            unsubscribed=tuple(sorted({*consent.unsubscribed, _SERVICE})),
-            unsubscribed_at=tuple(sorted(times.items())),
-        )
+        return consent.with_unsubscription(_SERVICE, at)
     profile = event.profile
-    stored = {yes.purpose: yes for yes in consent.resubscriptions}
-    if profile is None or not profile.consent_notice or _SERVICE not in consent.unsubscribed:
+    if profile is None or not profile.consent_notice or not is_out:
         return consent
-    if _SERVICE not in stored or at > stored[_SERVICE].at:
-        stored[_SERVICE] = Resubscription(
-            _SERVICE,
-            at,
-            uow.profile.country,
-            profile.consent_notice,
-            profile.consent_source or "",
-            profile.consent_wording or "",
-        )
-    return replace(consent, resubscriptions=tuple([stored[purpose] for purpose in sorted(stored)]))
+    source, wording = profile.consent_source or "", profile.consent_wording or ""
+    yes = Resubscription(_SERVICE, at, uow.profile.country, profile.consent_notice, source, wording)
+    return consent.with_resubscription(yes)
 
 
 def _ask(uow: UnitOfWork, event: CustomerRequested) -> None:

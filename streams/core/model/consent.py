@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Answer(Struct, frozen=True, gc=False, array_like=True):
@@ -93,6 +94,24 @@ class Consent(Struct, frozen=True, gc=False, array_like=True):
             return None
         later = [yes for yes in self.resubscriptions if yes.purpose in (scope, purpose) and yes.at > left_at]
         return max(later, key=lambda yes: yes.at, default=None)
+
+    def with_unsubscription(self, scope: str, at: datetime) -> Consent:
+        """Return the consent after an unsubscription from `scope` at `at` (UTC)."""
+        times = dict(self.unsubscribed_at)
+        times[scope] = max(at, times.get(scope, at))
+        return replace(
+            self,
+            unsubscribed=tuple(sorted({*self.unsubscribed, scope})),
+            unsubscribed_at=tuple(sorted(times.items())),
+        )
+
+    def with_resubscription(self, yes: Resubscription) -> Consent:
+        """Return the consent with a "yes", of which the newest for each purpose counts."""
+        stored = {each.purpose: each for each in self.resubscriptions}
+        if yes.purpose in stored and yes.at <= stored[yes.purpose].at:
+            return self
+        stored[yes.purpose] = yes
+        return replace(self, resubscriptions=tuple([stored[purpose] for purpose in sorted(stored)]))
 
     def answer(self, purpose: str) -> Answer | None:
         """Return the answer to the question for `purpose`, or None if there is no answer."""

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow, Send
 from streams.definitions.checks.languages import languages_of
 from streams.definitions.checks.sample_data import LINKS, command, template_sample
+from streams.definitions.checks.transactional import service_sends
 from streams.definitions.problems import Location, Problem
 from streams.mail.rendering.renderer import Renderer, RenderError
 from streams.mail.rendering.template_folders import COPY, flow_folders
@@ -31,12 +31,7 @@ def check_advertising(root: Path, flows: Iterable[Flow]) -> list[Problem]:
         root: the templates folder.
         flows: all versions of all flows; they must be valid.
     """
-    senders = [
-        (flow, step)
-        for flow in flows
-        for step in CompiledFlow(flow).steps.values()
-        if isinstance(step, Send) and step.purpose == "service"
-    ]
+    senders = list(service_sends(flows))
     if not senders:
         return []
     folders, renderer = flow_folders(root), Renderer(root, "Shop", is_styled=False, is_strict=True)

@@ -42,16 +42,17 @@ def check_transactional(flow: Flow) -> Iterator[Problem]:
             yield problem_at(send.path, "flow.E064", message, "shorten the waits, or send it for another purpose")
 
 
+def service_sends(flows: Iterable[Flow]) -> Iterator[tuple[Flow, Send]]:
+    """Yield the steps that send service emails, each with its flow."""
+    for flow in flows:
+        for step in CompiledFlow(flow).steps.values():
+            if isinstance(step, Send) and step.purpose == "service":
+                yield flow, step
+
+
 def service_messages(flows: Iterable[Flow]) -> list[str]:
     """Return the service emails that flows send, as flow/message, sorted: a person has to judge that they advertise nothing."""
-    return sorted(
-        {
-            f"{flow.name}/{step.message}"
-            for flow in flows
-            for step in CompiledFlow(flow).steps.values()
-            if isinstance(step, Send) and step.purpose == "service"
-        }
-    )
+    return sorted({f"{flow.name}/{step.message}" for flow, step in service_sends(flows)})
 
 
 def _sends_in(steps: tuple[Step, ...], start: timedelta | None) -> Iterator[tuple[Send, timedelta | None]]:

@@ -22,7 +22,7 @@ from streams.gateway.api.problems import Problem, unpublished
 from streams.gateway.api.records import broken_rule
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
 from streams.gateway.producers import RecordRefused
-from streams.gateway.site.visitors import is_shop
+from streams.gateway.site.visitors import is_shop, refuses_tracking
 from streams.mail.tokens import BadLink
 from streams.observability import metrics
 from streams.runtime.kafka.producer_record import ProducerRecord
@@ -115,8 +115,7 @@ def _customer(said: dict[str, Any], gateway: Gateway, now: datetime) -> str:
     except BadLink as error:
         metrics.GATEWAY_BAD_LINKS.labels(error.reason).inc()
         raise Problem(404, "unknown_visitor", "the token of the visitor is not valid") from None
-    page = gateway.people.get(customer_id)
-    return "" if page is not None and page.tracking is False else customer_id
+    return "" if refuses_tracking(gateway, customer_id) else customer_id
 
 
 def _record(

@@ -16,6 +16,12 @@ def is_shop(gateway: Gateway, origin: str) -> bool:
     return bool(origin) and origin in gateway.settings.gateway_site_origins.split(",")
 
 
+def refuses_tracking(gateway: Gateway, customer_id: str) -> bool:
+    """Return whether a customer is known to refuse tracking."""
+    page = gateway.people.get(customer_id)
+    return page is not None and page.tracking is False
+
+
 def named_target(gateway: Gateway, link: Link) -> str:
     """Return the target of a link with the token of its customer, if it is a page of the shop and the customer did not refuse tracking."""
     target = link.target
@@ -25,8 +31,7 @@ def named_target(gateway: Gateway, link: Link) -> str:
         return target
     if not is_shop(gateway, f"{parts.scheme}://{parts.netloc}".lower()):
         return target
-    page = gateway.people.get(link.customer_id)
-    if page is not None and page.tracking is False:
+    if refuses_tracking(gateway, link.customer_id):
         return target
     token = gateway.keys.seal("v", link.customer_id, "", "", gateway.now())
     address, mark, fragment = target.partition("#")
