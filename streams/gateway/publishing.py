@@ -11,7 +11,6 @@ A producer that was given up is never waited for. Its records may still arrive: 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,7 +18,6 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaException
 
-from streams.gateway.context import Unavailable
 from streams.gateway.producers import (
     DELIVERY_TIMEOUT_S,
     PERMANENT,
@@ -31,6 +29,7 @@ from streams.gateway.producers import (
     end_later,
 )
 from streams.gateway.spool import Segment, Spool
+from streams.gateway.spool_writer import SpoolWriter
 from streams.observability import metrics
 from streams.runtime import failpoints
 from streams.runtime.kafka.producer_record import ProducerRecord
@@ -82,20 +81,15 @@ class SpoolingPublisher:
         #: Requests that wait for the broker, oldest first. Those that were answered leave when they are at the front.
         self._pending: deque[PendingRequest] = deque()
         self._is_polling = False
-        #: Requests that wait for the spool, oldest first.
-        self._waiting: list[PendingRequest] = []
-        self._wake = asyncio.Event()
-        #: Held while requests are written, and in the last part of a recovery.
-        self._writing = asyncio.Lock()
-        self._writer: asyncio.Task[None] | None = None
+        self._writer = SpoolWriter(spool)
+        self._writing: asyncio.Task[None] | None = None
         self._recovery: asyncio.Task[None] | None = None
-        self._is_full = False
         self._is_stopping = False
 
     def start(self) -> None:
         """Take records, into the spool at first. `connect` begins to publish."""
         self._loop = asyncio.get_running_loop()
-        self._writer = asyncio.create_task(self._write_spool(), name="takk-spool-writer")
+        self._writing = asyncio.create_task(self._writer.run(), name="takk-spool-writer")
 
     def connect(self) -> None:
         """Publish what the spool has, and from then on directly. Call it once the topics exist."""
@@ -119,14 +113,14 @@ class SpoolingPublisher:
 
     def _take(self, request: PendingRequest) -> None:
         if self.is_spooling:
-            self._enqueue(request)
+            self._writer.add(request)
         else:
             self._produce(request)
 
     @property
     def takes_records(self) -> bool:
         """Whether the records of the newest request were accepted, or would be."""
-        return not (self.is_spooling and self._is_full)
+        return not (self.is_spooling and self._writer.is_full)
 
     async def stop(self) -> None:
         """Wait until all requests are answered. The spool keeps its records. Nothing may be published meanwhile."""
@@ -134,11 +128,11 @@ class SpoolingPublisher:
         if self._recovery is not None:
             self._recovery.cancel()
             await asyncio.gather(self._recovery, return_exceptions=True)
-        while self._pending or self._waiting or self._writing.locked():  # noqa: ASYNC110 - also ends by polls of the producer
+        while self._pending or not self._writer.is_idle:  # noqa: ASYNC110 - also ends by polls of the producer
             await asyncio.sleep(POLL_S)
-        if self._writer is not None:
-            self._writer.cancel()
-            await asyncio.gather(self._writer, return_exceptions=True)
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
         self._give_up_producer()
 
     # -- direct --------------------------------------------------------------------------------------------------------
@@ -197,39 +191,10 @@ class SpoolingPublisher:
         self._pending.clear()
         self._give_up_producer()
         for request in pending:
-            self._enqueue(request)
+            self._writer.add(request)
         self.is_away = True
         if not self._is_stopping:
             self._recovery = asyncio.create_task(self._recover(), name="takk-spool-recovery")
-
-    def _enqueue(self, request: PendingRequest) -> None:
-        self._waiting.append(request)
-        self._wake.set()
-
-    async def _write_spool(self) -> None:
-        """Write the requests that wait to the spool, all that came meanwhile at once."""
-        while True:
-            await self._wake.wait()
-            async with self._writing:
-                self._wake.clear()
-                requests, self._waiting = self._waiting, []
-                if requests:
-                    await self._store(requests)
-
-    async def _store(self, requests: list[PendingRequest]) -> None:
-        groups = [request.records for request in requests]
-        try:
-            stored = await asyncio.to_thread(self._spool.append, groups, time.time())
-        except OSError as error:
-            stored = 0
-            log.error("cannot write to the spool", error=error)
-        failpoints.reach("gateway.spooled")
-        self._is_full = stored < len(requests)
-        for request in requests[:stored]:
-            metrics.GATEWAY_SPOOLED.inc(len(request.records))
-            request.succeed()
-        for request in requests[stored:]:
-            request.fail(Unavailable())
 
     # -- recovery ------------------------------------------------------------------------------------------------------
 
@@ -254,7 +219,7 @@ class SpoolingPublisher:
             self._spool.seal()
             if self._spool.size_bytes <= LAST_BYTES:
                 break
-        async with self._writing:
+        async with self._writer.lock:
             self._spool.seal()
             while (segment := self._spool.oldest()) is not None:
                 if not await self._replay(segment, self._ack_timeout_s):
@@ -276,9 +241,8 @@ class SpoolingPublisher:
 
     def _return_to_direct(self) -> None:
         log.info("the spool is empty: records go to Kafka")
-        self.is_spooling = self._is_full = False
-        held, self._waiting = self._waiting, []
-        for request in held:
+        self.is_spooling = self._writer.is_full = False
+        for request in self._writer.take_back():
             self._take(request)  # if the producer fails again, the spool gets the rest
 
     async def _replay(self, segment: Segment, timeout_s: float) -> bool:
