@@ -32,17 +32,16 @@ from msgspec.structs import replace
 
 from streams.core.model import events
 from streams.core.model.clicks import HOLD, STEP, TOO_SOON
-from streams.core.model.customer import Customer
-from streams.core.model.effects import CountSales, Effect, LogDecision, MailFields, ScheduleTimer, SendMail
+from streams.core.model.effects import CountSales, ScheduleTimer
 from streams.core.model.events import Event, Order, OrderLine, ShipmentUpdated
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.core.offers.code_pool_records import Code
 from streams.core.rules.ruleset import Ruleset
-from streams.core.sending.content import template_data
 from streams.core.values import money
 from streams.definitions.loader import load_ruleset
 from streams.tools.simulation.recommendations import SimulatedRecommendations
-from streams.tools.simulation.simulator import Simulator, timer_fired
+from streams.tools.simulation.results import Email, Results
+from streams.tools.simulation.simulator import timer_fired
 
 __all__ = ["START", "Email", "OrderLine", "Scenario"]
 
@@ -53,14 +52,7 @@ _ORDER_KINDS: dict[str, Callable[[Order, datetime], events.OrderEvent]] = {
 }
 
 
-class Email(MailFields, frozen=True, gc=True, kw_only=True):
-    """An email as the customer received it; `context` is the data that its templates get, in JSON types."""
-
-    context: dict[str, Any]
-    tracking: bool
-
-
-class Scenario:
+class Scenario(Results):
     """A shop with a virtual clock. Time passes only in `after`, and at times some seconds in `clicks`.
 
     Args:
@@ -75,13 +67,12 @@ class Scenario:
     def __init__(
         self, templates: Path | str | Ruleset = "templates", *, start: datetime = START, **settings: Any
     ) -> None:
-        self._effects: list[tuple[datetime, Effect]] = []
         self._orders: dict[str, Order] = {}
         self._newest: dict[str, str] = {}
         ruleset = templates if isinstance(templates, Ruleset) else load_ruleset(templates, **settings)
         if ruleset is not templates:
             ruleset.rules = replace(ruleset.rules, history="complete")
-        self._run = Simulator(ruleset, start, on_effect=lambda effect, now: self._effects.append((now, effect)))
+        super().__init__(ruleset, start)
 
     @property
     def now(self) -> datetime:
@@ -262,53 +253,3 @@ class Scenario:
                 customer_id=customer, send_id=None, question=question, answer=answer, occurred_at=self.now
             )
         )
-
-    def mails(self, customer: str) -> list[str]:
-        """Return the customer's emails so far, as flow/message, the oldest first."""
-        return [f"{mail.flow}/{mail.message}" for mail in self._mails(customer)]
-
-    def mail(self, customer: str, message: str | None = None) -> Email:
-        """Return the customer's newest email, or the newest `message`, with its address, language and template data.
-
-        Raises:
-            LookupError: the customer has no such email.
-        """
-        mail = self._sent(customer, message)
-        fields = {name: getattr(mail, name) for name in MailFields.__struct_fields__}
-        return Email(**fields, context=template_data(mail.content), tracking=mail.tracking)
-
-    def recommended(self, customer: str) -> list[str]:
-        """Return the SKUs in the customer's newest email with recommendations.
-
-        Raises:
-            LookupError: the customer has no such email.
-        """
-        data = [template_data(mail.content) for mail in self._mails(customer)]
-        products = [context["products"] for context in data if "products" in context]
-        if not products:
-            raise LookupError(f"{customer} has no email with recommendations, only {self.mails(customer)}")
-        return [product["sku"] for product in products[-1]]
-
-    def why(self, customer: str) -> list[tuple[str, str, str]]:
-        """Return flow, outcome and rule of each decision about the customer, the oldest first."""
-        return [
-            (effect.flow, effect.outcome, effect.rule)
-            for _, effect in self._effects
-            if isinstance(effect, LogDecision) and effect.customer_id == customer
-        ]
-
-    def state(self, customer: str) -> Customer | None:
-        """Return the customer's stored state; None if the customer is unknown."""
-        return self._run.customers.get(customer)
-
-    def _mails(self, customer: str) -> list[SendMail]:
-        return [
-            effect for _, effect in self._effects if isinstance(effect, SendMail) and effect.customer_id == customer
-        ]
-
-    def _sent(self, customer: str, message: str | None) -> SendMail:
-        mails = [mail for mail in self._mails(customer) if message in (None, mail.message)]
-        if not mails:
-            name = f"email {message!r}" if message else "email"
-            raise LookupError(f"{customer} has no {name}, only {self.mails(customer)}")
-        return mails[-1]
