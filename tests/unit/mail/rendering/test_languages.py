@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.core.sending.greeting import MOODS
+from streams.mail.rendering.copy import copy_texts
 from streams.mail.rendering.languages import ShopLanguages, is_language, language_chain, language_tag, read_languages
+from tests.harness.commands import TEMPLATES
 
 
 @pytest.mark.parametrize(
@@ -80,3 +83,18 @@ def test_the_languages_of_a_shop(file: str | None, copies: list[str], expected: 
     if file is not None:
         (tmp_path / "languages.yaml").write_text(file, encoding="utf-8")
     assert read_languages(tmp_path) == expected
+
+
+@pytest.mark.parametrize("language", ["da", "en", "nb", "nl", "sv"])
+def test_shared_texts(language: str) -> None:
+    """Each language of the pages has all shared texts of emails, and says the same as its pages where both have a text."""
+    texts, pages = (
+        copy_texts((TEMPLATES / "copy" / name).read_text(encoding="utf-8"))
+        for name in (f"{language}.yaml", f"{language}/pages.yaml")
+    )
+    english = copy_texts((TEMPLATES / "copy" / "en.yaml").read_text(encoding="utf-8"))
+    assert list(texts) == list(english)
+    assert {f"{kind}.{mood}" for kind in ("greeting", "closing") for mood in MOODS} <= set(texts)
+    assert (texts["privacy"], texts["nps.low"], texts["nps.high"]) == (
+        pages["privacy"], pages["s.nps.least"], pages["s.nps.most"],
+    )  # fmt: skip
