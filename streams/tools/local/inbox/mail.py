@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from email import policy
 from email.errors import HeaderParseError
@@ -10,6 +11,7 @@ from email.parser import BytesHeaderParser, BytesParser
 
 _PARSE_HEADERS = BytesHeaderParser(policy=policy.compat32)  # 25 times as fast as the default policy
 _PARSE_MAIL = BytesParser(policy=policy.default)
+_PICTURES = ("image/png", "image/jpeg")
 
 
 class ReceivedEmail:
@@ -58,8 +60,17 @@ class ReceivedEmail:
 
     @property
     def html(self) -> str | None:
-        """The HTML part, or None if it is missing or was dropped."""
-        return self._part("html")
+        """The HTML part with the pictures that the email carries, or None if it is missing or was dropped."""
+        html = self._part("html")
+        if html is None or self._raw is None or "cid:" not in html:
+            return html
+        for part in _PARSE_MAIL.parsebytes(self._raw).walk():
+            content_id, data = str(part["Content-ID"] or "").strip().strip("<>"), part.get_payload(decode=True)
+            if content_id and part.get_content_type() in _PICTURES and isinstance(data, bytes):
+                html = html.replace(
+                    f"cid:{content_id}", f"data:{part.get_content_type()};base64,{b64encode(data).decode()}"
+                )
+        return html
 
     @property
     def text(self) -> str | None:

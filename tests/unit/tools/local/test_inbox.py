@@ -199,6 +199,18 @@ def test_an_unknown_email_is_a_404(inbox: Inbox) -> None:
         assert missing.value.code == 404
 
 
+def test_pictures_of_an_email_are_shown() -> None:
+    """The HTML part contains the pictures that the email carries, because the page loads nothing from elsewhere."""
+    message = _message(html='<img src="cid:logo.1@takk"><img src="cid:other@takk">')
+    part = message.get_body(("html",))
+    assert isinstance(part, EmailMessage)
+    part.add_related(b"picture", "image", "png", cid="<logo.1@takk>")
+    part.add_related(b"<svg/>", "image", "svg+xml", cid="<other@takk>")
+    mail = ReceivedEmail(1, ["a@post.example"], message.as_bytes(), 0)
+    assert mail.html is not None
+    assert mail.html.strip() == '<img src="data:image/png;base64,cGljdHVyZQ=="><img src="cid:other@takk">'
+
+
 @pytest.mark.parametrize(
     "raw",
     [
