@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from streams.definitions.loader import load_email_brand
+from streams.definitions.problems import FlowFileError
 from streams.mail.links import Sender
 from streams.mail.renderers.messages import Setup
 from streams.mail.renderers.pool import RendererFailed, RendererPool
@@ -16,11 +18,20 @@ FOR_ONE, FOR_TWO = 2, 4
 
 
 def open_renderer(settings: Settings, sender: Sender) -> Renderer | RendererPool:
-    """Return what renders the emails of `sender`. No process has started yet."""
+    """Return what renders the emails of `sender`. No process has started yet.
+
+    Raises:
+        SystemExit: the brand contains errors. Other errors in templates concern single messages, and this one all emails.
+    """
+    try:
+        brand = load_email_brand(settings.templates_dir, sender.name)
+    except FlowFileError as error:
+        # The commands wait on their topic, and mailers that run already keep the brand that they have read.
+        sys.exit("\n".join(["cannot start: the brand of the emails contains errors:", *error.errors]))
     size = default_size(_processors()) if settings.mail_renderers is None else settings.mail_renderers
     if size == 0:
-        return Renderer(settings.templates_dir, sender.name)
-    return RendererPool(Setup(settings.templates_dir, sender), size)
+        return Renderer(settings.templates_dir, brand)
+    return RendererPool(Setup(settings.templates_dir, sender, brand), size)
 
 
 def default_size(processors: int) -> int:

@@ -116,7 +116,7 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         accepted: what an operator has accepted for this start.
 
     Raises:
-        SystemExit: a topic, a setting or the layout of the templates directory is invalid; the message says which.
+        SystemExit: a topic, a setting, the brand or the layout of the templates directory is invalid; the message says which.
     """
     if settings.mail_secret is None:
         sys.exit("cannot start: set TAKK_MAIL_SECRET (or TAKK_MAIL_SECRET_FILE); it seals the links in emails")

@@ -20,6 +20,7 @@ from streams.core.values.text import nearest
 from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages
 from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems, version_file
 from streams.definitions.checks.migrations import check_migrations
+from streams.definitions.checks.shop_brand import BRAND, check_logo
 from streams.definitions.language.brand import parse_brand
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
@@ -27,13 +28,13 @@ from streams.definitions.language.positions import positions_in
 from streams.definitions.language.rules import parse_rules, parse_segments
 from streams.definitions.problems import FlowFileError, Problem, not_utf8, problem_at, unreadable
 from streams.mail.rendering.brand import Brand
+from streams.mail.rendering.email_brand import EmailBrand, email_brand
 from streams.mail.rendering.template_folders import FLOWS, SHARED, flow_folders, message_names
 
 _KEPT = re.compile(r"flow\.v([1-9]\d{0,5})\.yaml\Z")
 _RULES = "rules.yaml"
 _CONSENT = "consent.yaml"
 _SEGMENTS = "segments.yaml"
-_BRAND = f"{SHARED}/brand.yaml"
 T = TypeVar("T")
 
 
@@ -118,9 +119,11 @@ class _Loader:
 
     def brand(self) -> Brand | None:
         """Return the brand; None without a file, or if the file contains errors."""
-        brand = self.read(self.root / _BRAND, parse_brand)
+        brand = self.read(self.root / BRAND, parse_brand)
         if brand is not None and brand.logo and not (self.root / SHARED / brand.logo).is_file():
-            self.error("brand.E004", self.root / _BRAND, f"missing file {brand.logo!r}", "add it to the same folder")
+            self.error("brand.E004", self.root / BRAND, f"missing file {brand.logo!r}", "add it to the same folder")
+        elif brand is not None and brand.logo:
+            self.warnings += [problem.in_file(self.root / BRAND) for problem in check_logo(self.root, brand.logo)]
         return brand
 
     def folders(self) -> dict[str, Path]:
@@ -222,10 +225,23 @@ def load_brand(templates_dir: Path | str) -> Brand | None:
 
 
 def brand_problems(templates_dir: Path | str) -> tuple[Problem, ...]:
-    """Return the errors in the brand of a templates folder. They are apart from those of flows, because flows do not depend on the brand."""
+    """Return the problems of the brand of a templates folder. They are apart from those of flows, because flows do not depend on the brand."""
     loader = _Loader(Path(templates_dir))
     loader.brand()
-    return tuple(loader.errors)
+    return (*loader.errors, *loader.warnings)
+
+
+def load_email_brand(templates_dir: Path | str, shop_name: str) -> EmailBrand:
+    """Return the brand of the emails of a templates folder.
+
+    Args:
+        templates_dir: the folder.
+        shop_name: the name of a shop without `shared/brand.yaml`.
+
+    Raises:
+        FlowFileError: `shared/brand.yaml` contains errors.
+    """
+    return email_brand(load_brand(templates_dir) or Brand(name=shop_name), Path(templates_dir))
 
 
 def load_ruleset(

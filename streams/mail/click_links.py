@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape, unescape
 from urllib.parse import urlsplit
 
@@ -74,7 +75,7 @@ def track_links(email: RenderedEmail, links: Links, sender: Sender) -> RenderedE
     html = _ANCHOR.sub(replace_anchor, email.html)
     if not tracked:
         return email
-    return RenderedEmail(email.subject, html, _ADDRESS.sub(replace_address, email.text))
+    return replace(email, html=html, text=_ADDRESS.sub(replace_address, email.text))
 
 
 def _tracked(address: str, seal: Callable[[str], str | None], sender: Sender) -> str:

@@ -1,12 +1,14 @@
 """The bytes of an email: multipart/alternative (RFC 5322, RFC 2045) with the headers that bulk senders need (RFC 2369, RFC 8058).
 
+A logo is beside the HTML part, in multipart/related (RFC 2387).
+
 The standard library is not used: it takes 2 ms to build one message of 8 kB.
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -14,6 +16,7 @@ from functools import lru_cache
 from streams.addresses import parse_address
 from streams.mail.command import Command
 from streams.mail.links import Links, Sender
+from streams.mail.rendering.logo import Logo
 from streams.mail.rendering.renderer import RenderedEmail
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -89,14 +92,32 @@ def compose(sender: Sender, command: Command, email: RenderedEmail, links: Links
         f"{unsubscribe}MIME-Version: 1.0\r\n"
         f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'
     )
-    parts = "".join(
-        [
-            f"--{boundary}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-            f"{_quoted_printable(content)}\r\n"
-            for kind, content in (("text/plain", email.text), ("text/html", email.html))
-        ]
-    )
+    html = _part("text/html", email.html)
+    if email.logo is not None:
+        inner = f"=R{command.send_id[:32]}"
+        html = (
+            f'Content-Type: multipart/related; type="text/html"; boundary="{inner}"\r\n\r\n'
+            f"--{inner}\r\n{html}--{inner}\r\n{_picture(email.logo)}--{inner}--\r\n"
+        )
+    parts = f"--{boundary}\r\n{_part('text/plain', email.text)}--{boundary}\r\n{html}"
     return f"{head}{parts}--{boundary}--\r\n".encode()  # ASCII, except an address for SMTPUTF8 (RFC 6532)
+
+
+def _part(kind: str, content: str) -> str:
+    return (
+        f"Content-Type: {kind}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+        f"{_quoted_printable(content)}\r\n"
+    )
+
+
+@lru_cache(maxsize=4)
+def _picture(logo: Logo) -> str:
+    """Return the part of a logo: the same in all emails."""
+    lines = encodebytes(logo.data).decode().replace("\n", "\r\n")
+    return (
+        f'Content-Type: {logo.media_type}; name="{logo.file_name}"\r\nContent-Transfer-Encoding: base64\r\n'
+        f'Content-ID: <{logo.content_id}>\r\nContent-Disposition: inline; filename="{logo.file_name}"\r\n\r\n{lines}'
+    )
 
 
 def message_id(sender: Sender, send_id: str) -> str:

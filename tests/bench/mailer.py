@@ -19,6 +19,7 @@ from streams.core.model.events import OrderLine
 from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.mail.links import Sender
 from streams.mail.mime import compose
+from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import Renderer
 from streams.mail.tokens import LinkKeys
 from streams.settings import load_settings
@@ -68,7 +69,7 @@ def finished_email() -> bytes:
     """Return one of these emails as the server receives it."""
     command = Decoder(open_codec()).command(next(commands(1))[1])
     links = SENDER.links(command)
-    rendered = Renderer(load_settings().templates_dir, SENDER.name).render(command, links)
+    rendered = Renderer(load_settings().templates_dir, EmailBrand(name=SENDER.name)).render(command, links)
     return compose(SENDER, command, rendered, links, datetime.now(UTC))
 
 

@@ -12,6 +12,7 @@ from streams.agents import mailer
 from streams.core.model.effects import ResendMail
 from streams.core.values.local_time import utc_from_ms
 from streams.mail.mailer import Mailer
+from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import Renderer
 from streams.wire import topics
 from streams.wire.encode.encoder import Encoder
@@ -38,7 +39,13 @@ def templates(folder: Path, **flows: tuple[int, str]) -> tuple[Path, dict[str, i
 def agent_of(folder: Path, server: Server, found: tuple[Path, dict[str, int]]) -> Agent:
     """Return the mailer stage with these templates."""
     pool: Any = server
-    work = Mailer(Renderer(found[0], "Shop", is_styled=False), SENDER, pool, newest_versions=found[1], clock=lambda: AT)
+    work = Mailer(
+        Renderer(found[0], EmailBrand(name="Shop"), is_styled=False),
+        SENDER,
+        pool,
+        newest_versions=found[1],
+        clock=lambda: AT,
+    )
     return Agent(folder, lambda app, instrumentation: mailer.register(app, instrumentation, work))
 
 

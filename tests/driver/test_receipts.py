@@ -15,6 +15,7 @@ from streams.core.model.effects import LogDecision, SendMail
 from streams.core.model.events import Event
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending.content import template_data
+from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import RenderedEmail, Renderer
 from streams.wire import topics
 from streams.wire.codec import open_codec
@@ -50,7 +51,7 @@ def order(run: Driver, kind: str = "placed", **changes: Any) -> Event:
 def rendered(run: Driver, mail: SendMail) -> RenderedEmail:
     """Return the email of a command, which passes through its bytes."""
     command = DECODER.command(ENCODER.effects.encode(mail, run.now).value)
-    return Renderer(TEMPLATES, "Butik Ø").render(command, SENDER.links(command))
+    return Renderer(TEMPLATES, EmailBrand(name="Butik Ø")).render(command, SENDER.links(command))
 
 
 def notes(run: Driver) -> list[str]:

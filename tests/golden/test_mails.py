@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from streams.definitions.loader import load_email_brand
 from streams.mail.click_links import track_links
 from streams.mail.mime import compose
 from streams.mail.rendering.renderer import Renderer
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command, example
 
+#: The brand of Takk's templates, with a name that is not ASCII.
+BRAND = replace(load_email_brand(TEMPLATES, ""), name="Butik Ø")
 MAILS = Path(__file__).parent / "mails"
 PURPOSES = {
     "review": "review",
@@ -60,7 +64,7 @@ def test_email(path: Path, locale: str) -> None:
         context=_with_greeting(flow),
     )
     links = SENDER.links(order)
-    email = track_links(Renderer(TEMPLATES, "Butik Ø").render(order, links), links, SENDER)
+    email = track_links(Renderer(TEMPLATES, BRAND).render(order, links), links, SENDER)
     _assert_same(f"{flow}.{message}.{locale}.txt", f"Subject: {email.subject}\n\n{email.text}".encode())
     _assert_same(f"{flow}.{message}.{locale}.html", email.html.encode())
     assert len(email.html.encode()) < GMAIL_CUTS_AT
@@ -72,5 +76,5 @@ def test_bytes_of_an_email() -> None:
         flow="review", message="ask", purpose="review", to_name="Åse Ørsted", context=_with_greeting("review")
     )
     links = SENDER.links(order)
-    email = Renderer(TEMPLATES, "Butik Ø").render(order, links)
+    email = Renderer(TEMPLATES, BRAND).render(order, links)
     _assert_same("review.ask.da.eml", compose(SENDER, order, email, links, NOW))

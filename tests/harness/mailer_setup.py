@@ -18,6 +18,7 @@ from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.marks import BEGUN, DeliveryMarks
 from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.mailer import Mailer
+from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import Renderer
 from streams.mail.report import Report
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command
@@ -26,7 +27,7 @@ from tests.harness.smtp_server import FakeMailServer, running
 ADDRESS_KEY = address_key(b"a secret of the tests, long enough")
 #: More emails than a test sends to one address.
 NO_LIMITS = AddressRules(transactional=10_000)
-RENDERER = Renderer(TEMPLATES, "Butik Ø")
+RENDERER = Renderer(TEMPLATES, EmailBrand(name="Butik Ø"))
 
 
 class InMemoryStore:

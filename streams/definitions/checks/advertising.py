@@ -9,6 +9,7 @@ from pathlib import Path
 from streams.core.rules.flow import Flow, Send
 from streams.definitions.checks.languages import languages_of
 from streams.definitions.checks.sample_data import LINKS, command, template_sample
+from streams.definitions.checks.shop_brand import brand_of
 from streams.definitions.checks.transactional import service_sends
 from streams.definitions.problems import Location, Problem
 from streams.mail.rendering.renderer import Renderer, RenderError
@@ -34,7 +35,7 @@ def check_advertising(root: Path, flows: Iterable[Flow]) -> list[Problem]:
     senders = list(service_sends(flows))
     if not senders:
         return []
-    folders, renderer = flow_folders(root), Renderer(root, "Shop", is_styled=False, is_strict=True)
+    folders, renderer = flow_folders(root), Renderer(root, brand_of(root), is_styled=False, is_strict=True)
     found: dict[Problem, None] = {}
     for flow, step in senders:
         folder, data = folders[flow.name], template_sample(flow, step, is_full=True)

@@ -22,6 +22,7 @@ from streams.definitions.checks.languages import check_languages, languages_of, 
 from streams.definitions.checks.layout import FLOW, version_file
 from streams.definitions.checks.recipients import check_rewards
 from streams.definitions.checks.sample_data import FEWEST_LINKS, LINKS, command, template_sample
+from streams.definitions.checks.shop_brand import brand_of
 from streams.definitions.checks.used_names import uses_name
 from streams.definitions.language.positions import positions_in
 from streams.definitions.problems import Location, Problem, not_utf8, unreadable
@@ -33,8 +34,8 @@ from streams.mail.rendering.texts import COPY_TEXT
 
 #: Names that every message gets beside its data.
 _ALWAYS = (
-    "closing", "confirm_url", "contest_url", "language", "pixel_url", "preferences_url", "preview", "referral_url", "reorder_url", "review_url",
-    "shop_name", "subject", "survey_url", "t", "unsubscribe_url",
+    "brand", "closing", "confirm_url", "contest_url", "language", "pixel_url", "preferences_url", "preview", "referral_url", "reorder_url",
+    "review_url", "shop_name", "subject", "survey_url", "t", "unsubscribe_url",
 )  # fmt: skip
 #: Names that only some messages get, with what makes them available.
 _SOMETIMES = {
@@ -107,8 +108,9 @@ class _MessageChecker:
         self.languages = languages_of(root, folder)
         self.default = read_languages(root).default
         # Without styles, a template's lines are those of its file. With styles, errors of the styling are found.
+        brand = brand_of(root)
         self._plain, self._styled = (
-            Renderer(root, "Shop", is_styled=is_styled, is_strict=True) for is_styled in (False, True)
+            Renderer(root, brand, is_styled=is_styled, is_strict=True) for is_styled in (False, True)
         )
 
     def problems(self) -> Iterator[Problem]:

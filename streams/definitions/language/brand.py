@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from string import Formatter
@@ -9,9 +10,11 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import yaml
+from msgspec.structs import replace
 
 from streams.core.values.text import FIELD_NAME
 from streams.definitions.language.consent import COUNTRIES
+from streams.definitions.language.contrast import LEAST_CONTRAST, least_contrast, readable
 from streams.definitions.language.yaml_reader import Reader, empty, read_yaml
 from streams.definitions.problems import Problem
 from streams.mail.rendering.brand import ANY_COUNTRY, REVIEW_SITES, Brand, Colors, Destination
@@ -19,10 +22,12 @@ from streams.mail.rendering.brand import ANY_COUNTRY, REVIEW_SITES, Brand, Color
 _KEYS = ("name", "shop_url", "logo", "colors", "legal", "privacy_url", "notice", "dates", "reviews", "cart", "referral")
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 _LOGO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*\.(svg|png|jpg|jpeg|webp)\Z")
-#: WCAG 2.2, 1.4.3: the least contrast of text with its background.
-LEAST_CONTRAST = 4.5
-#: The cards of pages, which the accents are read on besides the backgrounds: the colours of pages.css.j2.
+#: The cards of pages and emails, which the accents are read on besides the backgrounds: the colors of pages.css.j2 and style.css.
 CARD, CARD_DARK = "#ffffff", "#232625"
+#: The text with the least contrast on the backgrounds: the foot of emails.
+TEXT, TEXT_DARK = "#666055", "#b5afa5"
+#: The contrast of an accent that is derived for dark mode.
+_DERIVED_CONTRAST = 6.0
 _MAX_LINES, _MAX_CHARS = 6, 200
 
 
@@ -57,7 +62,7 @@ class _BrandReader(Reader):
         return value
 
     def lines(self, node: yaml.Node | None) -> tuple[str, ...]:
-        """Return the lines at the foot of pages."""
+        """Return the lines at the foot of pages and emails."""
         items = self.items(node, "lines") if node is not None else []
         if node is not None and len(items) > _MAX_LINES:
             self.error("brand.E001", node, f"{len(items)} lines", f"use at most {_MAX_LINES}")
@@ -97,22 +102,35 @@ class _BrandReader(Reader):
         return value
 
     def colors(self, node: yaml.Node | None) -> Colors:
-        """Return the colours. Accents that cannot be read on their backgrounds are noted."""
+        """Return the colors. Those that customers cannot read are noted. The accent of dark mode is derived if only the other one is given."""
         usual = Colors()
         if node is None:
             return usual
         values = self.mapping(node, Colors.__struct_fields__)
         known = {name: self.color(value, getattr(usual, name)) for name, value in values.items()}
         colors = Colors(**known)
-        for name, accent, behind in (
-            ("accent", colors.accent, (colors.background, CARD)),
-            ("accent_dark", colors.accent_dark, (colors.background_dark, CARD_DARK)),
+        if "accent" in known and "accent_dark" not in known and colors.accent != usual.accent:
+            behind = (colors.background_dark, CARD_DARK)
+            colors = replace(
+                colors, accent_dark=readable(colors.accent, behind, is_lighter=True, least=_DERIVED_CONTRAST)
+            )
+        for name, accent, text, behind, is_lighter in (
+            ("accent", colors.accent, TEXT, (colors.background, CARD), False),
+            ("accent_dark", colors.accent_dark, TEXT_DARK, (colors.background_dark, CARD_DARK), True),
         ):
-            least = min(contrast(accent, other) for other in behind)
+            background = name.replace("accent", "background")
+            least = least_contrast(accent, behind)
             if least < LEAST_CONTRAST:
-                message = f"{accent} cannot be read on the background: its contrast is {least:.1f}"
-                where = values.get(name) or values.get(name.replace("accent", "background")) or node
-                self.error("brand.E005", where, message, f"choose colours with a contrast of {LEAST_CONTRAST}")
+                message = f"{accent} cannot be read on the background: its contrast is {_shown(least)}"
+                nearest = readable(accent, behind, is_lighter=is_lighter)
+                hint = f"choose colors with a contrast of {LEAST_CONTRAST}"
+                if least_contrast(nearest, behind) >= LEAST_CONTRAST:
+                    hint += f', for example {name}: "{nearest}"'
+                self.error("brand.E005", values.get(name) or values.get(background) or node, message, hint)
+            elif (least := least_contrast(text, behind)) < LEAST_CONTRAST:
+                message = f"text cannot be read on {behind[0]}: its contrast is {_shown(least)}"
+                hint = f"choose a {'darker' if is_lighter else 'lighter'} color"
+                self.error("brand.E009", values.get(background) or node, message, hint)
         return colors
 
     def color(self, node: yaml.Node, usual: str) -> str:
@@ -146,24 +164,14 @@ class _BrandReader(Reader):
         return MappingProxyType(found)
 
 
+def _shown(ratio: float) -> str:
+    """Return a contrast for people, rounded down so that too little does not look like enough."""
+    return f"{math.floor(10 * ratio) / 10:.1f}"
+
+
 def _is_https(value: str) -> bool:
     try:
         parts = urlsplit(value)
         return parts.scheme == "https" and bool(parts.hostname) and value.isprintable() and " " not in value
     except ValueError:
         return False
-
-
-def contrast(one: str, other: str) -> float:
-    """Return the contrast of two colours `#rrggbb`, from 1 to 21.
-
-    Source: WCAG 2.2, "contrast ratio" and "relative luminance".
-    """
-    darker, lighter = sorted((_luminance(one), _luminance(other)))
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(color: str) -> float:
-    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

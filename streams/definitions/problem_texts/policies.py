@@ -49,7 +49,9 @@ ENTRIES = {
     "brand.E001": Entry(
         "Invalid text", "A text of the brand is one line, and a few lines are room enough.", "`name: Takk`"
     ),
-    "brand.E002": Entry("Invalid address", "Pages link only to addresses with https.", "`https://shop.example/`"),
+    "brand.E002": Entry(
+        "Invalid address", "Pages and emails link only to addresses with https.", "`https://shop.example/`"
+    ),
     "brand.E003": Entry(
         "Address without its name",
         "`cart` needs `{items}` and `referral` needs `{code}`, once and behind the host.",
@@ -64,4 +66,14 @@ ENTRIES = {
     "brand.E006": Entry("Invalid color", "Colors are six hexadecimal digits.", '`"#2f5d50"`'),
     "brand.E007": Entry("Invalid name of a date", "The name becomes a field of the customer.", "`partner_birthday`"),
     "brand.E008": Entry("Unknown country", "Countries are codes of ISO 3166-1.", "`GB`"),
+    "brand.E009": Entry(
+        "Unreadable text",
+        "Customers must be able to read the small text at the foot of pages and emails on the background (WCAG 2.2).",
+        "a lighter `background`, or a darker `background_dark`",
+    ),
+    "brand.W001": Entry(
+        "Logo only on pages",
+        "Each email carries the logo, so that reading it asks no server. Email programs show PNG and JPEG, and not SVG.",
+        "`logo: logo.png`, with at most 64 kB",
+    ),
 }

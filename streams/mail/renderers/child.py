@@ -49,7 +49,7 @@ def main(descriptor: int, mailer: int, writer_class: type[EmailWriter] = EmailWr
         if message is None:
             return
         setup: Setup = pickle.loads(message)  # noqa: S301 - from the mailer that started this process
-        writer = writer_class(Renderer(setup.templates_dir, setup.sender.name), setup.sender)
+        writer = writer_class(Renderer(setup.templates_dir, setup.brand), setup.sender)
         # All objects so far are permanent, and an email has thousands that soon end.
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)

@@ -20,6 +20,7 @@ from msgspec import Struct
 from streams.mail.command import Command
 from streams.mail.links import Sender
 from streams.mail.renderers.emails import Email
+from streams.mail.rendering.email_brand import EmailBrand
 
 LENGTH = Layout(">I")
 
@@ -31,10 +32,13 @@ class Setup:
     Attributes:
         templates_dir: folder of the templates.
         sender: the sender of the emails.
+        brand: the brand of the emails. It comes from the mailer, so that a renderer that starts later shows the same, and starts
+            even if the file has become invalid.
     """
 
     templates_dir: Path
     sender: Sender
+    brand: EmailBrand
 
     def encode(self) -> bytes:
         """Return the message. It contains the secret of the links, and goes through a socket pair only."""

@@ -16,11 +16,11 @@ REVIEW_SITES: Mapping[str, str] = MappingProxyType(
 
 
 class Colors(Struct, frozen=True, kw_only=True):
-    """The colours of the pages as `#rrggbb`.
+    """The colours of pages and emails as `#rrggbb`.
 
     Attributes:
         accent, accent_dark: of buttons, links and headings, on light and on dark backgrounds. Both can be read on them.
-        background, background_dark: behind the page's card.
+        background, background_dark: behind the card. Text can be read on them.
     """
 
     accent: str = "#2f5d50"
@@ -49,7 +49,7 @@ class Brand(Struct, frozen=True, kw_only=True):
         shop_url: where the shop is, or "".
         logo: file name of the logo in the folder `shared`, or "".
         colors: the colours.
-        legal: the lines at the foot of each page.
+        legal: the lines at the foot of each page and email.
         privacy_url: the page on privacy, or "".
         notice: the version of the notice that pages show beside the questions for consent.
         dates: names of important dates that customers can add.

@@ -18,10 +18,12 @@ from streams.core.sending.greeting import MOODS
 from streams.mail.command import Command
 from streams.mail.links import Links
 from streams.mail.rendering.copy import InvalidCopy, copy_texts
+from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.environment import new_environment
 from streams.mail.rendering.filters import Formats, formats_of
 from streams.mail.rendering.languages import USUAL_DEFAULT, language_chain, read_languages
 from streams.mail.rendering.link_functions import ContestLinks, SurveyLinks
+from streams.mail.rendering.logo import Logo
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.styles import StyledLoader
 from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
@@ -50,11 +52,13 @@ class RenderedEmail:
         subject: the subject, a single line.
         html: the HTML part.
         text: the text part.
+        logo: the picture that the HTML part shows, or None.
     """
 
     subject: str
     html: str
     text: str
+    logo: Logo | None = None
 
 
 @dataclass(frozen=True)
@@ -80,19 +84,22 @@ class Renderer:
 
     Args:
         templates_dir: folder of the templates.
-        shop_name: the shop's name, for the templates.
+        brand: the shop's brand.
         is_styled: whether styles are inlined.
         is_strict: whether a text that a language lacks is an error. Otherwise it is that of the shop's default language.
     """
 
-    def __init__(self, templates_dir: Path, shop_name: str, *, is_styled: bool = True, is_strict: bool = False) -> None:
+    def __init__(
+        self, templates_dir: Path, brand: EmailBrand, *, is_styled: bool = True, is_strict: bool = False
+    ) -> None:
         self._dir = templates_dir
         self._is_strict = is_strict
         self._languages = read_languages(templates_dir)
         #: The folder of each flow, relative to the templates folder.
         self._folders: dict[str, str] = {}
-        self._shop_name = shop_name
-        loader = StyledLoader(templates_dir) if is_styled else FileSystemLoader(templates_dir)
+        self._brand = brand
+        self._brand_values = brand.for_templates()
+        loader = StyledLoader(templates_dir, brand) if is_styled else FileSystemLoader(templates_dir)
         self._html = new_environment(loader, autoescape=True)
         self._text = new_environment(loader, autoescape=False)
         #: The templates of each message.
@@ -144,7 +151,8 @@ class Renderer:
             **self._html.globals,
             **with_open_maps(command.context),
             "language": language,
-            "shop_name": self._shop_name,
+            "shop_name": self._brand.name,
+            "brand": self._brand_values,
             "unsubscribe_url": links.unsubscribe,
             "pixel_url": links.pixel,
             "review_url": links.review,
@@ -168,7 +176,9 @@ class Renderer:
         common["preview"] = translate(f"{message}.preview") if f"{message}.preview" in copy.sources else ""
         html = fill(html_template, common | {"t": Translator(copy.html, common, is_html=True)})
         text = get_text(html) if text_template is None else fill(text_template, common | {"t": translate})
-        return RenderedEmail(subject, html, text.strip() + "\n")
+        logo = self._brand.logo
+        is_shown = logo is not None and logo.content_id in html  # a shop's own layout may do without
+        return RenderedEmail(subject, html, text.strip() + "\n", logo if is_shown else None)
 
     def _templates(self, flow: str, message: str) -> tuple[Template, Template | None]:
         """Return the templates of the HTML part and of the text part. The text part may have none.

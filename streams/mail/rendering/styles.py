@@ -12,6 +12,7 @@ from pathlib import Path
 import css_inline
 from jinja2 import Environment, FileSystemLoader, TemplateSyntaxError
 
+from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.template_folders import SHARED
 
 STYLES = f"{SHARED}/style.css"
@@ -22,13 +23,15 @@ _MASK = re.compile(r"<!--takk(\d+)-->|takk(\d+)x")
 class StyledLoader(FileSystemLoader):
     """A loader of the files below `templates_dir` that inlines `templates_dir/shared/style.css` if it exists.
 
-    In an HTML template, Jinja statements are allowed between elements, but not inside a tag. A table needs a <tbody>.
+    In an HTML template, Jinja statements are allowed between elements, but not inside a tag. A table needs a <tbody>. `var(--accent)` and
+    the other colors of the brand are filled in, in the style sheet and in HTML templates.
     """
 
-    def __init__(self, templates_dir: Path) -> None:
+    def __init__(self, templates_dir: Path, brand: EmailBrand) -> None:
         super().__init__(templates_dir)
         path = templates_dir / STYLES
-        self._css = path.read_text(encoding="utf-8") if path.is_file() else ""
+        self._brand = brand
+        self._css = brand.fill_colors(path.read_text(encoding="utf-8")) if path.is_file() else ""
         self._inliner = css_inline.CSSInliner(
             inline_style_tags=False, keep_style_tags=True, load_remote_stylesheets=False, extra_css=self._css
         )
@@ -40,8 +43,9 @@ class StyledLoader(FileSystemLoader):
             TemplateSyntaxError: a Jinja statement is in a place that HTML does not allow.
         """
         source, name, is_fresh = super().get_source(environment, template)
-        if self._css and template.endswith(".html.j2"):
-            source = self._styled(source, template)
+        if template.endswith(".html.j2"):
+            source = self._brand.fill_colors(source)
+            source = self._styled(source, template) if self._css else source
         return source, name, is_fresh
 
     def _styled(self, source: str, template: str) -> str:
@@ -56,11 +60,21 @@ class StyledLoader(FileSystemLoader):
         masked = _JINJA.sub(mask, source)
         is_document = "<html" in masked
         styled = self._inliner.inline(masked) if is_document else self._inliner.inline_fragment(masked, self._css)
-        numbers = [int(comment or value) for comment, value in _MASK.findall(styled)]
-        if numbers != list(range(len(expressions))):
+        if _runs(styled) != _runs(masked):
             raise TemplateSyntaxError(
                 "a {% %} is inside a tag, or in a table outside its <tbody> rows (hint: move it between elements)",
                 1,
                 template,
             )
         return _MASK.sub(lambda match: expressions[int(match[1] or match[2])], styled)
+
+
+def _runs(masked: str) -> list[tuple[str, list[str]]]:
+    """Return each statement with the expressions after it, sorted: the inliner writes the attributes of a tag in an order of its own."""
+    found: list[tuple[str, list[str]]] = [("", [])]
+    for statement, expression in _MASK.findall(masked):
+        if statement:
+            found.append((statement, []))
+        else:
+            found[-1][1].append(expression)
+    return [(statement, sorted(expressions)) for statement, expressions in found]

@@ -35,7 +35,7 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     """Check flows, messages, segments, rules and the brand.
 
     Run this before deploying. A worker does not start with errors in flows, segments, rules or the consent policy. It starts
-    with invalid messages, but cannot send them. A gateway does not start with errors in the brand.
+    with invalid messages, but cannot send them. A gateway and a mailer do not start with errors in the brand.
 
     Each problem is printed as file:line:column, with an id, what is wrong and a hint. templates/LANGUAGE.md explains the ids.
     Errors are invalid keys and values, unreachable steps and branches, events that can never occur, and messages that
@@ -58,9 +58,14 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
 
     root = read_settings(templates_dir=templates_dir).templates_dir
     templates = read_templates(root)
-    rules = templates.rules
-    errors = [*templates.errors, *brand_problems(root), *check_messages(root, templates.flows)]
-    warnings = [*templates.warnings, *check_advertising(root, templates.flows)]
+    rules, brand = templates.rules, brand_problems(root)
+    errors, warnings = (
+        [*found, *(problem for problem in brand if problem.level == level), *more]
+        for level, found, more in (
+            ("error", templates.errors, check_messages(root, templates.flows)),
+            ("warning", templates.warnings, check_advertising(root, templates.flows)),
+        )
+    )
     rule_count = len(rules.caps) + sum(
         map(bool, (rules.quiet, rules.holdout, rules.pause_if_late, rules.pause_after_refund, rules.pause_series))
     )

@@ -17,6 +17,7 @@ from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.delivery.smtp.server import Server
 from streams.mail.mailer import Mailer
+from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import Renderer
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.settings import load_settings
@@ -31,9 +32,8 @@ async def main(port: int, connections: int, emails: int, folder: Path) -> None:
     decoder = Decoder(open_codec())
     values = [value for _, value, _ in commands(emails)]
     marks = DeliveryMarks(PartitionStore(folder, Memory(64)), "bench", "boot")
-    mailer = Mailer(
-        Renderer(load_settings().templates_dir, SENDER.name), SENDER, SmtpPool(Server(host="127.0.0.1", port=port, connections=connections))
-    )  # fmt: skip
+    renderer = Renderer(load_settings().templates_dir, EmailBrand(name=SENDER.name))
+    mailer = Mailer(renderer, SENDER, SmtpPool(Server(host="127.0.0.1", port=port, connections=connections)))
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)  # as in the mailer
     started = time.time()

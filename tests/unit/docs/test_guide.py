@@ -16,10 +16,12 @@ from streams.core.rules.ruleset import Ruleset
 from streams.core.rules.sending_rules import SendingRules
 from streams.core.rules.trigger_names import AWAITED, EXITS, TRIGGERS
 from streams.definitions.language import keys
+from streams.definitions.language.brand import parse_brand
 from streams.definitions.language.conditions import Scope, compile_condition
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
+from streams.mail.rendering.brand import Brand
 from streams.testing import Scenario
 from tests.harness.events import TEMPLATES
 
@@ -120,11 +122,19 @@ def policy() -> ConsentPolicy:
 
 
 def test_every_other_file_is_valid() -> None:
-    """The examples of segments.yaml, rules.yaml and consent.yaml are read without an error."""
+    """The examples of segments.yaml, rules.yaml, consent.yaml and brand.yaml are read without an error."""
     assert isinstance(parse_segments(FILES["segments.yaml"]), dict)
     assert isinstance(parse_rules(FILES["rules.yaml"]), SendingRules)
     assert policy().line("review", "DE").verdict == "own_opt_in"
-    assert FILES.keys() == {"segments.yaml", "rules.yaml", "consent.yaml", "languages.yaml", "copy/en.yaml"}
+    assert isinstance(parse_brand(FILES["shared/brand.yaml"]), Brand)
+    assert FILES.keys() == {
+        "segments.yaml",
+        "rules.yaml",
+        "consent.yaml",
+        "languages.yaml",
+        "copy/en.yaml",
+        "shared/brand.yaml",
+    }
 
 
 def test_every_trigger_has_an_example() -> None:

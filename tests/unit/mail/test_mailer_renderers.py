@@ -14,6 +14,7 @@ from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.mailer import Mailer
 from streams.mail.renderers.messages import Setup
 from streams.mail.renderers.pool import RendererPool
+from streams.mail.rendering.email_brand import EmailBrand
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command
 from tests.harness.fragile_renderer import ENDING, FAILING, start_fragile
 from tests.harness.mailer_setup import InMemoryStore
@@ -23,7 +24,7 @@ from tests.harness.smtp_server import running
 
 async def test_a_resend_that_ends_its_renderers_is_unknown() -> None:
     """The first copy of an email that is sent again may have arrived, so its outcome is unknown; that of a first send is refused."""
-    renderers = RendererPool(Setup(TEMPLATES, SENDER), 1, start_renderer=start_fragile)
+    renderers = RendererPool(Setup(TEMPLATES, SENDER, EmailBrand(name=SENDER.name)), 1, start_renderer=start_fragile)
     await renderers.start()
     await renderers.until_ready()
     async with running() as server:
@@ -50,7 +51,7 @@ async def test_a_killed_renderer_loses_and_doubles_no_email() -> None:
     """Renderers are killed while 300 emails are sent. The server accepts each email once; the one that ends renderers is refused."""
     first = command()
     commands = [replace(first, send_id=f"s{number}", to_name=ENDING if number == 150 else "") for number in range(300)]
-    renderers = RendererPool(Setup(TEMPLATES, SENDER), 2, start_renderer=start_fragile)
+    renderers = RendererPool(Setup(TEMPLATES, SENDER, EmailBrand(name=SENDER.name)), 2, start_renderer=start_fragile)
     await renderers.start()
     await renderers.until_ready()
     async with running() as server:

@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.mail.mime import Unsendable, _cached_line, _quoted_printable, compose
+from streams.mail.rendering.logo import Logo
 from streams.mail.rendering.renderer import RenderedEmail
 from tests.harness.commands import NOW, SENDER, command
 from tests.harness.examples import examples
+from tests.harness.logos import png
 
 EMAIL = RenderedEmail("Tak for din ordre", "<p>Godmorgen Åse</p>\n", "Godmorgen Åse\n")
 
@@ -153,6 +155,22 @@ def test_both_parts() -> None:
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
     assert _part(mail, "plain").strip() == "Godmorgen Åse"
     assert _part(mail, "html").strip() == "<p>Godmorgen Åse</p>"
+
+
+def test_logo() -> None:
+    """The logo is beside the HTML part, which refers to its id; parsers read both parts and the picture without a defect."""
+    logo = Logo(png(40, 30) * 9, "image/png", 40, 30)
+    mail = _parsed(RenderedEmail("Tak", f'<img src="cid:{logo.content_id}">', "Tak", logo))
+    assert [part.get_content_type() for part in mail.walk()] == [
+        "multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png",
+    ]  # fmt: skip
+    assert logo.content_id in _part(mail, "html")
+    picture = list(mail.walk())[-1]
+    assert picture.get_content() == logo.data
+    assert picture["Content-ID"] == f"<{logo.content_id}>"
+    assert picture.get_content_disposition() == "inline"
+    lines = _raw(RenderedEmail("Tak", "", "Tak", logo)).split(b"\r\n")
+    assert max(map(len, lines[lines.index(b"") :])) <= 76
 
 
 def test_a_long_customer_id_does_not_break_a_line() -> None:

@@ -18,7 +18,7 @@ REVIEW = "flows/asking/review"
 ASK, ASK_TEXT, COPY = f"{REVIEW}/ask.html.j2", f"{REVIEW}/ask.txt.j2", f"{REVIEW}/copy/da.yaml"
 CONFIRMATION = "flows/transactional/order-confirmation/confirmation.html.j2"
 NAMES = (
-    "known: closing, confirm_url, contest_url, customer, greeting, language, mood, order, pixel_url, preferences_url, preview, referral_url, "
+    "known: brand, closing, confirm_url, contest_url, customer, greeting, language, mood, order, pixel_url, preferences_url, preview, referral_url, "
     "reorder_url, review_url, shipment, shop_name, subject, survey_url, t, unsubscribe_url"
 )
 
@@ -179,7 +179,7 @@ def test_shared_templates_need_only_shared_copy(root: Path) -> None:
 
 MOODS = ("plain", "morning", "weekend", "christmas")
 GREETINGS = [f"{kind}.{mood}" for kind in ("greeting", "closing") for mood in MOODS]
-REST = [f"{key}: Hej" for key in ("why", "unsubscribe", "preferences")]
+REST = [f"{key}: Hej" for key in ("why", "unsubscribe", "preferences", "privacy")]
 
 
 def only_review(root: Path, languages: str) -> None:
@@ -192,13 +192,13 @@ def only_review(root: Path, languages: str) -> None:
 
 def test_language_without_greetings(root: Path) -> None:
     """Each greeting and closing that a language lacks is one error for all messages. A flow's own copy can have it instead."""
-    only_review(root, "[en, sv]")
-    shutil.copy(root / COPY, root / REVIEW / "copy/sv.yaml")
+    only_review(root, "[en, fi]")
+    shutil.copy(root / COPY, root / REVIEW / "copy/fi.yaml")
     assert [described(problem, root) for problem in problems_in(root)] == [
-        "copy/sv.yaml:1:1 message.E006 add it to the file"
+        "copy/fi.yaml:1:1 message.E006 add it to the file"
     ] * 8
     assert [re.findall(r"'(.*)'", problem.message) for problem in problems_in(root)] == [[key] for key in GREETINGS]
-    put(f"{REVIEW}/copy/sv.yaml", 1, "\n".join([*(f"{key}: Hej" for key in GREETINGS), *REST]))(root)
+    put(f"{REVIEW}/copy/fi.yaml", 1, "\n".join([*(f"{key}: Hej" for key in GREETINGS), *REST]))(root)
     assert problems_in(root) == []
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.definitions.language.brand import contrast, parse_brand
-from streams.definitions.loader import load_brand
+from streams.definitions.language.brand import CARD_DARK, parse_brand
+from streams.definitions.language.contrast import contrast, least_contrast
+from streams.definitions.loader import brand_problems, load_brand
 from streams.definitions.problems import FlowFileError
 from streams.mail.rendering.brand import Brand
 from streams.settings import PROJECT_ROOT
@@ -47,3 +48,38 @@ def test_missing_logo(tmp_path: Path) -> None:
     brand = load_brand(tmp_path)
     assert brand is not None
     assert brand.logo == "tea.svg"
+
+
+def test_accent_of_dark_mode() -> None:
+    """A shop that gives only one accent gets a lighter one of the same hue for dark mode, which can be read. Takk's own pair stays."""
+    for accent in ("#0b3d24", "#b0004f", "#1a0dab", "#000000"):
+        brand = parse_brand(f'name: Tea\ncolors: {{accent: "{accent}"}}\n')
+        assert isinstance(brand, Brand)
+        assert brand.colors.accent_dark != Brand(name="").colors.accent_dark
+        assert least_contrast(brand.colors.accent_dark, ("#161817", CARD_DARK)) >= 6
+    assert parse_brand('name: Tea\ncolors: {accent: "#2F5D50"}\n') == Brand(name="Tea")
+    both = parse_brand('name: Tea\ncolors: {accent: "#0b3d24", accent_dark: "#ffeedd"}\n')
+    assert isinstance(both, Brand)
+    assert both.colors.accent_dark == "#ffeedd"
+
+
+@pytest.mark.parametrize(
+    ("colors", "hint"),
+    [('{accent: "#ffcc00"}', 'accent: "#856a00"'), ('{accent_dark: "#2f5d50"}', 'accent_dark: "#4e9a85"')],
+)
+def test_color_that_can_be_read(colors: str, hint: str) -> None:
+    """The hint names the nearest color of the same hue that can be read."""
+    problems = parse_brand(f"name: Tea\ncolors: {colors}\n")
+    assert isinstance(problems, list)
+    assert [problem.hint.endswith(f"for example {hint}") for problem in problems] == [True], problems
+
+
+def test_logo_that_emails_cannot_show(tmp_path: Path) -> None:
+    """A logo that only pages can show is a warning, and the brand is valid."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "brand.yaml").write_text("name: Tea\nlogo: tea.svg\n")
+    (tmp_path / "shared" / "tea.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    (warning,) = brand_problems(tmp_path)
+    assert warning.id == "brand.W001"
+    assert "'tea.svg': many email programs do not show SVG" in warning.message
+    assert load_brand(tmp_path) == Brand(name="Tea", logo="tea.svg")

@@ -20,7 +20,7 @@ from tests.harness.commands import NOW, SENDER, TEMPLATES, command
 from tests.harness.fragile_renderer import start_fragile
 
 async def main():
-    pool = RendererPool(Setup(TEMPLATES, SENDER), 1, start_renderer=start_fragile)
+    pool = RendererPool(Setup(TEMPLATES, SENDER, EmailBrand(name=SENDER.name)), 1, start_renderer=start_fragile)
     await pool.start()
     await pool.until_ready()
     emails = pool.compose([(command(to_name=sys.argv[1]), NOW)])

@@ -16,6 +16,7 @@ from streams.mail.renderers.emails import Email, EmailWriter
 from streams.mail.renderers.messages import Setup
 from streams.mail.renderers.pool import RendererFailed, RendererPool
 from streams.mail.renderers.process import start_child
+from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import Renderer
 from streams.mail.rendering.template_folders import messages_by_flow
 from streams.observability import metrics
@@ -23,7 +24,7 @@ from tests.harness.commands import NOW, SENDER, TEMPLATES, command
 from tests.harness.fragile_renderer import ENDING, FAILING, HANGING, body_of, start_fragile
 from tests.harness.process_state import is_running, until
 
-SETUP = Setup(TEMPLATES, SENDER)
+SETUP = Setup(TEMPLATES, SENDER, EmailBrand(name=SENDER.name))
 PURPOSES = {"review": "review", "thank-you": "marketing", "goes-well-with": "marketing"}
 
 
@@ -74,7 +75,7 @@ async def test_the_bytes_are_those_of_the_mailer() -> None:
     commands += [
         command(message="missing"), command(context={"customer": {}}), command(flow="../x"), command(to_address="a@b\r\nBcc: c@d"),
     ]  # fmt: skip
-    writer = EmailWriter(Renderer(TEMPLATES, SENDER.name), SENDER)
+    writer = EmailWriter(Renderer(TEMPLATES, EmailBrand(name=SENDER.name)), SENDER)
     expected = [text_of(writer.write(each, NOW)) for each in commands]
     async with running(2) as pool:
         assert list(map(text_of, await composed(pool, *commands))) == expected
@@ -166,7 +167,9 @@ async def test_a_clean_stop_ends_the_processes() -> None:
 async def test_a_renderer_that_cannot_start(tmp_path: Any) -> None:
     """A renderer that ends while it starts is an error at the start of the mailer."""
     pool = RendererPool(
-        Setup(tmp_path, SENDER), 1, start_renderer=lambda descriptor: start_child(descriptor, "streams.missing")
+        Setup(tmp_path, SENDER, EmailBrand(name=SENDER.name)),
+        1,
+        start_renderer=lambda descriptor: start_child(descriptor, "streams.missing"),
     )
     await pool.start()
     with pytest.raises(RendererFailed):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from streams.mail.links import Links
+from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import RenderedEmail, Renderer, RenderError
 from tests.harness.commands import TEMPLATES, command, example
 
@@ -21,7 +22,7 @@ EVIL = '<script>alert(1)</script>"{{ 7 * 7 }}'
 @pytest.fixture(scope="module")
 def renderer() -> Renderer:
     """The project's templates."""
-    return Renderer(TEMPLATES, "Butik Ø")
+    return Renderer(TEMPLATES, EmailBrand(name="Butik Ø"))
 
 
 def _templates(tmp_path: Path, **files: str) -> Renderer:
@@ -35,7 +36,7 @@ def _templates(tmp_path: Path, **files: str) -> Renderer:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return Renderer(tmp_path, "Shop")
+    return Renderer(tmp_path, EmailBrand(name="Shop"))
 
 
 def _render(renderer: Renderer, **changes: Any) -> RenderedEmail:
@@ -198,7 +199,7 @@ def test_the_language_of_a_locale(copies: str, locale: str, language: str, tmp_p
     renderer = _templates(tmp_path, **{f"flows/g/f/copy/{name}.yaml": f"m.subject: in {name}" for name in names})
     if "en" not in names:
         (tmp_path / "flows/g/f/copy/en.yaml").unlink()
-        renderer = Renderer(tmp_path, "Shop")
+        renderer = Renderer(tmp_path, EmailBrand(name="Shop"))
     email = _render(renderer, locale=locale)
     assert email.subject == f"in {language}"
 
@@ -310,7 +311,7 @@ def test_answers_from_0_to_10(tmp_path: Path, locale: str) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     order = command(flow="nps", message="ask", locale=locale, purpose="survey", context=example("review"))
-    email = Renderer(tmp_path, "Shop").render(order, NO_LINKS)
+    email = Renderer(tmp_path, EmailBrand(name="Shop")).render(order, NO_LINKS)
     links = re.findall(
         r'<a href="(https://links.example/s/nps-2[^"]*)" style="[^"]*border: 1px[^"]*">([^<]*)</a>', email.html
     )

@@ -18,6 +18,7 @@ from streams.mail.delivery.smtp.answers import Accepted, Answer, ServerDown
 from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.delivery.smtp.server import Server
 from streams.mail.mailer import Mailer
+from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import Renderer
 from tests.harness.certificates import self_signed
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command
@@ -110,7 +111,9 @@ async def test_wrong_password_is_not_logged(
         return NOW
 
     server = mail_server.server(tls="starttls", context=trusted, username=LOGIN[0], password=WRONG)
-    mailer = Mailer(Renderer(TEMPLATES, "Shop"), SENDER, SmtpPool(server), on_pause=on_pause, clock=clock)
+    mailer = Mailer(
+        Renderer(TEMPLATES, EmailBrand(name="Shop")), SENDER, SmtpPool(server), on_pause=on_pause, clock=clock
+    )
     with capture_logs() as lines:
         reports = await mailer.deliver(
             [(command(), "send")], DeliveryMarks(InMemoryStore([]), "disk-1", "boot-1"), lambda: is_stopping

@@ -1,0 +1,40 @@
+"""The brand with which messages are checked, and the check of its logo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from streams.definitions.language.brand import parse_brand
+from streams.definitions.problems import Problem
+from streams.mail.rendering.brand import Brand
+from streams.mail.rendering.email_brand import EmailBrand, email_brand
+from streams.mail.rendering.logo import MAX_BYTES, UnusableLogo, read_logo
+from streams.mail.rendering.template_folders import SHARED
+
+#: The file of the brand.
+BRAND = f"{SHARED}/brand.yaml"
+
+
+def brand_of(root: Path) -> EmailBrand:
+    """Return the brand of a templates folder as its emails show it. An invalid or missing file counts as a name only: the loader reports it."""
+    try:
+        brand = parse_brand((root / BRAND).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        brand = []
+    return email_brand(brand if isinstance(brand, Brand) else Brand(name="Shop"), root)
+
+
+def check_logo(root: Path, name: str) -> Iterator[Problem]:
+    """Yield a warning if emails cannot show the logo.
+
+    Args:
+        root: the templates folder.
+        name: the logo's file name; the file exists.
+    """
+    try:
+        read_logo(root / SHARED / name)
+    except (UnusableLogo, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        message = f"emails show the name instead of {name!r}: {reason}"
+        yield Problem("brand.W001", message, f"use a PNG or JPEG picture of at most {MAX_BYTES // 1024} kB")
