@@ -243,7 +243,7 @@ FULL_5 = replace(
 )
 
 #: The same customer with the fields of version 6.
-FULL = replace(
+FULL_6 = replace(
     FULL_5,
     held_clicks=(HeldClick("3fa2", b"fingerpr", _hours(35), "human", "https://shop.example/Ø", _hours(36)),),
     gateway=GatewayState(
@@ -254,6 +254,9 @@ FULL = replace(
         _hours(37),
     ),
 )
+
+#: The same customer with the fields of version 7.
+FULL = replace(FULL_6, profile=replace(FULL_6.profile, birthday_at=_hours(38)))
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

@@ -48,6 +48,7 @@ from tests.golden.state_values import (
     FULL_3,
     FULL_4,
     FULL_5,
+    FULL_6,
     PLAIN,
     POOL,
     STEP,
@@ -89,7 +90,7 @@ def _pool_bytes(entry: code_pool_records.Entry, _: Path) -> bytes:
 CURRENT: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
     "customer": (
         customer_codec.VERSION,
-        {"customer_v6": lambda _: encode_customer(PLAIN), "customer_v6-full": lambda _: encode_customer(FULL)},
+        {"customer_v7": lambda _: encode_customer(PLAIN), "customer_v7-full": lambda _: encode_customer(FULL)},
     ),
     "address": (address_state.VERSION, {"address_v1": lambda _: encode_address(ADDRESS)}),
     "counts": (popularity.VERSION, {"counts_v1": lambda _: encode_counts(COUNTS)}),
@@ -141,7 +142,9 @@ def test_every_version_has_a_file(kind: str) -> None:
         ("customer_v5", PLAIN),
         ("customer_v5-full", FULL_5),
         ("customer_v6", PLAIN),
-        ("customer_v6-full", FULL),
+        ("customer_v6-full", FULL_6),
+        ("customer_v7", PLAIN),
+        ("customer_v7-full", FULL),
     ],
 )
 def test_a_customer_of_every_version(name: str, customer: Any) -> None:
@@ -254,7 +257,8 @@ def test_state_of_every_version_is_restored_from_a_changelog(tmp_path: Path) -> 
     replay(sends, {name.encode(): fixture(name) for name in files["ledger"]})
     timer = fixture("timer_v1")
     replay(pending, {timer[: len(TIMER_KEY)]: timer[len(TIMER_KEY) :]})
-    expected = [PLAIN, FULL_1, PLAIN, FULL_2, PLAIN, FULL_3, PLAIN, FULL_4, PLAIN, FULL_5, PLAIN, FULL]
+    full = (FULL_1, FULL_2, FULL_3, FULL_4, FULL_5, FULL_6, FULL)
+    expected = [customer for each in full for customer in (PLAIN, each)]
     assert [decode_customer(value) for _, value in customers.items()] == expected
     assert [decode_entry(value) for _, value in sends.items()] == [ENTRY]
     fired: list[tuple[int, bytes]] = []

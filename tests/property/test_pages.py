@@ -16,9 +16,9 @@ from tests.harness.pages import Pages, check_of, opened
 
 TARGETS = {"u": "marketing", "p": "", "s": "nps", "r": "TEA-1", "b": "o-1", "k": "summer", "a": "erase-12"}
 NAMES = (
-    "act", "scope", "shown", "on", "frequency", "language", "birthday-day", "birthday-month", "birthday-year", "anniversary-day",
-    "anniversary-month", "unwished", "unliked", "email", "sure", "value", "why", "stars", "text", "name", "order", "caption", "publish",
-    "List-Unsubscribe", "photo",
+    "act", "scope", "shown", "on", "frequency", "language", "birthday-day", "birthday-month", "birthday-year", "birthday-shown",
+    "anniversary-day", "anniversary-month", "anniversary-shown", "unwished", "unliked", "email", "sure", "value", "why", "stars", "text",
+    "name", "order", "caption", "publish", "List-Unsubscribe", "photo",
 )  # fmt: skip
 WORDS = (
     "leave", "return", "fewer", "save", "nothing", "address", "export", "erase", "why", "answer", "review", "order", "enter", "confirm",

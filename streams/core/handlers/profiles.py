@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from msgspec.structs import replace
 
@@ -15,8 +15,9 @@ from streams.core.model.person_events import ProfileUpdated
 from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending.address_events import note_answers
-from streams.core.triggers.dates import schedule_dates
+from streams.core.triggers.dates import end_flows_of_removed_dates, schedule_dates
 from streams.core.triggers.dispatch import dispatch
+from streams.core.values.moments import LONG_AGO
 
 
 def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
@@ -35,6 +36,7 @@ def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
             event.gender or "",
             event.country or "",
             Traits(event.postal_code or "", event.city or "", event.is_company),
+            event.occurred_at if event.birthday is not None or event.removes_birthday else None,
         ),
     )
     update_traits(uow, event)
@@ -51,6 +53,7 @@ def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
     )
     dispatch_completion(uow, event.occurred_at)
     if uow.ruleset.has_dates:
+        end_flows_of_removed_dates(uow, before)
         schedule_dates(uow)
 
 
@@ -79,9 +82,13 @@ def update_profile(uow: UnitOfWork, update: Profile) -> None:
 
 
 def merge_profile(profile: Profile, update: Profile) -> Profile:
-    """Return both merged: values of the newer one win, values of the older one fill gaps. At the same time `update` is newer."""
+    """Return both merged: values of the newer one win, values of the older one fill gaps. At the same time `update` is newer.
+
+    The birthday has its own time, so that neither an order nor an older record restores one that the customer removed.
+    """
     is_older = profile.at is not None and update.at is not None and update.at < profile.at
     older, newer = (update, profile) if is_older else (profile, update)
+    birthday, birthday_at = max(_birthday_of(update), _birthday_of(profile), key=_rank_of_birthday)
     return Profile(
         newer.email or older.email,
         newer.name or older.name,
@@ -89,11 +96,26 @@ def merge_profile(profile: Profile, update: Profile) -> Profile:
         newer.country or older.country,
         newer.time_zone or older.time_zone,
         newer.at,
-        newer.birthday or older.birthday,
+        birthday,
         newer.gender or older.gender,
         newer.stated_country or older.stated_country,
         merge_place(newer.traits, older.traits, profile.traits),
+        birthday_at,
     )
+
+
+def _birthday_of(profile: Profile) -> tuple[date | None, datetime | None]:
+    """Return the birthday, and when it was stated or removed."""
+    stated_at = profile.birthday_at
+    if stated_at is None and profile.birthday is not None:
+        stated_at = profile.at  # an older program stored it: not later than the newest change of the profile
+    return profile.birthday, stated_at
+
+
+def _rank_of_birthday(stated: tuple[date | None, datetime | None]) -> tuple[datetime, bool]:
+    """Return the rank of a statement: the newest counts, and at the same time a day counts more than its removal."""
+    birthday, stated_at = stated
+    return stated_at or LONG_AGO, birthday is not None
 
 
 def dispatch_completion(uow: UnitOfWork, at: datetime) -> None:

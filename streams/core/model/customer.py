@@ -35,6 +35,7 @@ class Profile(Struct, frozen=True, gc=False, array_like=True):
         gender: in the customer's own words.
         stated_country: the country that the shop's newest profile has, while `country` may also come from a newer order.
         traits: what else the shop says, and the customer's wishes and likes.
+        birthday_at: when the birthday was stated, or removed if `birthday` is None. None if it never was, or by an older program.
     """
 
     email: str = ""
@@ -47,6 +48,7 @@ class Profile(Struct, frozen=True, gc=False, array_like=True):
     gender: str = ""
     stated_country: str = ""
     traits: Traits = NO_TRAITS
+    birthday_at: datetime | None = None
 
 
 class Sent(Struct, frozen=True, gc=False, array_like=True):

@@ -55,6 +55,7 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
     Attributes:
         consent_notice, consent_source, consent_wording: the evidence of the answers: the version of the notice, where the customer
             answered, and the text of the question.
+        removes_birthday: whether the customer took the birthday back. Then `birthday` is None.
         has_bad_address: whether the profile has an address that is not one. Then `email` is None.
         attributes, dates, external_ids: (name, value) of what is stated; None removes the value.
         flaws: how many of these were cut or left out, and why, without data of the customer; "" if none was.
@@ -88,6 +89,7 @@ class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):
     dates: tuple[tuple[str, date | None], ...] = ()
     external_ids: tuple[tuple[str, str | None], ...] = ()
     flaws: str = ""
+    removes_birthday: bool = False
     occurred_at: datetime
 
 

@@ -35,8 +35,8 @@ EXITS = (
 )
 #: Triggers that fire every year on a date of the customer.
 DATES = frozenset(("customer.birthday", "customer.anniversary", "customer.date"))
-#: The one of them whose date has a name that the shop gave it.
-NAMED_DATE = "customer.date"
+#: Two of them: the customer's birthday, and a date with a name that the shop gave it.
+BIRTHDAY, NAMED_DATE = "customer.birthday", "customer.date"
 #: The trigger that fires once, at the launch of a product that the customer viewed before.
 LAUNCH = "product.launch"
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from streams.core.conditions.context import EvalContext
-from streams.core.instances.exits import log_missing_flow
+from streams.core.instances.exits import exit_instance, log_missing_flow
 from streams.core.instances.start import instance_id_of, start_once
 from streams.core.instances.waiting import drop_instance, find_instance, schedule_start
+from streams.core.model.customer import Profile
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import DATE_STEP
-from streams.core.rules.trigger_names import DATES, NAMED_DATE
+from streams.core.rules.trigger_names import BIRTHDAY, DATES, NAMED_DATE
 from streams.core.values import ids, local_time
+
+#: The rule of decisions about flows whose date was removed.
+DATE_REMOVED = "date_removed"
 
 
 def schedule_dates(uow: UnitOfWork) -> None:
@@ -43,6 +47,28 @@ def _schedule_date(uow: UnitOfWork, compiled: CompiledFlow, after: datetime) -> 
     due_at = local_time.next_day(date, after, zone, flow.trigger.before)
     if scheduled is None or scheduled.due_at != due_at:
         schedule_start(uow, flow, Instance(instance_id, flow.name, flow.version, "", None, DATE_STEP, due_at, uow.now))
+
+
+def end_flows_of_removed_dates(uow: UnitOfWork, before: Profile) -> None:
+    """End the started flows of a birthday or an important date that was removed.
+
+    Args:
+        uow: the customer after an event.
+        before: the profile before it, which had the date.
+    """
+    removed = {
+        (NAMED_DATE, each.name) for each in before.traits.dates if each.value and not uow.profile.traits.date(each.name)
+    }
+    if before.birthday is not None and uow.profile.birthday is None:
+        removed.add((BIRTHDAY, ""))
+    if not removed:
+        return
+    for instance in uow.instances:
+        compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
+        if instance.has_started and compiled is not None:
+            trigger = compiled.flow.trigger
+            if (trigger.on, trigger.date) in removed:
+                exit_instance(uow, compiled.flow, instance, DATE_REMOVED)
 
 
 def start_on_date(uow: UnitOfWork, scheduled: Instance) -> None:

@@ -1,17 +1,18 @@
 """The choices of a customer on the preference page, and the records of what has changed.
 
 Only changes are published: a box that was ticked when the page was shown and still is records nothing, because a box that was ticked
-beforehand is not consent (CJEU, C-673/17).
+beforehand is not consent (CJEU, C-673/17). A day is compared with the one that the page showed as well, so that a field that was empty
+from the start does not remove a day that has become known since.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 
 from msgspec import Struct
 
-from streams.gateway.pages.base.days import DayFields, InvalidDay, fields_of, read_fields, stored_day
+from streams.gateway.pages.base.days import DayFields, InvalidDay, fields_of, read_fields, shown_day, stored_day
 from streams.gateway.pages.base.forms import Form
 from streams.gateway.pages.base.records import engagement, event_id, evidence, request, request_id
 from streams.gateway.pages.base.site import LANGUAGES, page_language
@@ -23,6 +24,8 @@ PURPOSES, TRACKING = ("marketing", "review", "survey", "profile", "service"), "t
 #: The purposes that have a scope of unsubscriptions, which hold until a newer yes with evidence.
 _SCOPES = frozenset(("marketing", "review", "survey", "service"))
 FREQUENCIES = ("normal", "fewer")
+#: The name of the birthday's fields.
+BIRTHDAY = "birthday"
 SOURCE = "preference page"
 _BOXES = (*PURPOSES, TRACKING)
 
@@ -32,7 +35,8 @@ class Choices(Struct, frozen=True, kw_only=True):
 
     Attributes:
         shown, ticked: the boxes that were ticked when the page was made, and now: purposes, and `tracking`.
-        birthday, dates: the fields of the days; None: the form has no birthday.
+        birthday, dates: the fields of the days.
+        shown_days: the days that the page showed, by the name of the field; "" or missing for none.
         removed: kind of engagement (`unwished`, `unliked`) and sku of what was taken off the lists.
     """
 
@@ -40,15 +44,16 @@ class Choices(Struct, frozen=True, kw_only=True):
     ticked: frozenset[str]
     frequency: str
     language: str
-    birthday: DayFields | None
+    birthday: DayFields
     dates: Mapping[str, DayFields]
+    shown_days: Mapping[str, str]
     removed: tuple[tuple[str, str], ...] = ()
 
 
 def date_names(visit: Visit) -> tuple[str, ...]:
-    """Return the names of the dates on the page: the brand's, and those that are known of the customer."""
+    """Return the names of the dates on the page besides the birthday: the brand's, and those that are known of the customer."""
     known = visit.person.dates if visit.person is not None else {}
-    return tuple(dict.fromkeys((*visit.site.brand.dates, *sorted(known))))
+    return tuple([name for name in dict.fromkeys((*visit.site.brand.dates, *sorted(known))) if name != BIRTHDAY])
 
 
 def choices_of(visit: Visit) -> Choices:
@@ -56,7 +61,15 @@ def choices_of(visit: Visit) -> Choices:
     person = visit.person
     if person is None:
         empty = frozenset[str]()
-        return Choices(shown=empty, ticked=empty, frequency="", language=visit.language, birthday=DayFields(), dates={})
+        return Choices(
+            shown=empty,
+            ticked=empty,
+            frequency="",
+            language=visit.language,
+            birthday=DayFields(),
+            dates={},
+            shown_days={},
+        )
     boxes = frozenset(purpose for purpose in PURPOSES if person.answers.get(purpose))
     if person.tracking:
         boxes |= {TRACKING}
@@ -66,7 +79,8 @@ def choices_of(visit: Visit) -> Choices:
         frequency=person.frequency,
         language=page_language(person.locale) if person.locale else visit.language,
         birthday=fields_of(person.birthday),
-        dates={name: fields_of(value) for name, value in person.dates.items()},
+        dates={name: fields_of(person.dates[name]) for name in date_names(visit) if name in person.dates},
+        shown_days={**person.dates, BIRTHDAY: person.birthday},
     )
 
 
@@ -79,17 +93,14 @@ def choices_in(visit: Visit, form: Form) -> tuple[Choices, dict[str, str]]:
         errors["frequency"], frequency = "error.choose", present.frequency
     if language not in LANGUAGES:
         errors["language"], language = "error.choose", present.language
-    days = {name: read_fields(form, name) for name in ("birthday", *date_names(visit))}
+    days = {name: read_fields(form, name, has_year=name == BIRTHDAY) for name in (BIRTHDAY, *date_names(visit))}
+    shown_days = {**present.shown_days, **{name: day for name in days if (day := shown_day(form, name)) is not None}}
     for name, fields in days.items():
         try:
-            day = stored_day(fields or DayFields(), visit.now.date())
+            _new_day(fields or DayFields(), shown_days.get(name, ""), visit.now.date())
         except InvalidDay:
             errors[name] = "error.day"
-        else:
-            is_cleared = fields is not None and not day and name == "birthday"
-            if is_cleared and visit.person is not None and visit.person.birthday:
-                errors[name] = "error.birthday"  # the topic has no way to forget a birthday alone
-    birthday = days.pop("birthday")
+    birthday = days.pop(BIRTHDAY)
     dates = {**present.dates, **{name: fields for name, fields in days.items() if fields is not None}}
     listed = {
         "unwished": visit.person.wishes if visit.person is not None else (),
@@ -104,10 +115,23 @@ def choices_in(visit: Visit, form: Form) -> tuple[Choices, dict[str, str]]:
             language=language,
             birthday=birthday if birthday is not None else present.birthday,
             dates=dates,
+            shown_days=shown_days,
             removed=tuple(removed),
         ),
         errors,
     )
+
+
+def _new_day(typed: DayFields, shown: str, today: date) -> str | None:
+    """Return the stored day that a customer changed `shown` to, "" if they removed it, or None if it is unchanged.
+
+    Raises:
+        InvalidDay: there is no such day. A day that the shop stated is not judged.
+    """
+    if typed == fields_of(shown):
+        return None
+    day = stored_day(typed, today)
+    return day if day != shown else None
 
 
 def _boxes(names: list[str]) -> frozenset[str]:
@@ -151,15 +175,14 @@ def _preferences(visit: Visit, choices: Choices, changed: dict[str, bool]) -> di
     agreed = [f"p.on.{box}" for box in _BOXES if answers.get(box) or (box == TRACKING and changed.get(box))]
     if answers or TRACKING in changed:
         fields |= evidence(visit, SOURCE, agreed)
-    person, today = visit.person, visit.now.date()
+    shown, today = choices.shown_days, visit.now.date()
     if choices.language != choices_of(visit).language:
         fields["locale"] = choices.language
-    birthday = stored_day(choices.birthday or DayFields(), today)
-    if birthday and birthday != (person.birthday if person is not None else ""):
-        fields["birthday"] = birthday
-    known = person.dates if person is not None else {}
-    days = {name: stored_day(value, today) for name, value in choices.dates.items()}
-    dates = {name: day or None for name, day in days.items() if day != known.get(name, "")}
+    birthday = _new_day(choices.birthday, shown.get(BIRTHDAY, ""), today)
+    if birthday is not None:
+        fields[BIRTHDAY] = birthday  # "" removes it
+    days = {name: _new_day(typed, shown.get(name, ""), today) for name, typed in choices.dates.items()}
+    dates = {name: day or None for name, day in days.items() if day is not None}
     if dates:
         fields["dates"] = dates
     return fields

@@ -81,6 +81,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "shipment.returned": "the parcel was returned",
         "customer.unsubscribed": "the customer unsubscribed",
         "cart.emptied": "the customer emptied the cart",
+        "date_removed": "the birthday or date that the flow is about was removed",
         # limits
         "steps_per_wake_up": "the flow executed too many steps at once",
         "instances": "the customer is in too many flows at once",

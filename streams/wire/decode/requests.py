@@ -76,6 +76,7 @@ def _profile(record: Record, at: datetime) -> ProfileUpdated:
         occurred_at=at,
         locale=record["locale"] or None,
         birthday=parse_birthday(record["birthday"]),
+        removes_birthday=record["birthday"] == "",
         dates=dates,
         tracking_consent=record["tracking"],
         consent_notice=parse_id(record, "notice") if record["notice"] else None,

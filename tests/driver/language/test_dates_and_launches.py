@@ -110,6 +110,38 @@ def test_an_important_date() -> None:
     assert run.messages() == ["a", "a"]
 
 
+@pytest.mark.parametrize(
+    ("trigger", "given", "removed"),
+    [
+        ("{on: customer.birthday, before: 5d}", "birthday", {"removes_birthday": True}),
+        ("{on: customer.date, date: wedding, before: 5d}", "dates", {"dates": (("wedding", None),)}),
+    ],
+)
+def test_a_date_that_is_removed(trigger: str, given: str, removed: dict[str, Any]) -> None:
+    """Neither the next start nor a started flow remains, however late an older record of the date or an order comes. A newer one counts."""
+
+    def state(days: int) -> dict[str, Any]:
+        day = (START + days * DAY).date()
+        return {given: day if given == "birthday" else (("wedding", day),)}
+
+    run = run_of(f"trigger: {trigger}\nsteps:\n  - wait: 2d\n  - send: {{message: a}}\n")
+    update_profile(run, email="anna@example.com", country="DK", **state(10))
+    run.advance(6 * DAY)
+    assert sorted(instance.has_started for instance in run.customers["c1"].instances) == [False, True]
+    buy(run)
+    update_profile(run, **removed)
+    assert run.customers["c1"].instances == ()
+    assert ("f", "exit", "date_removed") in run.decisions()
+    update_profile(run, occurred_at=START + DAY, **state(30))
+    buy(run, "o2")
+    run.advance(400 * DAY)
+    assert (run.messages(), run.customers["c1"].instances) == ([], ())
+    update_profile(run, **state(380))
+    update_profile(run, occurred_at=START + 9 * DAY, **removed)
+    run.advance(400 * DAY)
+    assert run.messages() == ["a"]
+
+
 def test_a_date_that_changes() -> None:
     """The new day counts from then on, in an order of records that is not that of their times too."""
     run = run_of(f"trigger: {{on: customer.date, date: wedding}}\n{SEND}")

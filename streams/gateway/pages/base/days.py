@@ -12,6 +12,8 @@ from streams.gateway.pages.base.forms import Form, whole_number
 
 #: The first year of a birthday. A leap year stands in for a year that is not stated.
 FIRST_YEAR, _LEAP_YEAR = 1900, 2000
+#: The characters that are read of a field: those of 1984-05-01.
+_MOST = 10
 _DAY = re.compile(r"(?:(\d{4})|-)-(\d\d)-(\d\d)\Z")
 
 
@@ -38,11 +40,24 @@ def fields_of(value: str) -> DayFields:
     return DayFields(str(int(match[3])), str(int(match[2])), match[1] or "") if match else DayFields()
 
 
-def read_fields(form: Form, name: str) -> DayFields | None:
-    """Return the fields of the day `name` in a form, or None if the form has no such fields."""
+def read_fields(form: Form, name: str, *, has_year: bool) -> DayFields | None:
+    """Return the fields of the day `name` in a form, or None if the form has no such fields.
+
+    Args:
+        form: the form.
+        name: the name of the day.
+        has_year: whether customers see the year. A hidden one does not count without a day and a month.
+    """
     if f"{name}-day" not in form.fields or f"{name}-month" not in form.fields:
         return None
-    return DayFields(*(form.text(f"{name}-{part}")[:10] for part in ("day", "month", "year")))
+    day, month, year = (form.text(f"{name}-{part}")[:_MOST] for part in ("day", "month", "year"))
+    return DayFields(day, month, year if day or month or has_year else "")
+
+
+def shown_day(form: Form, name: str) -> str | None:
+    """Return the stored day `name` that the page of a form showed, "" for none. None: the form does not say."""
+    field = f"{name}-shown"
+    return form.text(field)[:_MOST] if field in form.fields else None
 
 
 def stored_day(fields: DayFields, now: date) -> str:

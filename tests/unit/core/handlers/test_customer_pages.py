@@ -104,6 +104,16 @@ def test_preferences_are_shown() -> None:
     assert (len(page.wishes), page.wishes[0], page.likes) == (MOST, f"s{MOST + 4}", ("s1",))
 
 
+def test_removed_dates_are_not_shown() -> None:
+    """A birthday and a date that the customer removed disappear from the page."""
+    run = run_with_pages()
+    update_profile(run, birthday=date(1984, 5, 1), dates=(("wedding", date(2019, 6, 1)),))
+    assert (last(run).birthday, last(run).dates) == ("1984-05-01", {"wedding": "2019-06-01"})
+    later = run.now + timedelta(hours=1)
+    update_profile(run, removes_birthday=True, dates=(("wedding", None),), occurred_at=later)
+    assert (last(run).birthday, last(run).dates) == ("", {})
+
+
 def test_a_test_order_is_not_shown() -> None:
     """The order of a test belongs to nobody."""
     run = run_with_pages()

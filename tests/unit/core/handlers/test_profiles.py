@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import reduce
+from itertools import permutations
 
 from streams.core.handlers.profiles import merge_profile
 from streams.core.model.customer import Profile
@@ -15,7 +17,17 @@ def test_newer_values_win() -> None:
     """Values of the newer profile replace older ones, and the older profile fills the gaps."""
     older = Profile("old@example.com", "Åsa", "sv", "SE", "Europe/Stockholm", START, date(1984, 5, 1), "kvinna")
     newer = Profile("new@example.com", "", "", "NO", None, START + HOUR)
-    merged = Profile("new@example.com", "Åsa", "sv", "NO", "Europe/Stockholm", START + HOUR, date(1984, 5, 1), "kvinna")
+    merged = Profile(
+        "new@example.com",
+        "Åsa",
+        "sv",
+        "NO",
+        "Europe/Stockholm",
+        START + HOUR,
+        date(1984, 5, 1),
+        "kvinna",
+        birthday_at=START,
+    )
     assert merge_profile(older, newer) == merged
     assert merge_profile(newer, older) == merged
 
@@ -30,3 +42,30 @@ def test_first_update() -> None:
     """A profile without a time takes every value of the update."""
     update = Profile("a@example.com", "Åsa", at=START)
     assert merge_profile(Profile(), update) == update
+
+
+def test_the_newest_statement_of_a_birthday_counts() -> None:
+    """A birthday and its removal count by their own times, in every order and with an order in between; at the same time the day counts."""
+    first, second = date(1984, 5, 1), date(1985, 6, 2)
+    given = Profile("a@example.com", at=START, birthday=first, birthday_at=START)
+    removed = Profile(at=START + HOUR, birthday_at=START + HOUR)
+    again = Profile(at=START + 2 * HOUR, birthday=second, birthday_at=START + 2 * HOUR)
+    order = Profile("a@example.com", "Åsa", at=START + 5 * HOUR)
+    at_once = Profile(at=START + HOUR, birthday=second, birthday_at=START + HOUR)
+    cases = [
+        ((given, removed, order), None),
+        ((given, removed, again, order), second),
+        ((removed, at_once, given), second),
+        ((given, order), first),
+    ]
+    for statements, expected in cases:
+        for ordered in permutations(statements):
+            merged = reduce(merge_profile, ordered, Profile())
+            assert (merged.birthday, merged.email) == (expected, given.email), ordered
+
+
+def test_birthday_of_an_older_program() -> None:
+    """A stored birthday without a time is as new as its profile: a newer removal takes it away, and an older one does not."""
+    stored = Profile("a@example.com", at=START + HOUR, birthday=date(1984, 5, 1))
+    assert merge_profile(stored, Profile(at=START + 2 * HOUR, birthday_at=START + 2 * HOUR)).birthday is None
+    assert merge_profile(stored, Profile(at=START, birthday_at=START)).birthday == stored.birthday

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from streams.wire.topics import ENGAGEMENT, REQUESTS
 from tests.harness.pages import ANNA, NOW, Pages, opened, submit
 
 SHOWN = "marketing review service tracking"
+_HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 KEPT = [("shown", SHOWN), *(("on", box) for box in SHOWN.split())]
 
 
@@ -108,6 +111,49 @@ async def test_frequency_language_and_days() -> None:
     assert (preferences["locale"], preferences["birthday"]) == ("sv", "--02-29")
     assert preferences["dates"] == {"anniversary": None, "child_birthday": "--12-03"}
     assert preferences["answers"] == {}
+
+
+async def test_emptied_days_are_removed() -> None:
+    """An emptied birthday and date are removed, also a date with a year, which the page does not show."""
+    pages = Pages()
+    pages.people["c-1"] = replace(ANNA, dates={"anniversary": "2019-06-21"})
+    async with pages.client() as client:
+        html = await opened(client, pages.link("p"))
+        hidden = [field for field in _HIDDEN.findall(html) if field[0] != "check"]
+        assert ("birthday-shown", "1984-05-01") in hidden
+        assert ("anniversary-year", "2019") in hidden
+        emptied = [(f"{name}-{part}", "") for name in ("birthday", "anniversary") for part in ("day", "month")]
+        fields = [*KEPT, *hidden, *emptied, ("birthday-year", ""), ("act", "save")]
+        assert (await submit(client, pages.link("p"), fields)).status == 303
+    (request,) = requests_of(pages)
+    assert (request["birthday"], request["dates"]) == ("", {"anniversary": None})
+
+
+async def test_days_that_became_known_since_the_page_was_shown() -> None:
+    """A field that was empty on the page removes nothing, and one that was not changed does not restore an older day."""
+    pages = Pages()
+    fields = [("birthday-day", ""), ("birthday-month", ""), ("birthday-year", ""), ("birthday-shown", "")]
+    fields += [("anniversary-day", "3"), ("anniversary-month", "4"), ("anniversary-shown", "--04-03")]
+    await saved(pages, [*KEPT, *fields])
+    assert pages.publisher.records == []
+
+
+async def test_day_of_the_shop_that_the_form_would_refuse() -> None:
+    """A day in the future, which only the shop can state, does not keep the customer from saving the page."""
+    pages = Pages()
+    pages.people["c-1"] = replace(ANNA, dates={"anniversary": "2030-06-21"})
+    shown = [("anniversary-day", "21"), ("anniversary-month", "6"), ("anniversary-year", "2030")]
+    await saved(pages, [*KEPT, ("on", "survey"), *shown, ("anniversary-shown", "2030-06-21")])
+    (request,) = requests_of(pages)
+    assert (request["answers"], request["dates"]) == ({"survey": True}, {})
+
+
+async def test_shown_day_after_an_error() -> None:
+    """The page that shows an error keeps what the first page showed, so that the next attempt compares with it."""
+    pages = Pages()
+    fields = [("birthday-day", "40"), ("birthday-month", "5"), ("birthday-year", ""), ("birthday-shown", "--05-02")]
+    html = await saved(pages, [*KEPT, *fields], status=422)
+    assert ("birthday-shown", "--05-02") in _HIDDEN.findall(html)
 
 
 @pytest.mark.parametrize(

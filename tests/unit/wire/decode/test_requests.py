@@ -62,6 +62,17 @@ def test_preferences_become_a_profile() -> None:
     assert event.wants_service is False
 
 
+@pytest.mark.parametrize(
+    ("stated", "birthday", "removes"), [(None, None, False), ("", None, True), ("1984-05-01", date(1984, 5, 1), False)]
+)
+def test_an_empty_birthday_removes_it(stated: str | None, birthday: date | None, removes: bool) -> None:
+    """A missing birthday keeps the older one, and an empty one removes it. An empty date does the same."""
+    event = decoded(kind="preferences", birthday=stated, dates={"wedding": ""})
+    assert event.profile is not None
+    assert (event.profile.birthday, event.profile.removes_birthday) == (birthday, removes)
+    assert event.profile.dates == (("wedding", None),)
+
+
 @pytest.mark.parametrize(("stated", "expected"), [("normal", False), ("fewer", True), ("never", True), (None, True)])
 def test_whatever_is_not_normal_is_fewer(stated: str | None, expected: bool) -> None:
     """A value that this version does not know never means more mail."""
