@@ -14,6 +14,7 @@ from streams.runtime.kafka.producer_record import ProducerRecord
 
 if TYPE_CHECKING:
     from streams.core.model.customer_page import CustomerPage
+    from streams.core.offers.catalogue import Product
     from streams.gateway.encoding import RecordEncoder
     from streams.settings import Settings
 
@@ -48,6 +49,13 @@ class CustomerPages(Protocol):
         """Return what pages show of a customer; None: nothing is known (yet)."""
 
 
+class Products(Protocol):
+    """The newest record of the topic `products` of each product."""
+
+    def get(self, sku: str) -> Product | None:
+        """Return a product; None: it is unknown (yet)."""
+
+
 @dataclass(frozen=True)
 class Gateway:
     """The needs of the request handlers.
@@ -58,6 +66,7 @@ class Gateway:
         publisher: takes the records.
         encoder: encodes records by topic.
         people: what pages show of a person.
+        products: what pages show of a product.
         now: the clock, UTC.
     """
 
@@ -66,6 +75,7 @@ class Gateway:
     publisher: Publisher
     encoder: RecordEncoder
     people: CustomerPages
+    products: Products
     now: Callable[[], datetime]
 
 

@@ -33,6 +33,7 @@ from streams.gateway.customer_pages import CustomerPageTable
 from streams.gateway.encoding import RecordEncoder
 from streams.gateway.pages.base.site import InvalidPages, site_of
 from streams.gateway.producers import open_producer
+from streams.gateway.products import ProductTable
 from streams.gateway.publishing import SpoolingPublisher
 from streams.gateway.server import connection_log, make_app, route_names
 from streams.gateway.spool import Spool
@@ -145,6 +146,7 @@ class _Process:
         pages = self._pages = CustomerPageTable(
             folder, settings.partitions, instrumentation.decoder, memory, instrumentation.load_schemas
         )
+        products = ProductTable(settings.kafka(), instrumentation.decoder, instrumentation.load_schemas)
         publisher = self._publisher = SpoolingPublisher(partial(open_producer, settings.kafka()), spool)
         publisher.start()
         gateway = Gateway(
@@ -153,6 +155,7 @@ class _Process:
             publisher,
             RecordEncoder(self._codec),
             pages,
+            products,
             lambda: datetime.now(UTC),
         )
         app = make_app(gateway, trusted=networks_of(settings.gateway_trusted_proxies))
@@ -166,7 +169,7 @@ class _Process:
             auto_decompress=False,  # no client of the gateway compresses a body, and signatures are made of its bytes
         )
         await runner.setup()
-        starting = asyncio.create_task(self._start(publisher, pages), name="takk-gateway-start")
+        starting = asyncio.create_task(self._start(publisher, pages, products), name="takk-gateway-start")
         try:
             await self._ready_to_listen(publisher)
             await web.TCPSite(runner, settings.gateway_host, settings.gateway_port).start()
@@ -191,6 +194,7 @@ class _Process:
             await runner.cleanup()
             await publisher.stop()
             self._pages = None
+            await products.stop()
             await asyncio.to_thread(pages.stop)
             spool.close()
             log.info("gateway stopped", records=spool.records)
@@ -222,7 +226,7 @@ class _Process:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), LISTEN_PAUSE_S)
 
-    async def _start(self, publisher: SpoolingPublisher, pages: CustomerPageTable) -> None:
+    async def _start(self, publisher: SpoolingPublisher, pages: CustomerPageTable, products: ProductTable) -> None:
         """Take the steps that need Kafka. Until then the spool takes the records."""
         try:
             await self._startup.take(self._steps())
@@ -232,6 +236,7 @@ class _Process:
             return
         publisher.connect()
         pages.start(self._settings.kafka(), f"{self._settings.app_id}-customer-pages")
+        products.start()
 
     def _steps(self) -> Iterator[Callable[[], None]]:
         settings = self._settings

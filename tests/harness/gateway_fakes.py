@@ -132,6 +132,13 @@ class NoPages:
         """Return None."""
 
 
+class NoProducts:
+    """An unknown catalogue."""
+
+    def get(self, sku: str) -> None:
+        """Return None."""
+
+
 class FakeGateway:
     """The application of a gateway on a port of this machine, with a publisher that keeps the records.
 
@@ -152,7 +159,9 @@ class FakeGateway:
         self.clock = 0.0
         self.codec = open_codec()
         encoder = RecordEncoder(self.codec)
-        self.context = Gateway(self.settings, self.keys, self.publisher, encoder, NoPages(), lambda: self.now)
+        self.context = Gateway(
+            self.settings, self.keys, self.publisher, encoder, NoPages(), NoProducts(), lambda: self.now
+        )
 
     def link(self, use: Any, target: str = "", customer_id: str = "c-1", send_id: str = "s-1", **of: Any) -> str:
         """Return the path of a link."""

@@ -92,6 +92,6 @@ async def json_api(folder: Path, people: Mapping[str, Any] | None = None, **sett
     keys_file.touch()
     published, clock = ListPublisher(), Clock()
     configured = Settings(gateway_api_keys_file=keys_file, **settings)
-    gateway = Gateway(configured, LINK_KEYS, published, ENCODER, cast(Any, people or {}), clock)
+    gateway = Gateway(configured, LINK_KEYS, published, ENCODER, cast(Any, people or {}), cast(Any, {}), clock)
     async with TestClient(TestServer(make_app(gateway))) as client:
         yield JsonApi(client, published, keys_file, clock)

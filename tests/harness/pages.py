@@ -7,12 +7,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import FormData
 from PIL import Image
 
 from streams.core.model.customer_page import CustomerPage, PageLine, PageOrder
+from streams.core.offers.catalogue import Product
+from streams.gateway.context import Products
 from tests.harness.gateway_fakes import NOW, FakeGateway
 
 _CHECK = re.compile(r'name="check" value="([^"]+)"')
@@ -44,6 +46,11 @@ ANNA = CustomerPage(
 )
 
 
+TEA = Product(
+    sku="TEA-1", title="Darjeeling", category="tea", unit_price_minor=13_900, currency="DKK", image_url="https://shop.example/tea.jpg", stock=4
+)  # fmt: skip
+
+
 class KnownPeople(dict[str, CustomerPage]):
     """Customer pages by customer id."""
 
@@ -57,12 +64,14 @@ class Pages(FakeGateway):
 
     Attributes:
         people: what is known of customers.
+        products: what is known of products: nothing at first.
     """
 
     def __init__(self, uploads: Path | None = None, **settings: Any) -> None:
         super().__init__(gateway_uploads_dir=uploads, gateway_requests_per_minute=1_000_000, **settings)
         self.people = KnownPeople({"c-1": ANNA})
-        self.context = replace(self.context, people=self.people)
+        self.products = dict[str, Product]()
+        self.context = replace(self.context, people=self.people, products=cast(Products, self.products))
 
     def topics(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Return topic and decoded value of what was published."""

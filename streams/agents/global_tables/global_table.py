@@ -126,11 +126,11 @@ class GlobalTable(Generic[V]):
             self._thread.start()
         return await asyncio.shield(self._ready)
 
-    async def stop(self) -> None:
-        """Stop reading. The view stays as it is."""
+    async def stop(self, timeout_s: float | None = None) -> None:
+        """Stop reading, and wait for the thread, at most `timeout_s` seconds. The view stays as it is."""
         self._stop.set()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, timeout_s)
 
     def _run(self, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[V]) -> None:
         view: V | None = None

@@ -34,8 +34,6 @@ def _page(
     visit: Visit, choices: Choices, error: str = "", errors: dict[str, str] | None = None, email: str = ""
 ) -> web.Response:
     person = visit.person
-    lines = person.order.lines if person is not None and person.order is not None else ()
-    titles = {line.sku: line.title for line in lines}
     months = Locale.parse(visit.language).months["stand-alone"]["wide"]
     return visit.page(
         TEMPLATE,
@@ -46,8 +44,8 @@ def _page(
         frequencies=FREQUENCIES,
         dates=[(name, _label(visit, name), choices.dates.get(name, DayFields())) for name in date_names(visit)],
         months=[(str(number), months[number]) for number in range(1, 13)],
-        wishes=_titled(person.wishes if person is not None else (), titles),
-        likes=_titled(person.likes if person is not None else (), titles),
+        wishes=_titled(visit, person.wishes if person is not None else ()),
+        likes=_titled(visit, person.likes if person is not None else ()),
         email=email[:MAX_ADDRESS],
         is_known=person is not None,
     )
@@ -60,8 +58,8 @@ def _label(visit: Visit, name: str) -> str:
     return name.replace("_", " ").capitalize()  # a date that the shop has named without a text for it
 
 
-def _titled(skus: Sequence[str], titles: dict[str, str]) -> list[tuple[str, str]]:
-    return [(sku, titles.get(sku, sku)) for sku in skus]
+def _titled(visit: Visit, skus: Sequence[str]) -> list[tuple[str, str]]:
+    return [(sku, visit.title_of(sku) or sku) for sku in skus]
 
 
 async def act(visit: Visit, submission: Submission) -> web.Response:

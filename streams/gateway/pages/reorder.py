@@ -1,7 +1,11 @@
-"""The page to order the items of the last order again, with one button."""
+"""The page to order the items of the last order again, with one button.
+
+Items, quantities and prices are those of the last order. Today's price and stock stand beside them, if the shop states them.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +13,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from streams.core.model.customer_page import PageLine, PageOrder
+from streams.core.offers.catalogue import Product
 from streams.gateway.pages.base.forms import Form
 from streams.gateway.pages.base.records import event_id, publish
 from streams.gateway.pages.base.visit import Submission, Visit, acted, shown
@@ -26,7 +31,7 @@ async def show(visit: Visit) -> web.Response:
 async def again(visit: Visit, form: Form, error: str) -> web.Response:
     """Return the page with the items, and an error."""
     order = _order(visit)
-    lines = [_shown(line) for line in order.lines] if order is not None else []
+    lines = [_shown(visit, line, order.currency) for line in order.lines] if order is not None else []
     return visit.page(
         TEMPLATE,
         error=error,
@@ -46,15 +51,31 @@ def _order(visit: Visit) -> PageOrder | None:
     return order if order is not None and order.lines else None
 
 
-def _shown(line: PageLine) -> dict[str, Any]:
+def _shown(visit: Visit, line: PageLine, currency: str) -> dict[str, Any]:
+    product = visit.gateway.products.get(line.sku)
+    pictures = (line.image_url, product.image_url if product is not None else "")
     return {
         "title": line.title,
         "variant": line.variant,
         "quantity": str(_quantity(line)),
         "unit_price_minor": line.unit_price_minor,
         "total_minor": int((_quantity(line) * line.unit_price_minor).quantize(Decimal(1), ROUND_HALF_UP)),
-        "image_url": line.image_url if line.image_url.startswith("https://") else "",
+        "price_now_minor": _price_now(line, product, currency),
+        "is_in_stock": None if product is None else _is_in_stock(product, visit.now),
+        "image_url": next((url for url in pictures if url.startswith("https://")), ""),
     }
+
+
+def _price_now(line: PageLine, product: Product | None, currency: str) -> int | None:
+    """Return today's price of an item if it is another one than last time, in the same currency."""
+    if product is None or product.currency != currency or product.unit_price_minor == line.unit_price_minor:
+        return None
+    return product.unit_price_minor
+
+
+def _is_in_stock(product: Product, now: datetime) -> bool:
+    is_awaited = any(at is not None and at > now for at in (product.launches_at, product.back_in_stock_at))
+    return product.is_available and product.stock != 0 and not is_awaited
 
 
 def _quantity(line: PageLine) -> Decimal:

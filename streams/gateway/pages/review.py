@@ -29,13 +29,11 @@ def _page(
     visit: Visit, stars: int | None, text: str, name: str, error: str = "", errors: dict[str, str] | None = None
 ) -> web.Response:
     sku = visit.link.target
-    order = visit.person.order if visit.person is not None else None
-    titles = {line.sku: line.title for line in order.lines} if order is not None else {}
     return visit.page(
         TEMPLATE,
         error=error,
         errors=errors or {},
-        product=titles.get(sku, ""),
+        product=visit.title_of(sku) if sku else "",
         is_product=bool(sku),
         stars_given=stars,
         review=text,

@@ -62,6 +62,14 @@ class Visit:
         """The action that the customer has taken, on the page after it. Such a page only thanks."""
         return self.request.query.get("done", "")[:40]
 
+    def title_of(self, sku: str) -> str:
+        """Return the title of a product as the shop states it now, else as the last order has it; "" if it is unknown."""
+        product = self.gateway.products.get(sku)
+        if product is not None and product.title:
+            return product.title
+        order = self.person.order if self.person is not None else None
+        return next((line.title for line in order.lines if line.sku == sku), "") if order is not None else ""
+
     def page(self, template: str, error: str = "", **values: Any) -> web.Response:
         """Return a page. `error` is the key of a text that says why the form was not accepted."""
         html = self.site.render(

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-from collections import defaultdict
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 
 from streams.agents.global_tables import global_table
 from streams.agents.global_tables.assortment import TOPICS, AssortmentTable
@@ -26,7 +22,7 @@ from streams.runtime.avro.codec import Codec
 from streams.wire import topics
 from streams.wire.codec import SCHEMAS
 from streams.wire.encode.encoder import Encoder
-from tests.harness.product_records import CODEC, DECODER, POPULARITY, PRODUCTS, Message, product, view
+from tests.harness.product_records import CODEC, DECODER, POPULARITY, PRODUCTS, FakeConsumer, Message, product, view
 from tests.harness.products import WEEK, counts_of
 from tests.harness.records import AT
 
@@ -159,43 +155,6 @@ def test_a_view_is_ready_at_the_ends() -> None:
     one.apply([end(PRODUCTS, 2)])
     assert one.is_ready
     assert one.positions == {PRODUCTS: 2, POPULARITY: 0}
-
-
-@dataclass
-class FakeConsumer:
-    """A consumer that reads `log` from its assigned offsets, one record per read, and fails at read number `fails_at`."""
-
-    log: list[Message]
-    fails_at: int | None = None
-    is_closed: bool = False
-    reads: int = 0
-    served: defaultdict[int, threading.Event] = field(default_factory=lambda: defaultdict(threading.Event))
-    assigned_at: dict[tuple[str, int], int] = field(default_factory=dict)
-    assigned: dict[tuple[str, int], int] = field(default_factory=dict)
-
-    def list_topics(self, timeout: float) -> Any:
-        return SimpleNamespace(topics={name: SimpleNamespace(partitions={0: None}) for name in TOPICS})
-
-    def get_watermark_offsets(self, part: Any, timeout: float) -> tuple[int, int]:
-        own = [message.at + 1 for message in self.log if message.place == (part.topic, part.partition)]
-        return 0, max(own, default=0)
-
-    def assign(self, parts: list[Any]) -> None:
-        self.assigned = {(part.topic, part.partition): part.offset for part in parts}
-        self.assigned_at = dict(self.assigned)
-
-    def consume(self, most: int, wait: float) -> list[Message]:
-        if self.reads == self.fails_at:
-            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
-        self.reads += 1
-        messages = [message for message in self.log if message.at >= self.assigned[message.place]][:1]
-        for message in messages:
-            self.assigned[message.place] = message.at + 1
-            self.served[message.at].set()
-        return messages
-
-    def close(self) -> None:
-        self.is_closed = True
 
 
 async def test_the_table_reads_on_after_errors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from streams.wire.topics import ENGAGEMENT, REQUESTS
-from tests.harness.pages import ANNA, NOW, Pages, opened, submit
+from tests.harness.pages import ANNA, NOW, TEA, Pages, opened, submit
 
 SHOWN = "marketing review service tracking"
 _HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
@@ -168,6 +168,22 @@ async def test_day_that_does_not_exist(day: tuple[str, str, str]) -> None:
     assert f'value="{day[0]}"' in html
     assert html.count('value="survey" checked') == 1
     assert pages.publisher.records == []
+
+
+async def test_titles_of_wishes_and_likes() -> None:
+    """A product has the title of the shop's record, else that of the last order, else its sku."""
+    pages = Pages()
+    pages.products.update({"TEA-1": TEA, "CUP-9": replace(TEA, sku="CUP-9", title="Cup <i>green</i>")})
+    pages.people["c-1"] = replace(ANNA, likes=("TEA-1", "GONE-3"))
+    async with pages.client() as client:
+        html = await opened(client, pages.link("p"))
+    labels = re.findall(r'<label for="un(?:wished|liked)-([^"]+)">([^<]+)</label>', html)
+    assert labels == [
+        ("POT-2", "Teapot &lt;b&gt;blue&lt;/b&gt;"),
+        ("CUP-9", "Cup &lt;i&gt;green&lt;/i&gt;"),
+        ("TEA-1", "Darjeeling"),
+        ("GONE-3", "GONE-3"),
+    ]
 
 
 async def test_wishes_and_likes() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from streams.wire.topics import REORDERS
-from tests.harness.pages import ANNA, ORDER, Pages, opened, submit
+from tests.harness.gateway_fakes import NOW
+from tests.harness.pages import ANNA, ORDER, TEA, Pages, opened, submit
 
 
 def shop_folder(folder: Path, brand: str) -> Path:
@@ -24,6 +28,52 @@ async def test_page_shows_the_last_order() -> None:
         html = await opened(client, pages.link("b", "o-1"))
     for text in ("Darjeeling, first flush", "250 g", "Teapot &lt;b&gt;", "250,00", "599,00", "Aarhus"):
         assert text.replace(" ", "\xa0") in html or text in html
+
+
+async def test_products_of_today() -> None:
+    """A picture that the order lacks, today's price and the stock are those of the shop's products; the order keeps its own prices."""
+    pages = Pages()
+    cup = replace(
+        TEA,
+        sku="POT-2",
+        title="Cup",
+        unit_price_minor=34_900,
+        is_available=False,
+        image_url="http://shop.example/cup.jpg",
+    )
+    pages.products.update({"TEA-1": TEA, "POT-2": cup})
+    async with pages.client() as client:
+        html = (await opened(client, pages.link("b", "o-1"), params={"lang": "en"})).replace("\xa0", " ")
+        await submit(client, pages.link("b", "o-1"), {"order": "o-1", "act": "order"})
+    assert html.count('src="https://shop.example/tea.jpg"') == 1
+    assert "cup.jpg" not in html  # the policy of the page allows https alone
+    assert html.count("Today’s price:") == 1
+    assert "139.00" in html
+    assert html.index("In stock") < html.index("Sold out right now")
+    assert "Teapot" in html  # the title of last time
+    ((_, record),) = pages.topics()
+    assert [item["shown_price_minor"] for item in record["items"]] == [12_500, 34_900]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"stock": None}, "På lager"),
+        ({"stock": 0}, "Udsolgt"),
+        ({"is_available": False}, "Udsolgt"),
+        ({"back_in_stock_at": NOW + timedelta(days=1)}, "Udsolgt"),
+        ({"back_in_stock_at": NOW - timedelta(days=1)}, "På lager"),
+        ({"currency": "EUR"}, "På lager"),
+    ],
+)
+async def test_stock(changes: dict[str, Any], expected: str) -> None:
+    """A product is in stock if it can be bought now and its pieces are not known to be none. A price in another currency is not shown."""
+    pages = Pages()
+    pages.products["TEA-1"] = replace(TEA, **changes)
+    async with pages.client() as client:
+        html = await opened(client, pages.link("b", "o-1"))
+    assert [text for text in ("På lager", "Udsolgt") if text in html] == [expected]
+    assert ("Pris i dag" in html) == ("currency" not in changes)
 
 
 async def test_order_again() -> None:
