@@ -77,7 +77,7 @@ docs: $(STAMP) ## Generate the reference pages and the dashboards in deploy/ fro
 
 lock: ## Regenerate requirements.lock from pyproject.toml
 	@test -x $(BIN)/pip-compile || { echo "run make venv first"; exit 1; }
-	$(BIN)/pip-compile --quiet --allow-unsafe --extra=demo --extra=dev --extra=gateway --generate-hashes --no-emit-find-links --no-emit-index-url --no-emit-trusted-host --output-file=requirements.lock --strip-extras pyproject.toml
+	$(BIN)/pip-compile --quiet --allow-unsafe --extra=bucket --extra=demo --extra=dev --extra=gateway --generate-hashes --no-emit-find-links --no-emit-index-url --no-emit-trusted-host --output-file=requirements.lock --strip-extras pyproject.toml
 
 clean: ## Remove the environment, the state and all caches
 	rm -rf $(VENV) .takk .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -27,6 +27,8 @@ _MAX_NAME = 253
 #: The part of an address before the @ without quotes (RFC 5321 4.1.2).
 _LOCAL_PART = re.compile(r"(?!\.)(?!.*\.\.)[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]{1,64}(?<!\.)")
 #: The characters of a URL (RFC 3986 2), except those of a path that would start a query or a fragment.
+#: The rules of AWS for the names of buckets, and a prefix of plain characters.
+_BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/[A-Za-z0-9._/-]{0,200})?")
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
 _PORTS = range(1, 65536)
 #: `[IPv6 address]` or a name, and a port.
@@ -204,6 +206,19 @@ def origins_of(text: str) -> list[str]:
             raise ValueError(f"not an origin: {url!r} (leave out the path, as in https://shop.example)")
         found.append(url)
     return found
+
+
+def bucket_of(url: str) -> tuple[str, str]:
+    """Return the bucket and the prefix of `s3://bucket/prefix`. The prefix is empty, or ends with a slash.
+
+    Raises:
+        ValueError: it is not such an address.
+    """
+    match = _BUCKET.fullmatch(url)
+    if match is None:
+        raise ValueError("not the address of a bucket (use for example s3://bucket or s3://bucket/uploads)")
+    prefix = (match[2] or "").strip("/")
+    return match[1], f"{prefix}/" if prefix else ""
 
 
 def check_urls(urls: str) -> str:

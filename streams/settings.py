@@ -37,6 +37,7 @@ from streams.core.values.addresses import address_key, guest_key
 from streams.core.values.local_time import zone
 from streams.core.values.tokens import MIN_BITS, estimated_bits
 from streams.endpoints import (
+    bucket_of,
     check_helo_name,
     check_host,
     check_mailbox,
@@ -286,6 +287,9 @@ class Settings(BaseSettings):
     gateway_spool_mb: int = Field(256, ge=1, le=1 << 20)
     #: Directory of the photos that customers upload. Default: the folder `uploads` in the gateway's state.
     gateway_uploads_dir: Path | None = None
+    #: Bucket of these photos instead of a directory, such as `s3://bucket/uploads`. Access is set up as for every program that uses boto3: with
+    #: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_DEFAULT_REGION`, and `AWS_ENDPOINT_URL_S3` for a store other than that of AWS.
+    gateway_uploads_bucket: str = ""
     #: File with the hashes of the API keys: `takk api-key create` prints its lines. Without it, the JSON API accepts no key.
     gateway_api_keys_file: Path | None = None
     #: Requests of one API key per minute.
@@ -329,6 +333,13 @@ class Settings(BaseSettings):
     @classmethod
     def _are_origins(cls, value: str) -> str:
         return ",".join(origins_of(value))
+
+    @field_validator("gateway_uploads_bucket")
+    @classmethod
+    def _is_bucket(cls, value: str) -> str:
+        if value:
+            bucket_of(value)
+        return value
 
     @field_validator("smtp_helo_name")
     @classmethod
@@ -414,6 +425,8 @@ class Settings(BaseSettings):
             raise ValueError("KAFKA_SSL_CERTIFICATE_FILE and KAFKA_SSL_KEY_FILE: set both or neither")
         if bool(self.smtp_username) != (self.smtp_password is not None):
             raise ValueError("SMTP_USERNAME and SMTP_PASSWORD(_FILE): set both or neither")
+        if self.gateway_uploads_bucket and self.gateway_uploads_dir is not None:
+            raise ValueError("TAKK_GATEWAY_UPLOADS_DIR and TAKK_GATEWAY_UPLOADS_BUCKET: set one of them")
         if not self.allow_insecure and (insecure := self.insecure_connections()):
             raise ValueError(
                 "\n".join(

@@ -32,6 +32,7 @@ from streams.gateway.context import Gateway
 from streams.gateway.customer_pages import CustomerPageTable
 from streams.gateway.encoding import RecordEncoder
 from streams.gateway.pages.base.site import InvalidPages, site_of
+from streams.gateway.pages.base.uploads import NoBucketClient, open_store
 from streams.gateway.producers import open_producer
 from streams.gateway.products import ProductTable
 from streams.gateway.publishing import SpoolingPublisher
@@ -80,6 +81,10 @@ def run_gateway(settings: Settings, is_taken_over: bool = False) -> None:
         except KeyFileInvalid as error:
             sys.exit(f"cannot start: {error}")
     folder = open_state_folder(settings, "gateway")
+    try:
+        open_store(settings)
+    except (NoBucketClient, ValueError) as error:
+        sys.exit(f"cannot start: {error}")
     try:
         site_of(settings)
     except (FlowFileError, InvalidPages) as error:

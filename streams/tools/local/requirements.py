@@ -55,14 +55,16 @@ def _parents(entry: str) -> set[str]:
 def runtime_names(pyproject: str) -> list[str]:
     """Return the packages that Takk and its demo need to run, and those that install it."""
     settings = tomllib.loads(pyproject)
-    demo = settings["project"]["optional-dependencies"]["demo"]
-    return [*production_names(pyproject), *demo, *settings["build-system"]["requires"]]
+    extras = settings["project"]["optional-dependencies"]
+    names: list[str] = [*settings["project"]["dependencies"], *extras["gateway"], *extras["demo"]]
+    return [*names, *settings["build-system"]["requires"]]
 
 
 def production_names(pyproject: str) -> list[str]:
     """Return the packages that workers, mailers, gateways and the other commands need, except `takk demo` and `takk kafka`."""
     project = tomllib.loads(pyproject)["project"]
-    names: list[str] = [*project["dependencies"], *project["optional-dependencies"]["gateway"]]
+    extras = project["optional-dependencies"]
+    names: list[str] = [*project["dependencies"], *extras["gateway"], *extras["bucket"]]
     return names
 
 
