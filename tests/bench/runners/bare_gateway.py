@@ -1,20 +1,24 @@
-"""The peer of the gateway: a bare aiohttp handler that produces the record of a click or an open, and answers after the acknowledgement.
+"""The peer of the gateway: a bare aiohttp handler that produces the record of a click, an open or an order, and answers after the acknowledgement.
 
-It opens no token: the path has the customer and the send. Arguments: bootstrap, port.
+It opens no token: the path has the customer and the send. It verifies the signature of a webhook, and checks no field of its order.
+Arguments: bootstrap, port.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import uvloop
 from aiohttp import web
 from confluent_kafka import Producer
 
 from streams.wire.codec import open_codec
+from streams.wire.validation import EPOCH
+from tests.bench.runners.webhook import PATH, check_signature
 
 TARGET = "https://shop.example/p/1?utm_source=takk"
 POLL_S = 0.001
@@ -46,11 +50,31 @@ class Bare:
         await self._record(request.match_info["token"], kind="opened", agent="human")
         return web.Response(body=b"GIF89a", content_type="image/gif")
 
+    async def webhook(self, request: web.Request) -> web.Response:
+        """Verify the signature, and record the order."""
+        raw = await request.read()
+        check_signature(request, raw)
+        return await self._order(raw)
+
+    async def order(self, request: web.Request) -> web.Response:
+        """Record the order, without a key."""
+        return await self._order(await request.read())
+
+    async def _order(self, raw: bytes) -> web.Response:
+        record = orjson.loads(raw)
+        for name in ("placed_at", "occurred_at"):
+            record[name] = EPOCH + timedelta(milliseconds=record[name])
+        await self._produce("orders", "order", record["order_id"], record)
+        return web.json_response({"id": record["order_id"]}, status=202)
+
     async def _record(self, token: str, **fields: Any) -> None:
         customer_id, _, send_id = token.partition(".")
         record = {
             "customer_id": customer_id, "send_id": send_id, "occurred_at": datetime.now(UTC), "event_id": send_id, **fields,
         }  # fmt: skip
+        await self._produce("email-engagement", "engagement", send_id, record)
+
+    async def _produce(self, topic: str, schema: str, event_id: str, record: dict[str, Any]) -> None:
         loop = asyncio.get_running_loop()
         done = loop.create_future()
 
@@ -61,11 +85,13 @@ class Bare:
             else:
                 done.set_exception(RuntimeError(str(error)))
 
-        headers = [("ce_id", send_id.encode()), ("ce_type", b"takk.Engagement"), ("content-type", b"application/avro")]
-        value = self._codec.encode("engagement", record)
-        self._producer.produce(
-            "email-engagement", value, customer_id.encode(), headers=headers, on_delivery=on_delivery
-        )
+        headers = [
+            ("ce_id", event_id.encode()),
+            ("ce_type", f"takk.{schema.capitalize()}".encode()),
+            ("content-type", b"application/avro"),
+        ]
+        value = self._codec.encode(schema, record)
+        self._producer.produce(topic, value, record["customer_id"].encode(), headers=headers, on_delivery=on_delivery)
         self._waiting += 1
         if self._waiting == 1:
             loop.call_later(POLL_S, self._poll)
@@ -82,6 +108,7 @@ async def serve(bootstrap: str, port: int) -> None:
     bare = Bare(bootstrap)
     app = web.Application()
     app.add_routes([web.get("/c/{token}", bare.click), web.get("/o/{token}", bare.opening)])
+    app.add_routes([web.post(PATH, bare.webhook), web.post("/v1/orders", bare.order)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
