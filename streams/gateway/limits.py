@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from streams.endpoints import Network
@@ -24,20 +25,34 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
         forwarded: the values of `X-Forwarded-For`, in the order of the headers.
         trusted: the networks of the proxies.
     """
+    if not (trusted and forwarded):
+        return _key_of(peer or "")
     found = _parse(peer or "")
     if found is None:
         return ""
-    hops = [hop.strip() for value in forwarded for hop in value.split(",")] if trusted and forwarded else []
+    hops = [hop.strip() for value in forwarded for hop in value.split(",")]
     while hops and _is_in(found, trusted):
         before = _parse(hops.pop())
         if before is None:
             break
         found = before
-    if isinstance(found, IPv6Address):
-        return str(ip_network((found, IPV6_PREFIX), strict=False).network_address)
-    return str(found)
+    return _key(found)
 
 
+@lru_cache(maxsize=4096)
+def _key_of(text: str) -> str:
+    """Return the key of an address in text. A connection is kept for many requests."""
+    found = _parse(text)
+    return _key(found) if found is not None else ""
+
+
+def _key(address: IPv4Address | IPv6Address) -> str:
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, IPV6_PREFIX), strict=False).network_address)
+    return str(address)
+
+
+@lru_cache(maxsize=4096)
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     try:
         found = ip_address(text.partition("%")[0])

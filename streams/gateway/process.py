@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -179,6 +180,9 @@ class _Process:
             await self._ready_to_listen(publisher)
             await web.TCPSite(runner, settings.gateway_host, settings.gateway_port).start()
             self._is_listening = True
+            # All objects loaded so far are permanent, and each request creates many short-lived ones, so the collector runs less often.
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 20)
             host, port = runner.addresses[0][:2]
             log.info(
                 "gateway started",

@@ -67,7 +67,7 @@ async def test_products_of_today() -> None:
     ],
 )
 async def test_stock(changes: dict[str, Any], expected: str) -> None:
-    """A product is in stock if it can be bought now and its pieces are not known to be none. A price in another currency is not shown."""
+    """A product is in stock if it can be bought now and pieces are left or uncounted. A price in another currency is not shown."""
     pages = Pages()
     pages.products["TEA-1"] = replace(TEA, **changes)
     async with pages.client() as client:
