@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streams.observability import metrics
 from streams.runtime.kafka.client_config import SEVERE, client_config
-from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES
+from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES, SMALL_BYTES
 from streams.runtime.kafka.producer_record import ProducerRecord, size_of
 
 #: Seconds for which a producer repeats a record. Those of requests are given up earlier; in a recovery the attempt ends then.
@@ -36,6 +36,8 @@ def check_size(records: Sequence[ProducerRecord]) -> None:
         RecordRefused: one is too large.
     """
     for record in records:
+        if len(record.value or b"") <= SMALL_BYTES:
+            continue
         if size_of(record.key, record.value, record.headers) > DEFAULT_TOPIC_BYTES:
             raise RecordRefused(f"a record for {record.topic} is too large")
 

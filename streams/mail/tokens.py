@@ -8,7 +8,7 @@ The gateway verifies a token without asking anybody.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -135,4 +135,4 @@ class LinkKeys:
 
 
 def _day(moment: datetime) -> int:
-    return int(moment.astimezone(UTC).timestamp() // 86_400)
+    return int(moment.timestamp() // 86_400)
