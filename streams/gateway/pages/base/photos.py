@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 from PIL import Image, ImageOps
@@ -22,8 +23,8 @@ MAX_PIXELS = 50_000_000
 LEAST, MOST, LONGEST = 100, 12_000, 2400
 _QUALITY = 85
 Reason = Literal["type", "dimensions"]
-#: Pictures that are decoded at the same time, for the memory that they need.
-_AT_ONCE = asyncio.Semaphore(1)
+#: Pictures are decoded one at a time, for the memory that they need.
+_DECODER = ThreadPoolExecutor(1, thread_name_prefix="photos")
 
 
 class InvalidPhoto(ValueError):
@@ -44,8 +45,7 @@ async def encoded(content: bytes) -> bytes:
     Raises:
         InvalidPhoto: the file is not accepted.
     """
-    async with _AT_ONCE:
-        return await asyncio.to_thread(encode, content)
+    return await asyncio.get_running_loop().run_in_executor(_DECODER, encode, content)
 
 
 def encode(content: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import os
@@ -90,6 +91,15 @@ async def test_refused(content: bytes, reason: str) -> None:
     with pytest.raises(InvalidPhoto) as error:
         await encoded(content)
     assert error.value.reason == reason
+
+
+def test_photos_that_arrive_together() -> None:
+    """Photos are decoded one after the other, also in a process that has had another event loop."""
+
+    async def decode_two() -> list[bytes]:
+        return await asyncio.gather(encoded(picture()), encoded(picture()))
+
+    assert [len(asyncio.run(decode_two())) for _ in range(2)] == [2, 2]
 
 
 async def test_store(tmp_path: Path) -> None:
