@@ -125,6 +125,35 @@ class ListPublisher:
         self.records += records
 
 
+class ReadMessage:
+    """A record as a consumer reads it."""
+
+    def __init__(self, record: ProducerRecord) -> None:
+        self._record = record
+
+    def value(self) -> bytes | None:
+        """Return the value."""
+        return self._record.value
+
+    def headers(self) -> Any:
+        """Return the headers."""
+        return self._record.headers
+
+
+def read_back(records: Sequence[ProducerRecord]) -> dict[str, list[ReadMessage]]:
+    """Return published records as a consumer reads them, by topic."""
+    found: dict[str, list[ReadMessage]] = {topic: [] for topic in SCHEMA_OF}
+    for record in records:
+        found[record.topic].append(ReadMessage(record))
+    return found
+
+
+def with_other_id(record: ProducerRecord) -> ProducerRecord:
+    """Return a record with another id."""
+    headers = [(name, value + b"-2" if name == "ce_id" else value) for name, value in record.headers]
+    return ProducerRecord(record.topic, record.key, record.value, headers)
+
+
 class NoPages:
     """Customer pages of nobody."""
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.tools.local.recipients import Recipients, SentEmails
+from streams.tools.local.recipients.email_events import EmailEvents, SentEmails
 from streams.tools.local.shop.shop import Shop
 from tests.harness.alert_sink import AlertSink
 from tests.harness.patient_templates import patient_templates
@@ -103,7 +103,7 @@ def open_observed_stack(
     }
     with open_stack(folder, day_s=day_s, workers=2, gateways=1, env=more) as stack:
         # The reactions depend on the seed alone; the shop that produces the orders is another object.
-        recipients = Recipients(stack.settings.kafka(), stack.codec, Shop(3, 1.0, day_s), SentEmails())
+        recipients = EmailEvents(stack.settings.kafka(), stack.codec, SentEmails(), Shop(3, 1.0, day_s))
         recipients.start()
         try:
             files, targets = folder / "prometheus", targets_of(stack)

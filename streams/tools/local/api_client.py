@@ -8,18 +8,39 @@ import threading
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
 from streams.gateway.api import kinds
+from streams.wire import topics
 
 #: Topic -> the endpoint that takes its records.
 ENDPOINTS = {topic: endpoint for endpoint, names in kinds.ENDPOINTS.items() for topic in names}
+#: Topic -> the fields that tell the records of a simulated shop apart.
+IDENTITY = {
+    topics.ORDERS: ("order_id", "kind", "occurred_at"),
+    topics.SHIPMENTS: ("parcel_id", "status", "occurred_at"),
+    topics.CUSTOMERS: ("customer_id", "occurred_at"),
+    topics.PRODUCTS: ("sku",),
+}
 #: Records of one request, and the statuses after which it is sent again.
 MAX_BATCH, _AGAIN = 500, (429, 503)
 _TIMEOUT_S, _PAUSE_S = 30.0, 0.5
 _NOTHING = ()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def identity_of(topic: str, record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what tells a record apart from all others of a simulated shop, the same before and after its journey."""
+    return (topic, *(_text(record[name]) for name in IDENTITY[topic]))
+
+
+def _text(value: str | datetime) -> str:
+    """Return a value as text; of a time its milliseconds, which is the precision of records."""
+    return str((value - _EPOCH) // timedelta(milliseconds=1)) if isinstance(value, datetime) else value
 
 
 class ApiFailed(RuntimeError):
@@ -35,11 +56,13 @@ class ApiClient:
 
     Attributes:
         accepted: number of records that were accepted.
+        sent: the identities of the records, in the order in which they are accepted.
     """
 
     def __init__(self, url: str, key: str) -> None:
         self._url, self._key = url, key
         self.accepted = 0
+        self.sent: list[tuple[str, ...]] = []
         self._error: Exception | None = None
         self._is_over = threading.Event()
         self._records: queue.Queue[tuple[str, bytes] | None] = queue.Queue()
@@ -49,6 +72,8 @@ class ApiClient:
     def send(self, topic: str, record: dict[str, Any]) -> None:
         """Send a record, later. Raise ApiFailed if an earlier one was refused."""
         self._check()
+        if topic in IDENTITY:
+            self.sent.append(identity_of(topic, record))
         self._records.put((ENDPOINTS[topic], orjson.dumps(record, option=orjson.OPT_UTC_Z)))
 
     def close(self, timeout_s: float = 60.0) -> None:

@@ -1,4 +1,4 @@
-"""The demo: Kafka, a shop, a worker, a mailer, a gateway and an inbox on this machine; at the end every email is checked."""
+"""The demo: Kafka, a shop, a worker, a mailer, a gateway, an inbox and its readers on this machine; at the end all of it is checked."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from rich.live import Live
 from rich.table import Table
 
 from streams.gateway.api.keys import ADMIN, create_key, file_line
+from streams.mail.tokens import LinkKeys
 from streams.runtime.avro.codec import Codec
 from streams.settings import Settings
 from streams.tools.local.api_client import ApiClient
@@ -31,7 +32,8 @@ from streams.tools.local.kafka.jars import classpath
 from streams.tools.local.live_shop import open_shop
 from streams.tools.local.past import CUSTOMERS, import_past, wait_until_processed, write_past
 from streams.tools.local.processes import Process
-from streams.tools.local.recipients import Recipients, SentEmails
+from streams.tools.local.recipients.email_events import EmailEvents, SentEmails
+from streams.tools.local.recipients.readers import Readers
 from streams.tools.local.shop.shop import Shop
 from streams.tools.operations.customer_records import read_timeline
 from streams.tools.operations.timeline_text import format_timeline
@@ -47,7 +49,7 @@ DRAIN_TIMEOUT_S = 90.0
 
 
 def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7) -> int:
-    """Run the demo and return the exit code: 1 if an email is missing or arrived twice.
+    """Run the demo and return the exit code: 1 if an email or an action of a recipient is missing, or happened twice.
 
     Args:
         settings: the flows, and the length of a day.
@@ -68,15 +70,16 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         console.print("starting Kafka, the inbox, the worker, the mailer and the gateway (about 15 seconds) ...")
         kafka = stack.enter_context(EmbeddedKafka())
         inbox = stack.enter_context(Inbox(journal=DEMO_DIR / "inbox.jsonl"))
-        address_secret = SecretStr(secrets.token_urlsafe(32))
+        address_secret, mail_secret = SecretStr(secrets.token_urlsafe(32)), secrets.token_urlsafe(32)
         env = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(inbox.smtp_port),
             "TAKK_STATE_DIR": str(DEMO_DIR / "state"),
-            "TAKK_MAIL_SECRET": secrets.token_urlsafe(32),
+            "TAKK_MAIL_SECRET": mail_secret,
             "TAKK_ADDRESS_SECRET": address_secret.get_secret_value(),
             "TAKK_GROUP_INSTANCE_ID": "demo",
+            "TAKK_GATEWAY_TRUSTED_PROXIES": "127.0.0.1",  # each recipient has a network address of their own
             "DAY": str(settings.day_scale_seconds),
         }
         ours = settings.model_copy(
@@ -109,23 +112,27 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         shop = Shop(seed, rate, settings.day_scale_seconds, has_receipts=True)
         api = ApiClient(gateway.public_url, api_key)
         sent = SentEmails()
-        recipients = Recipients(ours.kafka(), codec, shop, sent)
-        recipients.start()
-        stack.callback(recipients.stop)
+        events = EmailEvents(ours.kafka(), codec, sent)
+        readers = Readers(inbox, gateway.public_url, seed, rate, settings.day_scale_seconds)
+        stack.callback(events.stop)
+        events.start()
+        stack.callback(readers.stop)
+        readers.start()
         try:
-            asyncio.run(_open_shop(shop, codec, ours, seconds, processes, sent, console, api))
+            asyncio.run(_open_shop(shop, codec, ours, seconds, processes, sent, console, api, readers))
         except KeyboardInterrupt:
             console.print("stopping ...")
-        console.print(f"{api.accepted} records of the shop came through the JSON API of the gateway.")
-        is_drained = _drain(ours, console)
+        is_drained = _drain(ours, console, readers)
         example = _explain(ours, sent)
-        recipients.stop()
+        readers.stop()
+        events.stop()
         stopped_ms = int(time.time() * 1000)
         exit_codes = [process.stop() for process in processes]
-        console.print("comparing the inbox with a recomputation of every decision ...\n")
-        summary = summarize(ours, codec, inbox, sent, shop.placed, stopped_ms, DEMO_DIR / "history", imported)
+        console.print("comparing the inbox and the topics with a recomputation of every decision ...\n")
+        keys = LinkKeys(settings.shop_id, mail_secret.encode())
+        history = DEMO_DIR / "history"
+        summary = summarize(ours, codec, inbox, sent, shop.placed, stopped_ms, history, imported, readers, keys, api)
         summary |= {
-            "api_records": api.accepted,
             "drained": is_drained,
             "exit_codes": exit_codes,
             "seconds": round(time.monotonic() - started, 1),
@@ -133,7 +140,8 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
     (DEMO_DIR / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     for line in [*example, *report(summary, DEMO_DIR, _takk())]:
         console.print(line, markup=False)
-    return 0 if summary["lost"] == summary["duplicates"] == 0 and not summary["problems"] else 1
+    errors = sum(each["lost"] + each["duplicates"] for each in (summary, summary["gateway"]))
+    return 0 if not errors and not summary["problems"] else 1
 
 
 def _import_past(settings: Settings, codec: Codec, seed: int, worker: Process, console: Console) -> int:
@@ -164,6 +172,7 @@ async def _open_shop(
     sent: SentEmails,
     console: Console,
     api: ApiClient,
+    readers: Readers,
 ) -> None:
     """Produce the shop's records, and show the progress, until `seconds` have passed."""
 
@@ -173,7 +182,7 @@ async def _open_shop(
             while True:
                 await asyncio.sleep(1 if live else 5)
                 metrics = [await asyncio.to_thread(process.metrics) for process in processes]
-                rows = _progress(time.monotonic() - opened, shop, sent, metrics)
+                rows = _progress(time.monotonic() - opened, shop, sent, metrics, readers)
                 if live:
                     live.update(_table(rows), refresh=True)
                 else:
@@ -186,7 +195,9 @@ async def _open_shop(
         screen.cancel()
 
 
-def _progress(elapsed_s: float, shop: Shop, sent: SentEmails, metrics: list[dict[str, float]]) -> dict[str, str]:
+def _progress(
+    elapsed_s: float, shop: Shop, sent: SentEmails, metrics: list[dict[str, float]], readers: Readers
+) -> dict[str, str]:
     def total(name: str) -> float:
         return sum(values.get(name, 0.0) for values in metrics)
 
@@ -200,6 +211,7 @@ def _progress(elapsed_s: float, shop: Shop, sent: SentEmails, metrics: list[dict
         **{flow: str(count) for flow, count in sorted(sent.by_flow.items())},
         "opens": f"{total('takk_opens_total'):.0f}",
         "clicks": f"{total('takk_clicks_total'):.0f}",
+        "forms": str(readers.actions.forms),
         "lag": f"{total('takk_lag_records'):.0f}",
         "timers late": f"{late_s * 1000:.0f} ms",
         "heartbeat": f"{heartbeat_s * 1000:.0f} ms",
@@ -217,8 +229,8 @@ def _table(rows: Mapping[str, str]) -> Table:
     return table
 
 
-def _drain(settings: Settings, console: Console) -> bool:
-    """Wait until no topic has grown for `QUIET_S`; return whether that happened within `DRAIN_TIMEOUT_S`."""
+def _drain(settings: Settings, console: Console, readers: Readers) -> bool:
+    """Wait until no topic has grown for `QUIET_S` and no reader is about to act; return whether that was within `DRAIN_TIMEOUT_S`."""
     console.print("The shop is closed. Waiting for the last emails ...")
     consumer = Consumer({**settings.kafka(), "group.id": "takk-demo-drain"})
     deadline = time.monotonic() + DRAIN_TIMEOUT_S
@@ -230,7 +242,7 @@ def _drain(settings: Settings, console: Console) -> bool:
     try:
         while time.monotonic() < deadline:
             ends = sum(consumer.get_watermark_offsets(partition, timeout=10)[1] for partition in partitions)
-            if ends != last:
+            if ends != last or readers.is_busy(QUIET_S):
                 last, since = ends, time.monotonic()
             elif time.monotonic() - since > QUIET_S:
                 return True

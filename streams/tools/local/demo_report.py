@@ -12,13 +12,17 @@ from typing import Any
 
 from streams.core.values.text import counted
 from streams.definitions.loader import load_ruleset
+from streams.mail.tokens import LinkKeys
 from streams.runtime.avro.codec import Codec
 from streams.runtime.avro.framing import DecodeFailed
 from streams.settings import Settings
+from streams.tools.local.api_client import ApiClient
+from streams.tools.local.gateway_summary import gateway_lines, problems_of, summarize_gateway
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.committed import read_all
 from streams.tools.local.oracle import judge
-from streams.tools.local.recipients import SentEmails
+from streams.tools.local.recipients.email_events import SentEmails
+from streams.tools.local.recipients.readers import Readers
 from streams.tools.operations.rule_texts import RULES
 from streams.tools.simulation.history import TOPICS, write_file
 from streams.wire import topics
@@ -39,7 +43,10 @@ def summarize(
     placed: int,
     stopped_ms: int,
     directory: Path,
-    imported: int = 0,
+    imported: int,
+    readers: Readers,
+    keys: LinkKeys,
+    api: ApiClient,
 ) -> dict[str, Any]:
     """Return the summary of a demo, and write the shop's history as Avro files to `directory`.
 
@@ -52,6 +59,9 @@ def summarize(
         stopped_ms: when the demo stopped, in ms since 1970.
         directory: receives one file per topic.
         imported: number of orders that were imported.
+        readers: the recipients.
+        keys: open the links of the emails.
+        api: the client of the JSON API.
     """
     records = read_all(settings.kafka(), topics.SCHEMA_OF)
     ruleset = load_ruleset(
@@ -73,6 +83,7 @@ def summarize(
     confirmed = _confirmed(events)
     mailed = {order["order_id"] for order in placements if order["is_imported"]} & {e["order_id"] for e in events}
     verdict.add_problem("emails about imported orders", sorted(mailed))
+    gateway = summarize_gateway(records, codec, readers.actions, keys, api.sent[: api.accepted])
     p50, p99 = quantiles(sent.delays_s)
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -92,7 +103,9 @@ def summarize(
         "decisions": len(records[topics.DECISIONS]),
         "order_to_mail_p50_s": round(p50, 4),
         "order_to_mail_p99_s": round(p99, 4),
-        "problems": verdict.problems,
+        "gateway": gateway,
+        "api_records": api.accepted,
+        "problems": [*verdict.problems, *problems_of(gateway)],
         "day": f"{settings.day_scale_seconds:g}s",
     }
 
@@ -169,7 +182,8 @@ def report(summary: Mapping[str, Any], directory: Path, takk: str = "takk") -> l
         f"delay    order to confirmation: median {p50:.0f} ms, 99th percentile {p99:.0f} ms",
         f"errors   lost={summary['lost']} duplicates={summary['duplicates']} dead_letters={summary['dead_letters']}"
         " (compared with a recomputation of every decision)",
-        f"files    {directory}: summary.json, worker.log, mailer.log, inbox.jsonl and history/",
+        *gateway_lines(summary["gateway"], summary["api_records"]),
+        f"files    {directory}: summary.json, worker.log, mailer.log, gateway.log, inbox.jsonl and history/",
         "next     simulate these orders without the review flow:",
         f"         DAY={summary['day']} {takk} simulate --flow review@off $(printf ' --from %s' {directory}/history/*.avro)",
         *_imported(summary),

@@ -18,7 +18,7 @@ from streams.runtime.avro.codec import Codec
 from streams.settings import DAY_S, Settings
 from streams.tools.local import api_client
 from streams.tools.local.api_client import ApiClient
-from streams.tools.local.recipients import Recipients, SentEmails
+from streams.tools.local.recipients.email_events import EmailEvents, SentEmails
 from streams.tools.local.shop.shop import Shop
 from streams.wire.codec import codec_of
 
@@ -41,7 +41,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int) ->
     """
     codec = codec_of(settings)
     shop = Shop(seed, rate, settings.day_scale_seconds, has_receipts=True)
-    recipients = Recipients(settings.kafka(), codec, shop, SentEmails())
+    recipients = EmailEvents(settings.kafka(), codec, SentEmails(), shop)
     recipients.start()
     try:
         with suppress(KeyboardInterrupt):

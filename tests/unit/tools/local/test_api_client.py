@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streams.gateway.context import Unavailable
+from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.tools.local import api_client
 from streams.tools.local.api_client import ApiClient, ApiFailed
+from streams.tools.local.gateway_summary import summarize_gateway
+from streams.tools.local.recipients.actions import Actions
 from streams.tools.local.shop.shop import Shop
 from streams.wire.topics import SCHEMA_OF
-from tests.harness.json_api import CODEC, JsonApi, json_api
+from tests.harness.gateway_fakes import read_back, with_other_id
+from tests.harness.json_api import CODEC, LINK_KEYS, JsonApi, json_api
 from tests.harness.records import order
 
 AT = datetime(2026, 3, 27, 9, 0, tzinfo=UTC)
@@ -34,7 +38,7 @@ def client_of(api: JsonApi) -> ApiClient:
 
 def sold(**changes: Any) -> dict[str, Any]:
     """Return an order that is older than the clock of the gateway."""
-    return order(placed_at=AT, occurred_at=AT, **changes)
+    return order(**{"placed_at": AT, "occurred_at": AT, **changes})
 
 
 async def test_records_of_the_simulated_shop_are_accepted(tmp_path: Path) -> None:
@@ -52,6 +56,28 @@ async def test_records_of_the_simulated_shop_are_accepted(tmp_path: Path) -> Non
         assert [record.topic for record in api.published.records] == [topic for topic, _ in made]
         on_kafka = [CODEC.encode(SCHEMA_OF[topic], record) for topic, record in made]
         assert [record.value for record in api.published.records] == on_kafka
+
+
+async def test_accepted_records_are_looked_for(tmp_path: Path) -> None:
+    """The summary of a demo finds each record that the API accepted, one that is missing, and one that is there twice."""
+    shop = Shop(7, 20.0, 1.0, has_receipts=True)
+    async with json_api(tmp_path) as api:
+        client = client_of(api)
+        for record in shop.records(AT, 2.0):
+            client.send(record.topic, record.record)
+        client.send("orders", sold(kind="cancelled", placed_at=AT, occurred_at=AT + timedelta(microseconds=999)))
+        await asyncio.to_thread(client.close)
+        records = api.published.records
+
+        def errors(published: list[ProducerRecord]) -> dict[str, Any]:
+            found = summarize_gateway(read_back(published), CODEC, Actions(), LINK_KEYS, client.sent)
+            return {name: found[name] for name in ("lost", "duplicates", "lost_by_kind", "duplicates_by_kind")}
+
+        none: dict[str, int] = {}
+        assert errors(records) == {"lost": 0, "duplicates": 0, "lost_by_kind": none, "duplicates_by_kind": none}
+        assert errors([*records, records[0]])["duplicates"] == 0  # the same id has no effect
+        assert errors([*records, with_other_id(records[0])])["duplicates_by_kind"] == {"JSON API": 1}
+        assert errors(records[1:])["lost_by_kind"] == {"JSON API": 1}
 
 
 async def test_unavailable_gateways(tmp_path: Path) -> None:

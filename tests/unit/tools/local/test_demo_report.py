@@ -62,11 +62,26 @@ def test_the_report_ends_with_the_orders() -> None:
         "order_to_mail_p99_s": 1.5,
         "problems": ["an email twice"],
         "day": "1s",
+        "api_records": 1,
+        "gateway": {
+            "actions": {"opened": 3, "reviewed": 1},
+            "lost": 1,
+            "duplicates": 0,
+            "repeats": 2,
+            "others": 0,
+            "unanswered": 0,
+            "scanned_links": 6,
+        },
     }
     lines = report(summary, Path(".takk/demo"))
     assert lines[0] == "problem: an email twice"
     assert "emails   5: 2 order-confirmation, 3 review" in lines
     assert any("lost=0 duplicates=1 dead_letters=0" in line for line in lines)
+    assert lines[4:7] == [
+        "actions  4 of recipients over HTTP: 3 opened, 1 reviewed",
+        "         1 record of the shop through the JSON API; mail scanners followed 6 links",
+        "         lost=1 duplicates=0 (compared with what the gateway accepted); 2 repeated without effect",
+    ]
     assert lines[-3:] == [
         "orders   3 orders placed:",
         "             2 confirmed by email",

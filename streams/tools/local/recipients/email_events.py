@@ -1,4 +1,4 @@
-"""The recipients of the demo: they read `email-events`, and open and click some of the emails that were sent."""
+"""The emails that were sent, from `email-events`, and recipients that react to them on Kafka, for a trial without a gateway."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ class SentEmails:
             self.delays_s.append((event["occurred_at"] - event["order_placed_at"]).total_seconds())
 
 
-class Recipients:
-    """A thread that produces the recipients' engagement.
+class EmailEvents:
+    """A thread that reads which emails were sent, and can produce the engagement of their recipients.
 
     Args:
         kafka: librdkafka settings of the cluster.
         codec: decodes email events and encodes engagement.
-        shop: decides how a recipient reacts.
         sent: receives every email that was sent.
+        shop: decides how a recipient reacts; None: nobody reacts on Kafka.
     """
 
-    def __init__(self, kafka: Mapping[str, str], codec: Codec, shop: Shop, sent: SentEmails) -> None:
+    def __init__(self, kafka: Mapping[str, str], codec: Codec, sent: SentEmails, shop: Shop | None = None) -> None:
         self._kafka = dict(kafka)
         self._codec = codec
         self._shop = shop
         self._sent = sent
         self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="recipients")
+        self._thread = threading.Thread(target=self._run, name="email-events")
 
     def start(self) -> None:
         """Start reading."""
@@ -92,4 +92,6 @@ class Recipients:
         if event["outcome"] != "sent":
             return []
         self._sent.add(event)
+        if self._shop is None:
+            return []
         return self._shop.recipient_reaction(event["send_id"], event["customer_id"], event["occurred_at"])
