@@ -28,19 +28,24 @@ KAFKA_DIR = Path(".takk/kafka")
 )
 @click.pass_context
 def demo(context: click.Context, seconds: float | None, rate: float, day: str) -> None:
-    """Run a demo: Kafka, a shop, a worker, a mailer and an inbox.
+    """Run a demo: Kafka, a shop, a worker, a mailer, a gateway and an inbox with its readers.
 
     Nothing leaves this machine. One day of waiting takes one second, so an email due in two days arrives at once. The
-    addresses of the inbox and of the metrics are printed at the start. Ctrl-C or SIGTERM stops the demo.
+    addresses of the inbox, the gateway and the metrics are printed at the start. Ctrl-C or SIGTERM stops the demo.
+
+    Simulated recipients read the emails and use their links over HTTP: they open, click, unsubscribe, answer surveys,
+    review, upload photos, reorder and change their preferences. The shop sends some of its records to the JSON API.
 
     At the end the demo recomputes which emails the flows require, compares them with the inbox, and accounts for every
-    order. The results, the logs and the history of the shop are in .takk/demo.
+    order. It also checks that everything that the gateway accepted is on its topic. The results, the logs and the
+    history of the shop are in .takk/demo.
 
     \b
     takk demo --for 60
     takk demo --rate 50 --day 1m
 
-    Exit codes: 0 every email arrived once, 1 an email is missing or arrived twice, or the demo could not start.
+    Exit codes: 0 every email arrived and every accepted action is on the topics once, 1 something is missing or
+    happened twice, or the demo could not start.
     """
     settings = read_settings(day_scale_seconds=day)
     with _demo_packages():
