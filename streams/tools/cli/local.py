@@ -28,7 +28,7 @@ KAFKA_DIR = Path(".takk/kafka")
 )
 @click.pass_context
 def demo(context: click.Context, seconds: float | None, rate: float, day: str) -> None:
-    """Run a demo: Kafka, a shop, a worker, a mailer, a gateway and an inbox with its readers.
+    """Run a demo: Kafka, a shop, its customers, and all of Takk.
 
     Nothing leaves this machine. One day of waiting takes one second, so an email due in two days arrives at once. The
     addresses of the inbox, the gateway and the metrics are printed at the start. Ctrl-C or SIGTERM stops the demo.

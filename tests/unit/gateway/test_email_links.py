@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from streams.gateway.pages.base.site import LANGUAGES
+from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import Renderer
 from streams.mail.tokens import LinkKeys
 from streams.tools.local.inbox.mail import ReceivedEmail
@@ -39,7 +40,7 @@ _MAILTO = re.compile(r"mailto:[^@\s]+@[a-z0-9.-]+\.[a-z]+(\?subject=[^\s&]+)?\Z"
 @pytest.fixture(scope="module")
 def renderer(tmp_path_factory: pytest.TempPathFactory) -> Renderer:
     """The renderer of the shipped templates in all languages."""
-    return Renderer(templates_in_all_languages(tmp_path_factory.mktemp("links")), "Butik Ø")
+    return Renderer(templates_in_all_languages(tmp_path_factory.mktemp("links")), EmailBrand(name="Butik Ø"))
 
 
 def addresses_of(mail: ReceivedEmail) -> Iterator[str]:

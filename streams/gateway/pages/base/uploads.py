@@ -121,7 +121,7 @@ class PhotoBucket:
                 ContentType="image/jpeg",
             )
         except self._errors as error:
-            log.error("cannot store a photo in the bucket", bucket=self._bucket, error=error)
+            log.error("cannot store a photo in the bucket", at=self._bucket, error=error)
             raise Unavailable from error
         return name
 

@@ -16,6 +16,7 @@ MAILER = """
 import asyncio, sys
 from streams.mail.renderers.messages import Setup
 from streams.mail.renderers.pool import RendererPool
+from streams.mail.rendering.email_brand import EmailBrand
 from tests.harness.commands import NOW, SENDER, TEMPLATES, command
 from tests.harness.fragile_renderer import start_fragile
 

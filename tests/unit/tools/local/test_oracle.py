@@ -331,6 +331,14 @@ def test_an_input_never_read(history: History) -> None:
     assert kinds(history.verdict()) == ["input records never read"]
 
 
+def test_a_report_after_the_end_of_the_workers(history: History) -> None:
+    """A report that is newer than the end may be unread, an older one may not."""
+    history.put(topics.EVENTS, CODEC.encode("email_event", records.email_event()))
+    assert "input records never read" in kinds(history.verdict())
+    history.until_ms = history.replayed.now_ms
+    assert "input records never read" not in kinds(history.verdict())
+
+
 def test_an_input_read_twice(history: History) -> None:
     """An input is in two batches of the journal."""
     history.journal([Slice(topics.ORDERS, 0, 0)])

@@ -16,6 +16,7 @@ import pytest
 from aiohttp import ClientSession
 from msgspec.structs import replace
 
+from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import Renderer
 from streams.tools.local.gateway_summary import gateway_lines, problems_of, summarize_gateway
 from streams.tools.local.inbox.server import Inbox
@@ -59,7 +60,7 @@ class Shop:
         self.pages = Pages(folder)
         self.shift = timedelta(0)  # of the gateway's clock
         self.pages.context = dataclasses.replace(self.pages.context, now=lambda: datetime.now(UTC) + self.shift)
-        self.renderer = Renderer(TEMPLATES, "Butik Ø")
+        self.renderer = Renderer(TEMPLATES, EmailBrand(name="Butik Ø"))
         self.actions = Actions()
         self.base_url = ""
         self.session: Any = None
