@@ -16,8 +16,8 @@ FOR ?=
 RATE ?= 5
 DAY ?= 1s
 ARGS ?=
-# The three workers of `make test`; tests/conftest.py defines the groups of tests that they run.
-SIDE_BY_SIDE := -n 3
+# The four workers of `make test`; tests/conftest.py defines the groups of tests that they run.
+SIDE_BY_SIDE := -n 4
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-all check bench crash docs lock clean

@@ -1,6 +1,6 @@
-"""Order the tests, and put them into the groups that `make test` runs on three workers.
+"""Order the tests, and put them into the groups that `make test` runs on four workers.
 
-A worker runs a whole group, one test after the other. Tests with processes wait much, so three workers use two cores. The tests that start a
+A worker runs a whole group, one test after the other. Tests with processes wait much, so four workers use two cores. The tests that start a
 stack (broker, worker, mailer) and count its emails are one group: two stacks at a time slow each other down, and their emails arrive late.
 This group starts first because it takes longest. The tests without processes are several groups: the last ones go to the workers that have
 nothing else to do, so that all end at the same time.

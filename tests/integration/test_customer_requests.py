@@ -45,6 +45,7 @@ def pages(stack: Stack) -> list[str | None]:
     ]
 
 
+@pytest.mark.campaign
 def test_a_customer_changes_the_address_and_is_then_erased(stack: Stack) -> None:
     """Each email goes to the right address once, `takk requests` lists what the shop has to do, and at the end nothing is stored."""
     now = datetime.now(UTC)

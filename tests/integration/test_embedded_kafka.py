@@ -259,7 +259,7 @@ def test_no_broker_answers_after_the_context_ends() -> None:
 def test_sigterm_ends_the_demo_and_its_processes(tmp_path: Path) -> None:
     """SIGTERM ends the demo as Ctrl-C does: worker and mailer end too, and the results are printed."""
     with subprocess.Popen(
-        [sys.executable, "-m", "streams", "demo"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "streams", "demo", "--day", "200ms"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     ) as demo:
         assert demo.stdout is not None
         metrics_line = next(line for line in demo.stdout if line.startswith("metrics"))
