@@ -29,7 +29,7 @@ venv: $(STAMP) ## Create the virtual environment from requirements.lock
 
 $(STAMP): $(RUNTIME) requirements.lock pyproject.toml
 	@echo "Installing the tools for tests and checks ..."
-	@$(PIP) -r requirements.lock
+	@$(BIN)/python -m streams.tools.local.kafka.make_aot_cache & cache=$$!; $(PIP) -r requirements.lock && wait $$cache
 	@touch $(STAMP)
 
 # What Takk needs to run, which is all that the demo needs. Kafka is downloaded at the same time as the packages: jgo, which

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from itertools import permutations
 
@@ -359,9 +358,9 @@ def test_imported_events_start_nothing(run: Driver) -> None:
     assert run.customers["c1"].purchases == 1
 
 
-@pytest.mark.parametrize("count", [2_000, 5_000])
-def test_size_and_time_of_many_orders(run: Driver, count: int) -> None:
-    """The state of a customer with thousands of orders, open or delivered, stays under 64 kB; an event takes less than a millisecond."""
+@pytest.mark.parametrize("count", [2_000, pytest.param(5_000, marks=pytest.mark.campaign)])
+def test_size_of_many_orders(run: Driver, count: int) -> None:
+    """The state of a customer with thousands of orders, open or delivered, stays under 64 kB."""
     for is_open in (False, True):
         run = Driver(shop_ruleset())
         for number in range(count):
@@ -369,11 +368,6 @@ def test_size_and_time_of_many_orders(run: Driver, count: int) -> None:
             run.handle(*(events[:1] if is_open else events))
             run.effects.clear()
         state = run.customers["c1"]
-        began = time.process_time()
-        for number in range(count, count + 200):
-            run.handle(placed(f"o{number}", run.now))
-        spent_ms = (time.process_time() - began) / 400 * 1000  # each order is followed by the report of its email
         size = len(encode_customer(state))
         assert size < 65_536, f"{size} bytes, {len(state.orders)} orders stored"
         assert state.purchases == count
-        assert spent_ms < 1, f"{spent_ms:.3f} ms per event"

@@ -16,9 +16,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from streams.tools.local.kafka.aot_cache import aot_cache, aot_options
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.kafka.detached import start_detached, stop_detached
-from streams.tools.local.kafka.jars import KafkaStartError, classpath
+from streams.tools.local.kafka.jars import KafkaStartError, cache_dir, classpath
 from streams.tools.local.kafka.ports import PORTS, _claims, free_port
 
 QUIET = {"log_level": "0"}
@@ -254,6 +255,25 @@ def test_no_broker_answers_after_the_context_ends() -> None:
     assert not kafka.data_dir.exists()
     with pytest.raises(KafkaException):
         AdminClient({**QUIET, "bootstrap.servers": kafka.bootstrap}).list_topics(timeout=0.5)
+
+
+@pytest.mark.parametrize("content", [None, b"damaged"], ids=["missing", "damaged"])
+def test_a_broker_starts_without_its_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    """A broker starts although the cache of its classes is missing or damaged."""
+    jars = cache_dir()
+    classpath()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "takk").mkdir()
+    for path in jars.iterdir():
+        if path.suffix != ".aot":
+            (tmp_path / "takk" / path.name).symlink_to(path)
+    if content is not None:
+        aot_cache().write_bytes(content)
+    assert bool(aot_options()) == (content is not None)
+    with EmbeddedKafka(tmp_path / "kafka") as kafka:
+        assert AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=30).brokers
 
 
 def test_sigterm_ends_the_demo_and_its_processes(tmp_path: Path) -> None:

