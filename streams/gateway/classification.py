@@ -15,10 +15,10 @@ from streams.core.model.events import AgentClass
 
 #: Programs that fetch links without a person: scanners of mail servers, previews, crawlers, and libraries for HTTP.
 _MACHINES = re.compile(
-    r"bot\b|bot[/;_-]|crawl|spider|scan(?!dinav)|preview|proofpoint|mimecast|barracuda|messagelabs|symantec|fireeye|forti|sophos|trend ?micro|"
-    r"ironport|zscaler|urldefense|safelinks|ms ?exchange|existence discovery|protocol discovery|headless|phantomjs|puppeteer|playwright|selenium|"
-    r"curl/|wget|python|aiohttp|httpx|go-http-client|java/|okhttp|apache-http|libwww|perl|ruby|guzzle|axios|node-fetch|undici|powershell|"
-    r"facebookexternalhit|whatsapp|monitor|uptime|validator|archive",
+    r"(?<!cu)bot\b|(?<!cu)bot[/;_-]|crawl|spider|scan(?!dinav)|preview|proofpoint|mimecast|barracuda|messagelabs|symantec|"
+    r"fireeye|forti|sophos|trend ?micro|ironport|zscaler|urldefense|safelinks|ms ?exchange|existence discovery|protocol discovery|"
+    r"headless|phantomjs|puppeteer|playwright|selenium|curl/|wget|python|aiohttp|httpx|go-http-client|java/|okhttp|apache-http|libwww|perl|ruby|guzzle|axios|"
+    r"node-fetch|undici|powershell|facebookexternalhit|whatsapp|monitor|uptime|validator|archive",
     re.IGNORECASE,
 )
 #: Image proxies that fetch a picture when the person opens the email. The person is behind them.

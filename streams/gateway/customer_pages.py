@@ -123,7 +123,7 @@ class CustomerPageTable:
     def _follow(self, consumer: Any, cluster: Cluster) -> None:
         topic = topics.CUSTOMER_PAGES
         stores = {(topic, number): store for number, store in enumerate(self._stores)}
-        asked_at, bounds = time.time(), cluster.bounds(list(stores))
+        asked_at, due, bounds = time.time(), time.monotonic() + ENDS_INTERVAL_S, cluster.bounds(list(stores))
         identity = cluster.ids([topic]).of(topic)
         positions = {
             partition: start_of(*partition, store, *bounds[partition], identity, is_accepted=True)
@@ -139,5 +139,5 @@ class CustomerPageTable:
             self.is_ready = True
             # While Kafka is away nothing is read either, so only an answer of the cluster shows that these are the ends.
             metrics.GATEWAY_PAGES_READ.set(asked_at)
-            if time.time() - asked_at >= ENDS_INTERVAL_S:
-                asked_at, bounds = time.time(), cluster.bounds(list(stores))
+            if time.monotonic() >= due:
+                asked_at, due, bounds = time.time(), time.monotonic() + ENDS_INTERVAL_S, cluster.bounds(list(stores))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -13,6 +14,8 @@ from streams.endpoints import Network
 MAX_ADDRESSES = 50_000
 #: A household or a phone has a whole network of IPv6 addresses, so one limit holds for it.
 IPV6_PREFIX = 64
+#: An address as some proxies write it: with a port, and IPv6 in brackets.
+_WITH_PORT = re.compile(r"\[([^\[\]]*)\](?::\d{1,5})?|([^:]*):\d{1,5}")
 
 
 def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
@@ -32,7 +35,9 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
         return ""
     hops = [hop.strip() for value in forwarded for hop in value.split(",")]
     while hops and _is_in(found, trusted):
-        before = _parse(hops.pop())
+        hop = hops.pop()
+        written = _WITH_PORT.fullmatch(hop)
+        before = _parse((written[1] or written[2]) if written else hop)
         if before is None:
             break
         found = before

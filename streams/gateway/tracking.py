@@ -36,7 +36,7 @@ def routes() -> list[web.RouteDef]:
 async def click(request: web.Request) -> web.Response:
     """Redirect to the address of a link, and record the click. A HEAD request is not a click."""
     link = open_link(request, "c")
-    if not link.target.startswith(("http://", "https://")) or not link.target.isprintable():
+    if not link.target[:8].lower().startswith(("http://", "https://")) or not link.target.isprintable():
         metrics.GATEWAY_BAD_LINKS.labels("malformed").inc()
         raise web.HTTPNotFound
     gateway = request.app[GATEWAY]

@@ -370,8 +370,10 @@ GATEWAY_REPEATS = Counter(
     "takk_gateway_repeats_total", "Repeated opens and clicks of one link within a minute, which published nothing again.", registry=REGISTRY
 )  # fmt: skip
 GATEWAY_UNAVAILABLE = Counter(
-    "takk_gateway_unavailable_total", "Requests answered with 503: neither Kafka nor the spool took their records.", registry=REGISTRY
-)  # fmt: skip
+    "takk_gateway_unavailable_total",
+    "Requests answered with 503: neither Kafka nor the spool took their records, or a photo could not be stored.",
+    registry=REGISTRY,
+)
 GATEWAY_UNRECORDED = Counter(
     "takk_gateway_unrecorded_total",
     "Opens and clicks that were answered and not recorded, because neither Kafka nor the spool took the record. kind: opened, clicked.",

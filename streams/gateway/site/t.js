@@ -79,7 +79,7 @@
 
   var here = new URL(w.location.href), given = here.searchParams.get(KEY);
   if (given) {
-    token = given;
+    token = token || given;
     here.searchParams.delete(KEY);
     w.history.replaceState(w.history.state, "", here.href);
   }

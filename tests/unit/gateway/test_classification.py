@@ -32,6 +32,8 @@ CORPUS: tuple[tuple[str, AgentClass, AgentClass], ...] = (
     ("Mozilla/4.0 (compatible; ms-office; MSOffice 16)", "human", "human"),
     ("Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.17328; Pro)", "human", "human"),
     ("Outlook-iOS/2.0", "human", "human"),
+    ("Mozilla/5.0 (Linux; Android 10; CUBOT_X30) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/88.0 Mobile", "human", "human"),
+    ("Mozilla/5.0 (Linux; Android 10; CUBOT NOTE 20) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/88.0 Mobile", "human", "human"),
     ("Mozilla/5.0 (compatible; Scandinavian Airlines Wifi) AppleWebKit/605.1.15", "human", "human"),
     # Proxies that fetch a picture when the person opens the email.
     ("Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)", "human", "scanner"),

@@ -43,6 +43,20 @@ def test_a_click() -> None:
     asyncio.run(check())
 
 
+def test_a_click_on_a_link_in_capitals() -> None:
+    """The scheme of a link may be in capitals, as in emails that were sent so."""
+
+    async def check() -> None:
+        gateway = FakeGateway()
+        async with gateway.client() as client:
+            answer = await client.get(
+                gateway.link("c", "HTTPS://shop.example/sale"), allow_redirects=False, headers=BROWSER
+            )
+            assert (answer.status, answer.headers["Location"]) == (302, "HTTPS://shop.example/sale")
+
+    asyncio.run(check())
+
+
 def test_an_open() -> None:
     """The pixel is a GIF that no cache keeps, and its record names the email."""
 

@@ -85,8 +85,8 @@ class Site:
             self.styles = self._fill(name, {"brand": self.brand}).encode()
         except (TemplateError, OSError, UnicodeDecodeError) as error:
             raise InvalidPages(f"{PAGES}/{name}: {error}") from error
-        self.styles_version = hashlib.sha256(self.styles).hexdigest()[:12]
         self.logo, self.logo_type = self._read_logo(templates_dir)
+        self.styles_version = hashlib.sha256(self.styles + self.logo).hexdigest()[:12]
 
     def has_text(self, key: str, language: str) -> bool:
         """Return whether the copy of a language, or of the fallback, has a text."""

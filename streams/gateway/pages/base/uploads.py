@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 #: Seconds until a connection to the bucket is made, and until an answer comes; and how often a photo is sent. All of it takes less than the
 #: minute that a request with a photo may take.
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S, ATTEMPTS = 3.0, 10.0, 2
+#: Photos that are sent at the same time.
+THREADS = 4
 
 
 class NoBucketClient(RuntimeError):
@@ -61,8 +64,8 @@ class PhotoFolder:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._create(path, content)
         # Otherwise a power failure could take the photo away. Also for one that exists: a crash may have ended the attempt that stored it.
-        sync_folder(path.parent)
-        sync_folder(self._folder)
+        for folder in (path.parent, self._folder, self._folder.parent):
+            sync_folder(folder)
         return name
 
     def _create(self, path: Path, content: bytes) -> None:
@@ -98,7 +101,9 @@ class PhotoBucket:
         except ImportError:
             raise NoBucketClient("TAKK_GATEWAY_UPLOADS_BUCKET needs boto3 (hint: pip install 'takk[bucket]')") from None
         self._bucket, self._prefix = bucket_of(url)
-        self._errors = (BotoCoreError, ClientError)
+        # Threads of its own: a bucket that does not answer must not keep the spool waiting.
+        self._threads = ThreadPoolExecutor(THREADS, "bucket")
+        self._errors = (BotoCoreError, ClientError, OSError)  # files of the environment may be missing
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
@@ -113,17 +118,14 @@ class PhotoBucket:
         """Store a JPEG and return its name. Arguments and errors as `PhotoStore.put`."""
         name = _name_of(content)
         try:
-            await asyncio.to_thread(
-                self._client.put_object,
-                Bucket=self._bucket,
-                Key=self._prefix + name,
-                Body=content,
-                ContentType="image/jpeg",
-            )
+            await asyncio.get_running_loop().run_in_executor(self._threads, partial(self._put, name, content))
         except self._errors as error:
             log.error("cannot store a photo in the bucket", at=self._bucket, error=error)
             raise Unavailable from error
         return name
+
+    def _put(self, name: str, content: bytes) -> None:
+        self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=content, ContentType="image/jpeg")
 
 
 def _name_of(content: bytes) -> str:

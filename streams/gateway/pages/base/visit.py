@@ -15,6 +15,7 @@ from streams.gateway.pages.base.forms import CHECK, Form, TooLarge, form_check, 
 from streams.gateway.pages.base.site import LANGUAGES, Site, accepted, page_language, site_of
 from streams.gateway.requests import link_of
 from streams.mail.tokens import BadLink, Link, Use
+from streams.observability import metrics
 
 #: Pages are for one customer. The server adds the headers of every response.
 HEADERS = {"X-Robots-Tag": "noindex, nofollow"}
@@ -196,6 +197,7 @@ def acted(use: Use, act: Act, again: Again, max_photo: int = 0) -> Handler:
         try:
             return await act(visit, Submission(form, made))
         except Unavailable as error:
+            metrics.GATEWAY_UNAVAILABLE.inc()
             busy = await again(visit, form, "error.busy")
             busy.headers["Retry-After"] = str(error.retry_after_s)
             return busy

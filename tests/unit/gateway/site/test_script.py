@@ -136,6 +136,12 @@ def test_the_token_of_a_link() -> None:
     assert json.loads(ran["kept"]["takk"])[0] == "link"
 
 
+def test_the_token_of_a_link_that_was_forwarded() -> None:
+    """A visitor that the shop states is not replaced by the token of another customer in the address."""
+    ran = run("takk('viewed', 's');", visitor="own", href="https://shop.example/jug?takk=friend")
+    assert (ran["sent"][0]["visitor"], ran["url"]) == ("own", "https://shop.example/jug")
+
+
 def test_the_cart() -> None:
     """The state of the cart is compared with that before: what came, what went, and that it is empty."""
     ran = run(
