@@ -45,6 +45,7 @@ def play(scenario: Scenario, seed: int, seconds: float, folder: Path) -> Row:
             workers=scenario.workers,
             mailers=scenario.mailers,
             gateways=scenario.gateways,
+            day_s=scenario.day_s,
             env=environment(scenario, folder),
             broker=scenario.broker,
             program=checkout(scenario.before, folder / "before") if scenario.before else None,

@@ -50,6 +50,8 @@ class Scenario:
         has_newer_templates: the processes use a copy of the templates in which each flow has one version more.
         has_faulty_disk: the disk of the processes fails on demand. Needs gcc.
         has_shop_actions: the shop also writes refusals, consents, orders of guests, imports, tests and requests.
+        day_s: seconds that one day of waiting takes. An email about an order expires after a day, so a mailer that starts again and again
+            has nothing to send if a day is short.
         env: additional settings of the processes.
         broker: further settings of the broker.
         in_doubt_per_kill: emails that may be in doubt after each kill: with the marks on the disk only those between the final dot and
@@ -70,6 +72,7 @@ class Scenario:
     has_newer_templates: bool = False
     has_faulty_disk: bool = False
     has_shop_actions: bool = False
+    day_s: float = 1.0
     env: dict[str, str] = field(default_factory=dict)
     broker: dict[str, str] = field(default_factory=dict)
     in_doubt_per_kill: int | None = KEPT
@@ -95,6 +98,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         acceptance="kill -9 at 14 places; only sends that are reported as unknown may arrive twice",
         play=partial(kill_mailer, is_wiped=False),
         has_shop_actions=True,
+        day_s=15.0,
         seconds=120.0,
     ),
     Scenario(
@@ -103,6 +107,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         play=partial(kill_mailer, is_wiped=True),
         in_doubt_per_kill=LOST,
         has_shop_actions=True,
+        day_s=15.0,
         seconds=125.0,
     ),
     Scenario(
