@@ -27,9 +27,9 @@ _MAX_NAME = 253
 #: The part of an address before the @ without quotes (RFC 5321 4.1.2).
 _LOCAL_PART = re.compile(r"(?!\.)(?!.*\.\.)[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]{1,64}(?<!\.)")
 #: The characters of a URL (RFC 3986 2), except those of a path that would start a query or a fragment.
+_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
 #: The rules of AWS for the names of buckets, and a prefix of plain characters.
 _BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/[A-Za-z0-9._/-]{0,200})?")
-_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
 _PORTS = range(1, 65536)
 #: `[IPv6 address]` or a name, and a port.
 _SERVER = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?")

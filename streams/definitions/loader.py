@@ -20,7 +20,7 @@ from streams.core.values.text import nearest
 from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages
 from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems, version_file
 from streams.definitions.checks.migrations import check_migrations
-from streams.definitions.checks.shop_brand import BRAND, check_logo
+from streams.definitions.checks.shop_brand import BRAND, check_example, check_logo
 from streams.definitions.language.brand import parse_brand
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
@@ -124,6 +124,8 @@ class _Loader:
             self.error("brand.E004", self.root / BRAND, f"missing file {brand.logo!r}", "add it to the same folder")
         elif brand is not None and brand.logo:
             self.warnings += [problem.in_file(self.root / BRAND) for problem in check_logo(self.root, brand.logo)]
+        if brand is not None:
+            self.warnings += [problem.in_file(self.root / BRAND) for problem in check_example(brand)]
         return brand
 
     def folders(self) -> dict[str, Path]:

@@ -57,6 +57,8 @@ def apply(state: AddressState, event: NoteAddress, rules: AddressRules) -> Addre
     if event.kind == "sent":
         return _with_send(state, event, rules)
     if event.kind == "refused":
+        if is_transactional(event.scope):
+            return state  # written by an earlier version: an opt-out of service emails holds for the customer id only
         scope = event.scope if event.scope in OWN_SCOPES else "marketing"
         # An unknown reason counts as the one that ends more emails.
         reason = event.reason if event.reason == ANSWERED_NO else UNSUBSCRIBED

@@ -1,9 +1,10 @@
-"""The brand with which messages are checked, and the check of its logo."""
+"""The brand with which messages are checked, and the checks of its logo and of its addresses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from streams.definitions.language.brand import parse_brand
 from streams.definitions.problems import Problem
@@ -38,3 +39,11 @@ def check_logo(root: Path, name: str) -> Iterator[Problem]:
         reason = error.strerror if isinstance(error, OSError) else error
         message = f"emails show the name instead of {name!r}: {reason}"
         yield Problem("brand.W001", message, f"use a PNG or JPEG picture of at most {MAX_BYTES // 1024} kB")
+
+
+def check_example(brand: Brand) -> Iterator[Problem]:
+    """Yield a warning if an address of the brand is one of the example: no shop has a host below `.example` (RFC 2606)."""
+    hosts = [urlsplit(address).hostname or "" for address in (brand.shop_url, brand.privacy_url)]
+    if any(host.endswith(".example") for host in hosts):
+        message = "this is the brand of the example, which customers see in emails and on pages"
+        yield Problem("brand.W002", message, "write the name, the company and the addresses of your shop into it")

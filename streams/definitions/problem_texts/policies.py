@@ -76,4 +76,9 @@ ENTRIES = {
         "Each email carries the logo, so that reading it asks no server. Email programs show PNG and JPEG, and not SVG.",
         "`logo: logo.png`, with at most 64 kB",
     ),
+    "brand.W002": Entry(
+        "The brand of the example",
+        "Customers would see its name, its company and its addresses in emails and on pages.",
+        "your own `name`, `shop_url`, `legal` and `privacy_url`",
+    ),
 }

@@ -64,7 +64,7 @@ class Brand(Struct, frozen=True, kw_only=True):
     colors: Colors = Colors()
     legal: tuple[str, ...] = ()
     privacy_url: str = ""
-    notice: str = "pages-1"
+    notice: str = "pages-2"
     dates: tuple[str, ...] = ()
     reviews: Mapping[str, tuple[Destination, ...]] = MappingProxyType({})
     cart: str = ""
@@ -72,4 +72,4 @@ class Brand(Struct, frozen=True, kw_only=True):
 
     def destinations(self, country: str) -> tuple[Destination, ...]:
         """Return where the customers of a country can review the shop."""
-        return self.reviews.get(country) or self.reviews.get(ANY_COUNTRY, ())
+        return self.reviews.get(country, self.reviews.get(ANY_COUNTRY, ()))

@@ -18,6 +18,8 @@ from streams.mail.rendering.template_folders import SHARED
 STYLES = f"{SHARED}/style.css"
 _JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
 _MASK = re.compile(r"<!--takk(\d+)-->|takk(\d+)x")
+#: A mask between tags, or a tag.
+_PARTS = re.compile(r"<!--takk\d+-->|takk\d+x|<[^>]*>")
 
 
 class StyledLoader(FileSystemLoader):
@@ -69,12 +71,7 @@ class StyledLoader(FileSystemLoader):
         return _MASK.sub(lambda match: expressions[int(match[1] or match[2])], styled)
 
 
-def _runs(masked: str) -> list[tuple[str, list[str]]]:
-    """Return each statement with the expressions after it, sorted: the inliner writes the attributes of a tag in an order of its own."""
-    found: list[tuple[str, list[str]]] = [("", [])]
-    for statement, expression in _MASK.findall(masked):
-        if statement:
-            found.append((statement, []))
-        else:
-            found[-1][1].append(expression)
-    return [(statement, sorted(expressions)) for statement, expressions in found]
+def _runs(masked: str) -> list[list[str]]:
+    """Return the masks of each tag, sorted, and those between the tags: the inliner writes the attributes of a tag in an order of its own."""
+    runs = ([match[0] for match in _MASK.finditer(part)] for part in _PARTS.findall(masked))
+    return [sorted(masks) for masks in runs if masks]

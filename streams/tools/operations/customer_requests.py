@@ -81,9 +81,9 @@ def open_requests(records: Iterable[Mapping[str, Any]], within: timedelta = CONF
         within: how long after the request its confirmation counts.
     """
     stages: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {"asked": {}, "confirmed": {}, "done": {}}
-    for record in sorted(records, key=itemgetter("occurred_at")):
-        if record["kind"] in CONFIRMED_KINDS and record["stage"] in stages:
-            stages[record["stage"]].setdefault((record["request_id"], record["kind"]), record)
+    kept = (record for record in records if record["kind"] in CONFIRMED_KINDS and record["stage"] in stages)
+    for record in sorted(kept, key=itemgetter("occurred_at")):
+        stages[record["stage"]].setdefault((record["request_id"], record["kind"]), record)
     asked, done = stages["asked"], stages["done"]
     found = [
         OpenRequest(request_id=name[0], customer_id=each["customer_id"], kind=name[1], confirmed_at=each["occurred_at"])

@@ -21,7 +21,7 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.ruleset import Limits
 from streams.core.sending.attribution import attribute_orders
 from streams.core.sending.decide import forget_sends
-from streams.core.triggers.dates import schedule_dates
+from streams.core.triggers.dates import end_flows_of_removed_dates, schedule_dates
 from streams.core.triggers.dispatch import dispatch
 from streams.core.values import fingerprints
 from streams.core.values.addresses import normalise
@@ -37,6 +37,7 @@ def merge_state(uow: UnitOfWork, other: Customer) -> list[OrderState]:
     limits = uow.ruleset.limits
     own_ids = (uow.customer_id, *(uow.merge.ids if uow.merge is not None else ()))
     their_ids = (other.customer_id, *(other.merge.ids if other.merge is not None else ()))
+    before = uow.profile
     _merge_person(uow, other)
     uow.sends = _merged_sends(uow.sends, other.sends)
     forget_sends(uow)
@@ -58,6 +59,8 @@ def merge_state(uow: UnitOfWork, other: Customer) -> list[OrderState]:
     uow.held_clicks = clicks.kept((*uow.held_clicks, *other.held_clicks), 2 * limits.held_clicks)
     uow.changed = True
     attribute_orders(uow)  # a click on an email of one may have led to an order of the other
+    for profile in (before, other.profile):  # one of them may have removed a date whose flow has started for the other
+        end_flows_of_removed_dates(uow, profile)
     return completed
 
 

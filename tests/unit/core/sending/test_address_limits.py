@@ -197,3 +197,8 @@ def test_a_new_address_may_get_every_email() -> None:
     """An address without events has no limit."""
     assert suppression_of(NEW_ADDRESS, RULES) == NOTHING_SUPPRESSED
     assert all(find_rule(NOTHING_SUPPRESSED, purpose, AT) is None for purpose in (*ALL, "order", "service"))
+
+
+def test_an_opt_out_of_service_emails_is_no_refusal() -> None:
+    """An opt-out of service emails, which earlier versions noted, suppresses nothing."""
+    assert suppressed(event("refused", scope="service", reason="unsubscribed")) == ()

@@ -83,3 +83,19 @@ def test_logo_that_emails_cannot_show(tmp_path: Path) -> None:
     assert warning.id == "brand.W001"
     assert "'tea.svg': many email programs do not show SVG" in warning.message
     assert load_brand(tmp_path) == Brand(name="Tea", logo="tea.svg")
+
+
+@pytest.mark.parametrize(
+    ("lines", "ids"),
+    [
+        ("name: Tea\n", []),
+        ("name: Tea\nshop_url: https://tea.example.com/\n", []),
+        ("name: Tea\nshop_url: https://shop.example/\n", ["brand.W002"]),
+        ("name: Tea\nprivacy_url: https://shop.example/privacy\n", ["brand.W002"]),
+    ],
+)
+def test_the_brand_of_the_example(tmp_path: Path, lines: str, ids: list[str]) -> None:
+    """A brand with an address of the example is a warning."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "brand.yaml").write_text(lines)
+    assert [problem.id for problem in brand_problems(tmp_path)] == ids

@@ -365,6 +365,21 @@ def test_a_statement_inside_a_tag_is_an_error(tmp_path: Path) -> None:
         _render(renderer)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "<tr><td>{{ shop_name }}</td></tr>{{ subject }}",
+        "{% for x in [1] %}<tr><td>{{ shop_name }}</td></tr>{{ subject }}{% endfor %}",
+    ],
+)
+def test_a_value_outside_the_cells_is_an_error(tmp_path: Path, rows: str) -> None:
+    """A value in a table and outside its cells is reported as an error, because inlining styles would move it in front of the table."""
+    message = f"<table><tbody>{rows}</tbody></table>"
+    renderer = _templates(tmp_path, **{"shared/style.css": "td{margin:0}", "flows/g/f/m.html.j2": message})
+    with pytest.raises(RenderError, match=r"f/m: .*move it between elements"):
+        _render(renderer)
+
+
 def test_text_is_generated_from_html(tmp_path: Path) -> None:
     """A message without a text template gets its text from the HTML."""
     renderer = _templates(tmp_path, **{"flows/g/f/m.html.j2": "<h1>Hi</h1><p>you &amp; me</p>"})
