@@ -198,8 +198,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                     with self.liveness.step(READER_THREAD):
                         records = await loop.run_in_executor(thread, source.read, wait_s, move)
                 for task, batch in source.next_batches(records, task_manager.clock()):
-                    if generation != task_manager.generation or not self.flow_active:
+                    if generation != task_manager.generation:
+                        task.is_queued = (
+                            False  # the assignment changed during the read; otherwise nothing would free the task
+                        )
                         break
+                    if not self.flow_active:
+                        break  # the next assignment frees the task
                     message = as_faust_message(task, batch, task_manager.generation, self.app.consumer_generation_id)
                     await self.callback(message)
         except asyncio.CancelledError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -184,6 +185,32 @@ async def test_a_reader_that_stands_still_is_noticed() -> None:
     worker.fetcher.may_return.set()
     await reading
     assert not list(worker.liveness.stalled())
+
+
+class FetcherOfOneBatch(BlockedFetcher):
+    """A fetcher whose read returns a batch of one task."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        store: Any = None
+        self.task = task(store)
+
+    def next_batches(self, records: list[Any], now_ms: int) -> Iterator[tuple[Any, list[Any]]]:
+        self.task.is_queued = True
+        yield self.task, []
+
+
+async def test_an_assignment_during_a_read_leaves_no_task_queued() -> None:
+    """A batch that was read before an assignment is dropped, and its task gets the next one. Otherwise its partition stood still."""
+    worker = Worker()
+    worker.fetcher = fetcher = FetcherOfOneBatch()
+    reading = asyncio.ensure_future(Consumer._drain_messages(worker, worker))
+    assert await asyncio.to_thread(fetcher.is_reading.wait, 10)
+    worker.generation = 2
+    worker.should_stop = True
+    fetcher.may_return.set()
+    await reading
+    assert not fetcher.task.is_queued
 
 
 async def test_a_membership_thread_that_stands_still_is_noticed() -> None:
