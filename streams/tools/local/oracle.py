@@ -90,7 +90,7 @@ def judge(
         inbox: how often each send id arrived.
         partitions: number of partitions of every topic.
         until_ms: timers due before this time (ms since 1970) must have fired, and workers must have read all records that are older. They
-            may leave a newer report unread, because mailers end after them.
+            may leave a newer report or timer unread, because they end before the mailers and while timers fire.
         others: further rulesets that workers used. The journal has the hash of the one that decided.
         earlier: decides again what an earlier program decided that wrote no hash; None: `ruleset` does.
     """
@@ -160,7 +160,8 @@ def _replay(
     never_read = [
         position
         for position, record in by_position.items()
-        if position not in read and not (position[0] == topics.EVENTS and record.timestamp()[1] >= until_ms)
+        if position not in read
+        and not (position[0] in (topics.EVENTS, topics.DUE) and record.timestamp()[1] >= until_ms)
     ]
     verdict.add_problem("input records never read", never_read)
     verdict.add_problem("input records read twice", [position for position, times in read.items() if times > 1])

@@ -8,7 +8,7 @@ from streams.runtime.faust_adapter.flow_control import FlowControl
 
 
 async def test_a_second_resumption_keeps_the_queue() -> None:
-    """What was put into a queue after the flow resumed stays there when the flow resumes again, as it does after each assignment."""
+    """A batch that was put into a queue after the flow resumed stays there when the flow resumes again, as it does after each assignment."""
     flow = FlowControl()
     queue: ThrowableQueue = ThrowableQueue(flow_control=flow, clear_on_resume=True)
     flow.resume()
