@@ -16,7 +16,6 @@ from streams.runtime.clock import Clock
 from streams.runtime.errors import GroupLeft, StateError
 from streams.runtime.faust_adapter import tables, transport
 from streams.runtime.faust_adapter.assignment import Assignor
-from streams.runtime.faust_adapter.flow_control import FlowControl
 from streams.runtime.faust_adapter.group_members import GroupMembers
 from streams.runtime.faust_adapter.liveness import STEP_LIMIT_S, Liveness
 from streams.runtime.faust_adapter.membership import Membership
@@ -193,7 +192,6 @@ class App:
             key_serializer="raw",
             value_serializer="raw",
         )
-        self.faust.flow_control = FlowControl()
         self.group_members = GroupMembers(
             app_id,
             server_list(self.faust.conf.broker, DEFAULT_PORT),
