@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from streams.core.model.events import (
-    OrderCancelled,
-    ProductBrowsed,
-)
+from streams.core.model.customer import Profile, new_customer
+from streams.core.model.events import HandedOver, OrderCancelled, ProductBrowsed
 from streams.core.rules.ruleset import Limits
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
@@ -140,6 +138,18 @@ def test_a_date_that_is_removed(trigger: str, given: str, removed: dict[str, Any
     update_profile(run, occurred_at=START + 9 * DAY, **removed)
     run.advance(400 * DAY)
     assert run.messages() == ["a"]
+
+
+def test_a_date_that_one_of_two_merged_customers_removed() -> None:
+    """A started flow of the birthday ends if the other customer removed it later."""
+    run = run_of("trigger: {on: customer.birthday, before: 5d}\nsteps:\n  - wait: 2d\n  - send: {message: a}\n")
+    update_profile(run, email="anna@example.com", country="DK", birthday=(START + 10 * DAY).date())
+    run.advance(6 * DAY)
+    other = replace(new_customer("g"), profile=Profile(at=run.now, birthday_at=run.now))
+    run.handle(HandedOver(customer_id="c1", handover_id="h", state=other, path=("g",), occurred_at=run.now))
+    assert ("f", "exit", "date_removed") in run.decisions()
+    run.advance(400 * DAY)
+    assert (run.messages(), run.customers["c1"].instances) == ([], ())
 
 
 def test_a_date_that_changes() -> None:
