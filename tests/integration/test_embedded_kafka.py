@@ -262,16 +262,15 @@ def test_a_broker_starts_without_its_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
 ) -> None:
     """A broker starts although the cache of its classes is missing or damaged."""
-    jars = cache_dir()
-    classpath()
+    jars, paths = cache_dir(), classpath()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "takk").mkdir()
     for path in jars.iterdir():
         if path.suffix != ".aot":
             (tmp_path / "takk" / path.name).symlink_to(path)
     if content is not None:
-        aot_cache().write_bytes(content)
-    assert bool(aot_options()) == (content is not None)
+        aot_cache(paths).write_bytes(content)
+    assert bool(aot_options(paths)) == (content is not None)
     with EmbeddedKafka(tmp_path / "kafka") as kafka:
         assert AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=30).brokers
 

@@ -176,7 +176,7 @@ class EmbeddedKafka:
             format_tool = partial(self._format, [*java, "-XX:TieredStopAtLevel=1"], settings, member.cluster_id, log)
             format_storage(self.data_dir / "logs", member.cluster_id, member.node, format_tool)
             heap = HEAP_IN_CLUSTER if self._member else HEAP_ALONE
-            cache = () if self._is_long_running else aot_options()  # it was made with the collector of a short run
+            cache = () if self._is_long_running else aot_options(jars)  # it was made with the collector of a short run
             command = [*java, heap, *self._jvm_options, *cache, "kafka.Kafka", str(settings)]
             if not detached:
                 folder = str(self.data_dir) if self._is_temporary else ""

