@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from streams.gateway.api import kinds
 from streams.wire import topics
@@ -43,6 +44,14 @@ def _text(value: str | datetime) -> str:
     return str((value - _EPOCH) // timedelta(milliseconds=1)) if isinstance(value, datetime) else value
 
 
+class _Item(Struct, frozen=True):
+    """An encoded record for an endpoint."""
+
+    endpoint: str
+    record: bytes
+    identity: tuple[str, ...] | None
+
+
 class ApiFailed(RuntimeError):
     """The API refused a record."""
 
@@ -56,25 +65,24 @@ class ApiClient:
 
     Attributes:
         accepted: number of records that were accepted.
-        sent: the identities of the records, in the order in which they are accepted.
+        identities: those of the accepted records that have one.
     """
 
     def __init__(self, url: str, key: str) -> None:
         self._url, self._key = url, key
         self.accepted = 0
-        self.sent: list[tuple[str, ...]] = []
+        self.identities: list[tuple[str, ...]] = []
         self._error: Exception | None = None
         self._is_over = threading.Event()
-        self._records: queue.Queue[tuple[str, bytes] | None] = queue.Queue()
+        self._records: queue.Queue[_Item | None] = queue.Queue()
         self._thread = threading.Thread(target=self._run, name="api-client", daemon=True)
         self._thread.start()
 
     def send(self, topic: str, record: dict[str, Any]) -> None:
         """Send a record, later. Raise ApiFailed if an earlier one was refused."""
         self._check()
-        if topic in IDENTITY:
-            self.sent.append(identity_of(topic, record))
-        self._records.put((ENDPOINTS[topic], orjson.dumps(record, option=orjson.OPT_UTC_Z)))
+        identity = identity_of(topic, record) if topic in IDENTITY else None
+        self._records.put(_Item(ENDPOINTS[topic], orjson.dumps(record, option=orjson.OPT_UTC_Z), identity))
 
     def close(self, timeout_s: float = 60.0) -> None:
         """Wait until all records are accepted. Raise ApiFailed if one was refused, or if that takes too long."""
@@ -90,20 +98,22 @@ class ApiClient:
 
     def _run(self) -> None:
         try:
-            item: tuple[str, bytes] | tuple[()] | None = self._records.get()
+            item: _Item | tuple[()] | None = self._records.get()
             while item:
-                endpoint, batch = item[0], [item[1]]
+                batch = [item]
                 item = self._next()
-                while item and item[0] == endpoint and len(batch) < MAX_BATCH:
-                    batch.append(item[1])
+                while item and item.endpoint == batch[0].endpoint and len(batch) < MAX_BATCH:
+                    batch.append(item)
                     item = self._next()
-                self._post(endpoint, batch)
+                self._post(batch[0].endpoint, [each.record for each in batch])
+                self.accepted += len(batch)
+                self.identities += [each.identity for each in batch if each.identity is not None]
                 if item == _NOTHING:
                     item = self._records.get()
         except ApiFailed as error:
             self._error = error
 
-    def _next(self) -> tuple[str, bytes] | tuple[()] | None:
+    def _next(self) -> _Item | tuple[()] | None:
         """Return the next record, `_NOTHING` if none waits, or None at the end."""
         try:
             return self._records.get_nowait()
@@ -128,7 +138,6 @@ class ApiClient:
                         raise ApiFailed(
                             f"/v1/{endpoint} answered {answer.status}: {body[:500].decode(errors='replace')}"
                         )
-                    self.accepted += len(batch)
                     return
             except urllib.error.HTTPError as error:
                 if error.code not in _AGAIN:

@@ -83,7 +83,7 @@ def summarize(
     confirmed = _confirmed(events)
     mailed = {order["order_id"] for order in placements if order["is_imported"]} & {e["order_id"] for e in events}
     verdict.add_problem("emails about imported orders", sorted(mailed))
-    gateway = summarize_gateway(records, codec, readers.actions, keys, api.sent[: api.accepted])
+    gateway = summarize_gateway(records, codec, readers.actions, keys, api.identities)
     p50, p99 = quantiles(sent.delays_s)
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -70,7 +70,7 @@ async def test_accepted_records_are_looked_for(tmp_path: Path) -> None:
         records = api.published.records
 
         def errors(published: list[ProducerRecord]) -> dict[str, Any]:
-            found = summarize_gateway(read_back(published), CODEC, Actions(), LINK_KEYS, client.sent)
+            found = summarize_gateway(read_back(published), CODEC, Actions(), LINK_KEYS, client.identities)
             return {name: found[name] for name in ("lost", "duplicates", "lost_by_kind", "duplicates_by_kind")}
 
         none: dict[str, int] = {}
