@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import socket
 import sys
@@ -48,6 +47,7 @@ from streams.observability.lag import LagMonitor
 from streams.observability.probes import Probes
 from streams.observability.restore_progress import RestoreProgress
 from streams.runtime.app import App
+from streams.runtime.collector import tune_collector
 from streams.runtime.kafka.availability import count_brokers
 from streams.runtime.processing.task import Task
 from streams.runtime.state.uncommitted import uncommitted_changes
@@ -253,8 +253,6 @@ def _run(
         await renderers.start()
         await startup.take(kafka_steps(app, settings, instrumentation, "take-over" in accepted))
         await renderers.until_ready()
-        # All objects loaded so far are permanent. A batch creates thousands of short-lived objects, so the collector runs less often.
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 20)
+        tune_collector()
 
     Worker(app.faust, health, prepare, (*global_tables, renderers)).execute_from_commandline()

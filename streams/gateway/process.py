@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -43,6 +42,7 @@ from streams.mail.tokens import LinkKeys
 from streams.observability import metrics
 from streams.observability.disk import sample_disk
 from streams.observability.health import HealthServer, Status
+from streams.runtime.collector import tune_collector
 from streams.runtime.errors import NameInUse
 from streams.runtime.kafka.availability import count_brokers
 from streams.runtime.state.store import Memory
@@ -180,9 +180,7 @@ class _Process:
             await self._ready_to_listen(publisher)
             await web.TCPSite(runner, settings.gateway_host, settings.gateway_port).start()
             self._is_listening = True
-            # All objects loaded so far are permanent, and each request creates many short-lived ones, so the collector runs less often.
-            gc.freeze()
-            gc.set_threshold(50_000, 20, 20)
+            tune_collector()
             host, port = runner.addresses[0][:2]
             log.info(
                 "gateway started",

@@ -6,7 +6,6 @@ It reads jobs from a socket and writes their results. It ends with the mailer, a
 from __future__ import annotations
 
 import ctypes
-import gc
 import os
 import pickle
 import signal
@@ -20,6 +19,7 @@ from pathlib import Path
 from streams.mail.renderers.emails import Email, EmailWriter
 from streams.mail.renderers.messages import LENGTH, Job, Result, Setup, decode_jobs, encode_results
 from streams.mail.rendering.renderer import Renderer
+from streams.runtime.collector import tune_collector
 
 #: Results are sent once they have this many bytes, or are this many seconds old: a few system calls for many emails.
 FLUSH_BYTES, FLUSH_S = 96 * 1024, 0.01
@@ -50,9 +50,7 @@ def main(descriptor: int, mailer: int, writer_class: type[EmailWriter] = EmailWr
             return
         setup: Setup = pickle.loads(message)  # noqa: S301 - from the mailer that started this process
         writer = writer_class(Renderer(setup.templates_dir, setup.brand), setup.sender)
-        # All objects so far are permanent, and an email has thousands that soon end.
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 20)
+        tune_collector()
         with suppress(BrokenPipeError, ConnectionResetError):  # the mailer has ended
             link.sendall(encode_results([]))
             while (message := _read(stream)) is not None:

@@ -7,7 +7,6 @@ ledger, and nothing is committed.
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from streams.mail.delivery.smtp.server import Server
 from streams.mail.mailer import Mailer
 from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import Renderer
+from streams.runtime.collector import tune_collector
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.settings import load_settings
 from streams.wire.codec import open_codec
@@ -34,8 +34,7 @@ async def main(port: int, connections: int, emails: int, folder: Path) -> None:
     marks = DeliveryMarks(PartitionStore(folder, Memory(64)), "bench", "boot")
     renderer = Renderer(load_settings().templates_dir, EmailBrand(name=SENDER.name))
     mailer = Mailer(renderer, SENDER, SmtpPool(Server(host="127.0.0.1", port=port, connections=connections)))
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)  # as in the mailer
+    tune_collector()
     started = time.time()
     for first in range(0, emails, MAILER_BATCH):
         batch = [decoder.command(value) for value in values[first : first + MAILER_BATCH]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import faust
 import orjson
 
 from streams.runtime.app import App
+from streams.runtime.collector import tune_collector
 from streams.runtime.processing.stage import Stage
 from tests.bench.runners.result import Measurement
 
@@ -55,8 +55,7 @@ def main(bootstrap: str, topic: str, records: int, run: str, state: str, batch: 
             batch.apply(count_order)
             await batch.commit()
 
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)  # as in the worker
+    tune_collector()
     faust.Worker(app.faust, loglevel="warn", redirect_stdouts=False).execute_from_commandline()
 
 
