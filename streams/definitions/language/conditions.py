@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from streams.core.conditions.names import NAMES, Closure, Kind
 from streams.core.rules.flow import Condition
-from streams.core.values.text import FIELD_NAME, nearest, similar
+from streams.core.values.text import FIELD_NAME, nearest
 from streams.definitions.language.attributes import UNTYPED, OperandKind, attribute_of, typed
 from streams.definitions.language.time_dependencies import time_dependencies_of
 from streams.definitions.problems import Location, Problem
@@ -66,7 +66,8 @@ _NUMBER = re.compile(r"[0-9][0-9a-zA-Z_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _ORDERED = frozenset(("gt", "gteq", "lt", "lteq"))
 _ENVIRONMENT = Environment(autoescape=True)  # only its lexer is used: nothing is rendered
 _WORD = re.compile(r"""'[^']*'|"[^"]*"|[\w.]+""")
-_FIRST_WORDS = ", ".join(dict.fromkeys([name.partition(".")[0] + "." for name in (*NAMES, "field.")]))
+#: The names as hints list them.
+_LISTED = (*NAMES, "customer.attributes.<name>", "field.<name>")
 #: Users' words for nodes with other names in Jinja.
 _LABELS: Mapping[str, str] = MappingProxyType(
     {"add": "`+`", "sub": "`-`", "mul": "`*`", "div": "`/`", "floordiv": "`//`", "mod": "`%`", "pow": "`**`", "concat": "`~`",
@@ -189,12 +190,7 @@ def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[OperandK
         return UNTYPED, attribute
     if name in NAMES:
         return NAMES[name]
-    same_first_word = [other for other in NAMES if other.startswith(f"{first}.")]
-    if similar(name, NAMES) is None and not same_first_word:
-        hint = f"names start with {_FIRST_WORDS}; see templates/LANGUAGE.md"
-    else:
-        hint = nearest(name, NAMES if similar(name, NAMES) else same_first_word)
-    raise InvalidCondition("condition.E009", f"unknown name {name!r}", hint, column)
+    raise InvalidCondition("condition.E009", f"unknown name {name!r}", nearest(name, _LISTED), column)
 
 
 def _number_out_of_range(source: str) -> InvalidCondition:

@@ -198,7 +198,7 @@ class Reader:
         value = self.text(node)
         if value in known:
             return value
-        self.error("yaml.E012", node, f"unknown {what} {value!r}", nearest(value, known))
+        self.error("yaml.E012", node, f"unknown {what} {value!r}", nearest(value, known, what))
         return default if default is not None else next(iter(known), "")
 
     def number(self, node: yaml.Node, least: int, most: int) -> int:
