@@ -6,7 +6,7 @@ Only certain problems are reported. A flow without any may still be redundant.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 
 from jinja2 import nodes
 
@@ -16,6 +16,7 @@ from streams.core.rules.flow import Experiment, Flow, Send, Split, Wait, WaitFor
 from streams.core.rules.sending_rules import SendingRules
 from streams.core.rules.trigger_names import LAUNCH
 from streams.definitions.checks.conditions import is_never_true, parts_of
+from streams.definitions.checks.expiry import check_expiry
 from streams.definitions.checks.recipients import check_consent
 from streams.definitions.checks.transactional import check_transactional
 from streams.definitions.problems import Problem, problem_at
@@ -43,7 +44,8 @@ def check_flow(flow: Flow, rules: SendingRules, consent: ConsentPolicy) -> list[
         elif isinstance(step, WaitFor):
             problems += _check_awaited(step, flow)
         elif isinstance(step, Wait):
-            problems += _check_wait(step, compiled, rules)
+            problems += _check_wait(step, compiled)
+    problems += check_expiry(compiled, rules)
     problems += check_consent(flow, consent)
     problems += check_transactional(flow)
     sends = [step for step in compiled.steps.values() if isinstance(step, Send)]
@@ -115,10 +117,9 @@ def _check_awaited(step: WaitFor, flow: Flow) -> Iterator[Problem]:
         yield problem_at(step.path, "flow.E049", message, "change the condition")
 
 
-def _check_wait(step: Wait, compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:
-    """Yield warnings: a wait that ends immediately or precedes nothing, and an email that expires during the quiet hours."""
-    next_path = compiled.next_step[step.path]
-    if next_path is None:
+def _check_wait(step: Wait, compiled: CompiledFlow) -> Iterator[Problem]:
+    """Yield warnings: a wait that ends immediately, and one that precedes nothing."""
+    if compiled.next_step[step.path] is None:
         yield problem_at(step.path, "flow.W004", "no step follows this wait", "remove it, or add a step")
         return
     if _is_over(step, compiled.flow):
@@ -127,20 +128,6 @@ def _check_wait(step: Wait, compiled: CompiledFlow, rules: SendingRules) -> Iter
     elif step.until is not None and step.until.time == "order.placed_at":
         message = "this wait ends immediately: the order was placed before the flow started"
         yield problem_at(step.path, "flow.W006", message, "wait for a duration, for example `{days: 2}`")
-    send, quiet = compiled.steps[next_path], rules.quiet
-    if not isinstance(send, Send) or is_transactional(send.purpose) or quiet is None:
-        return
-    if step.at is None or step.clock != "customer" or step.until is not None:
-        return
-    due, begins, ends = (datetime.combine(date.min, at) for at in (step.at, quiet.begins, quiet.ends))
-    day = timedelta(days=1)
-    if (due - begins) % day < (ends - begins) % day:
-        left = (ends - due) % day
-        if send.expires + timedelta(hours=1) < left:  # an hour for the nights on which clocks change
-            message = (
-                f"the email is due at {step.at:%H:%M} and expires before the quiet hours end at {quiet.ends:%H:%M}"
-            )
-            yield problem_at(next_path, "flow.W007", message, "wait until another time of day, or raise `expires`")
 
 
 def _is_over(step: Wait, flow: Flow) -> bool:

@@ -217,20 +217,23 @@ class _MessageChecker:
             id = "message.E006"
         file, line = position
         if file.startswith(COPY_TEXT):
-            return self._problem_in_copy(id, file.removeprefix(COPY_TEXT), language, message, data)
+            return self._problem_in_copy(id, (file.removeprefix(COPY_TEXT), line), language, message, data)
         return self._problem(id, (Path(file), line), message, data)
 
-    def _problem_in_copy(self, id: str, key: str, language: str, message: str, data: Mapping[str, Any]) -> Problem:
-        """Return the problem of a text, in the first copy file that has it: the flow's before the shared, the language before the default."""
+    def _problem_in_copy(
+        self, id: str, position: tuple[str, int], language: str, message: str, data: Mapping[str, Any]
+    ) -> Problem:
+        """Return the problem in a line of a text, in the first copy file that has it: the flow's before the shared, the language first."""
+        key, line = position
         id, message, hint, word = self._described(id, message, data)
         for path in [
             folder / COPY / f"{name}.yaml"
             for name in dict.fromkeys((language, *language_chain(language), self.default))
             for folder in (self.folder, self.root)
         ]:
-            position = text_position(path, key, word)
-            if position is not None:
-                return Problem(id, message, hint, Location(*position)).in_file(path)
+            at = text_position(path, key, word, line)
+            if at is not None:
+                return Problem(id, message, hint, Location(*at)).in_file(path)
         return Problem(id, message, hint).in_file(self.folder / COPY / f"{language}.yaml")
 
     def _missing_template(self, name: str) -> str:

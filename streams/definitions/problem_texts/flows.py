@@ -276,4 +276,9 @@ ENTRIES = {
         "The email is due in the quiet hours and expires before they end.",
         "raise `expires`",
     ),
+    "flow.W008": Entry(
+        "Can expire during quiet hours",
+        "The quiet hours can last longer than the email may wait.",
+        "raise `expires`, or `wait` until a time of day",
+    ),
 }
