@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from hypothesis import strategies as st
 
+from streams.core.rules.recommends import Source
 from streams.core.rules.trigger_names import AWAITED, DATES, TRIGGERS, is_about_order
 
 SEGMENTS = "vip: customer.spend > 900\nlapsed: customer.orders > 0 and customer.days_since_last_order > 20\nreturning: customer.orders > 1"
 NAMES = ("f", "g", "h")
+SOURCES = get_args(Source)
+THRESHOLDS = (
+    "customer.orders_in(9d) >= 2",
+    "customer.spend_in(20d) > 600",
+    "customer.spend > 900",
+    "customer.orders_of('tea') >= 2",
+)
 spans = st.sampled_from(["20m", "3h", "1d", "2d", "9d", "1w"])
 clocks = st.sampled_from(["06:30", "10:00", "23:15"])
 messages = st.sampled_from(["a", "b", "c"])
@@ -18,7 +26,8 @@ weekdays = st.lists(st.sampled_from(["mon", "wed", "sat", "sun"]), min_size=1, m
 about_customers = [
     "customer.orders > 1", "customer.is_vip", "customer.country == 'DK'", "'vip' in customer.segments", "customer.has_consent",
     "customer.days_since_click < 5", "field.loyalty == 'silver'", "'testers' in customer.lists", "customer.age > 30",
-    "reward.is_given",
+    "reward.is_given", "customer.orders_in(20d) > 1", "customer.spend_in(1w, 'tea') >= 300", "customer.orders_of('tea') > 1",
+    "customer.top_category == 'tea'",
 ]  # fmt: skip
 about_orders = [
     "order.total > 400",
@@ -79,8 +88,19 @@ def sends(purpose: str) -> st.SearchStrategy[Any]:
             "holdout": st.just(30),
             "purpose": st.sampled_from([purpose, "marketing"]),
             "products": st.integers(1, 3),
+            "categories": st.integers(1, 2),
         }
-    return st.fixed_dictionaries({"message": messages}, optional=options)
+    plain = st.fixed_dictionaries({"message": messages}, optional=options)
+    return st.builds(
+        _narrowed, plain, st.none() | st.lists(st.sampled_from(SOURCES), min_size=1, unique=True), st.booleans()
+    )
+
+
+def _narrowed(send: dict[str, Any], sources: list[str] | None, is_narrow: bool) -> dict[str, Any]:
+    """The send, with sources and a category if it recommends products."""
+    if "products" not in send:
+        return send
+    return send | ({"from": sources} if sources else {}) | ({"category": "tea"} if is_narrow else {})
 
 
 @st.composite
@@ -99,6 +119,8 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         trigger["which"] = "each" if once_per == "parcel" else draw(st.sampled_from(["first", "last"]))
     if first == "segment":
         trigger["segment"] = draw(st.sampled_from(["vip", "lapsed", "returning"]))
+    if on == "customer.reached":
+        trigger["threshold"] = draw(st.sampled_from(THRESHOLDS))
     is_yearly = on in DATES
     if on == "customer.date":
         trigger["date"] = draw(st.sampled_from(["wedding", "name_day"]))

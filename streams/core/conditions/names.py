@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from streams.core.conditions import order_values
 from streams.core.conditions.context import EvalContext
+from streams.core.conditions.purchase_values import top_category
 from streams.core.model.customer import NO_YEAR
 from streams.core.model.orders.order import OrderLine
 from streams.core.model.traits import LIKE, WISH
@@ -147,6 +148,8 @@ def _counting(since: Callable[[EvalContext], datetime | None]) -> Closure:
     return lambda context: _days_since(context, since(context))
 
 
+#: The name of the category of the most orders.
+TOP_CATEGORY = "customer.top_category"
 #: Every name that a condition may use, the kind of its value and the function that reads it.
 #:
 #: Money is in major units: order.total and order.discount in the order's currency, order.value and customer.spend in the shop's.
@@ -183,6 +186,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         **{name: ("number", _counting(since)) for name, since in SINCE.items()},
         "customer.categories": ("list", _categories),
         "customer.skus": ("list", _skus),
+        TOP_CATEGORY: ("text", top_category),
         "customer.segments": ("list", lambda context: context.segments()),
         "customer.lists": ("list", lambda context: context.uow.lists),
         "customer.wishes": ("list", lambda context: context.uow.profile.traits.skus(WISH)),

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.names import NEVER_DAYS, RECENCY, SINCE
+from streams.core.conditions.purchase_values import ends_of, is_period
 from streams.core.model.customer import NO_YEAR
 from streams.core.rules.flow import TimeDependencies
 from streams.core.values import local_time
@@ -29,8 +30,12 @@ def next_change(context: EvalContext, dependencies: TimeDependencies, after: dat
     Returns:
         The time in UTC, or None if only an event can change the condition.
     """
-    times = [at for name, numbers in dependencies for at in _CHANGE_TIMES[name](context, numbers) if at > after]
+    times = [at for name, numbers in dependencies for at in _change_times(context, name, numbers) if at > after]
     return min(times, default=None)
+
+
+def _change_times(context: EvalContext, name: str, numbers: Iterable[int]) -> Iterator[datetime]:
+    return ends_of(context, name) if is_period(name) else _CHANGE_TIMES[name](context, numbers)
 
 
 def _days_since(name: str) -> _ChangeTimes:

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 from streams.core.rules.consent_policy import TRANSACTIONAL, Purpose
+from streams.core.rules.recommends import USUAL, Recommends
 
 Status: TypeAlias = Literal["draft", "live", "paused"]
 OncePer: TypeAlias = Literal["order", "parcel", "product", "customer"]
@@ -43,11 +44,13 @@ class Condition(Struct, frozen=True):
         source: the text of the condition.
         holds: the compiled condition; its argument is an `EvalContext`.
         time_dependencies: how time alone may change the condition.
+        reads_purchases: whether it asks for a period or for the favourite categories.
     """
 
     source: str
     holds: Callable[[Any], bool]
     time_dependencies: TimeDependencies = ()
+    reads_purchases: bool = False
 
 
 class Trigger(Struct, frozen=True, kw_only=True):
@@ -56,7 +59,7 @@ class Trigger(Struct, frozen=True, kw_only=True):
     The flow starts at most once per `once_per`, and only if `where` is true. If an order has several parcels, `which` selects the first
     or the last that reaches the status, or each. `again_after` lets the flow start again after this time. `segment` is the segment
     that the customer enters or leaves. `before` starts the flow that many days before the customer's date or the product's launch. `date`
-    is the name of the customer's important date.
+    is the name of the customer's important date. `threshold` is the condition about the customer that becomes true.
     """
 
     on: str
@@ -67,6 +70,7 @@ class Trigger(Struct, frozen=True, kw_only=True):
     segment: str = ""
     before: int = 0
     date: str = ""
+    threshold: Condition | None = None
 
 
 class WaitTarget(Struct, frozen=True, kw_only=True):
@@ -156,7 +160,8 @@ class Send(Struct, frozen=True, kw_only=True, tag="send"):
 
     The email is dropped if it cannot be sent within `expires`. If several emails compete for a place under a frequency cap, the highest
     `priority` goes first. Before the day `not_before` the email waits. `holdout` percent of the customers do not get it. It recommends up
-    to `products` products, and is not sent if there are fewer than `at_least`.
+    to `products` products, and is not sent if there are fewer than `at_least`. They come `from` these sources and have this `category`.
+    Up to `categories` categories are recommended too.
     """
 
     path: str
@@ -168,6 +173,12 @@ class Send(Struct, frozen=True, kw_only=True, tag="send"):
     holdout: int = 0
     products: int = 0
     at_least: int = 0
+    recommends: Recommends = USUAL
+
+    @property
+    def recommends_something(self) -> bool:
+        """Whether the email shows products or categories that are chosen for the customer."""
+        return self.products > 0 or self.recommends.categories > 0
 
 
 class SetField(Struct, frozen=True, kw_only=True, tag="set"):
@@ -252,6 +263,14 @@ class Flow(Struct, frozen=True, kw_only=True):
     def is_transactional(self) -> bool:
         """Whether all emails of the flow are transactional."""
         return self.purpose in TRANSACTIONAL
+
+
+def membership(flow: Flow) -> str:
+    """Return the name under which the state stores that the customer is in the segment of the flow's trigger, or beyond its threshold.
+
+    No segment has the character `@` in its name.
+    """
+    return f"{flow.name}@threshold" if flow.trigger.threshold is not None else flow.trigger.segment
 
 
 def branches(step: Step) -> tuple[tuple[Step, ...], ...]:

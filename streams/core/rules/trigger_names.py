@@ -11,7 +11,7 @@ TRIGGERS = (
     "mail.delivered", "mail.opened", "mail.clicked",
     "product.viewed", "product.added_to_cart", "product.launch", "product.wished", "product.liked",
     "review.written", "referral.redeemed", "contest.entered",
-    "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "customer.date",
+    "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "customer.date", "customer.reached",
     "segment.entered", "segment.left", "request.asked", "request.confirmed",
 )  # fmt: skip
 #: The events that a flow can wait for: emails of the flow itself, any order of the customer, parcels of the flow's order.
@@ -37,6 +37,10 @@ EXITS = (
 DATES = frozenset(("customer.birthday", "customer.anniversary", "customer.date"))
 #: Two of them: the customer's birthday, and a date with a name that the shop gave it.
 BIRTHDAY, NAMED_DATE = "customer.birthday", "customer.date"
+#: The trigger that fires when a condition about the customer becomes true.
+REACHED = "customer.reached"
+#: The triggers that fire when the customer becomes a member of a segment or no longer is one. A threshold is a segment of one flow.
+MEMBERSHIPS = ("segment.entered", "segment.left", REACHED)
 #: The trigger that fires once, at the launch of a product that the customer viewed before.
 LAUNCH = "product.launch"
 

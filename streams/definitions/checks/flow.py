@@ -32,6 +32,9 @@ def check_flow(flow: Flow, rules: SendingRules, consent: ConsentPolicy) -> list[
     if is_never_true(flow.trigger.where, flow):
         message = "this condition is never true, so the flow never starts"
         problems.append(problem_at("trigger.where", "flow.E043", message, "change the condition"))
+    if is_never_true(flow.trigger.threshold, flow):
+        message = "this threshold is never reached, so the flow never starts"
+        problems.append(problem_at("trigger.threshold", "flow.E043", message, "change the condition"))
     if is_never_true(flow.goal, flow):
         message = "this condition is never true, so no customer reaches the goal"
         problems.append(problem_at("goal", "flow.E044", message, "change the condition"))

@@ -42,6 +42,7 @@ _SOMETIMES = {
     "order": "start the flow with an order or a parcel",
     "shipment": "start the flow with a parcel, or `wait_for` one",
     "products": "add `products: 4` to the `send`",
+    "categories": "add `categories: 3` to the `send`",
     "reward": "add a `reward` before the `send`",
     "request": "start the flow with `request.asked` or `request.confirmed`",
 }

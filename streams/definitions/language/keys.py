@@ -33,7 +33,7 @@ FLOW = Keys(
     ("flow", "version", "status", "purpose", "trigger", "steps"),
 )
 MIGRATION = Keys(("from", "steps"), ("from", "steps"))
-TRIGGER = Keys(("on", "once_per", "which", "where", "again_after", "segment", "before", "date"), ("on",))
+TRIGGER = Keys(("on", "once_per", "which", "where", "again_after", "segment", "before", "date", "threshold"), ("on",))
 #: A step has exactly one.
 STEP = Keys(
     ("wait", "wait_for", "split", "experiment", "send", "set", "add_to_list", "remove_from_list", "reward", "emit")
@@ -47,7 +47,20 @@ BRANCH = Keys(("when", "steps", "otherwise"))
 EXPERIMENT = Keys(("name", "holdout", "arms"), ("name", "arms"))
 VARIANT = Keys(("name", "percent", "steps"), ("name", "percent", "steps"))
 SEND = Keys(
-    ("message", "purpose", "priority", "expires", "not_before", "holdout", "products", "at_least"), ("message",)
+    (
+        "message",
+        "purpose",
+        "priority",
+        "expires",
+        "not_before",
+        "holdout",
+        "products",
+        "at_least",
+        "from",
+        "category",
+        "categories",
+    ),
+    ("message",),
 )
 SET = Keys(("name", "value"), ("name", "value"))
 REWARD = Keys(("name", "pool", "expires", "within"), ("name",))

@@ -53,6 +53,16 @@ ENTRIES = {
     "condition.E018": Entry(
         "Number out of range", "Numbers in conditions have at most 15 digits.", "`order.total > 100`"
     ),
+    "condition.E019": Entry(
+        "Invalid call",
+        "The name is called with a period, a category in quotes, or both.",
+        '`customer.orders_in(90d, "tea") >= 2`',
+    ),
+    "condition.E020": Entry(
+        "Invalid period",
+        "A period is a number and `h`, `d`, `w` or `y` (365 days), up to two years.",
+        "`customer.spend_in(1y) >= 5000`",
+    ),
     "flow.E001": Entry(
         "Name differs from the folder",
         "The folder has the name of the flow.",
@@ -256,6 +266,21 @@ ENTRIES = {
         "Invalid name of a date",
         "Names of dates have lowercase letters, digits and underscores, and at most 40 characters.",
         "`date: wedding_day`",
+    ),
+    "flow.E067": Entry(
+        "Threshold without its trigger",
+        "Only `customer.reached` starts when a threshold is reached.",
+        "`{on: customer.reached, threshold: customer.orders_in(90d) >= 3}`",
+    ),
+    "flow.E068": Entry(
+        "Source without products",
+        "`from` and `category` say which products an email recommends.",
+        "`{products: 4, from: [favourites]}`",
+    ),
+    "flow.E069": Entry(
+        "Invalid source",
+        "`from` lists each source once, and `category` is the name of one category.",
+        "`from: [complements, bestsellers]`",
     ),
     "flow.W001": Entry(
         "`not_with` has no effect", "Transactional emails do not wait for other flows.", "remove `not_with`"

@@ -30,7 +30,7 @@ from streams.core.rules.flow import (
 )
 from streams.core.rules.trigger_names import AWAITED, EXITS, TRIGGERS
 from streams.core.values.text import FIELD_NAME, NAME
-from streams.definitions.language import keys
+from streams.definitions.language import keys, recommendations
 from streams.definitions.language.yaml_reader import CLOCK, DURATION, PERCENT, WEEKDAYS
 
 Schema: TypeAlias = dict[str, Any]
@@ -127,6 +127,7 @@ _TRIGGER = _mapping(
         "segment": _NAMED,
         "before": _SPAN,
         "date": _pattern(FIELD_NAME),
+        "threshold": _CONDITION,
     },
     Trigger,
 )
@@ -174,6 +175,7 @@ def _step() -> Schema:
                 "holdout": _number(PERCENT),
                 "products": _number(keys.PRODUCTS),
                 "at_least": _number(keys.PRODUCTS),
+                **recommendations.properties(),
             },
             Send,
         ),

@@ -18,6 +18,7 @@ from streams.core.rules.flow import (
     WaitFor,
 )
 from streams.core.values.text import counted, plain
+from streams.definitions.language import recommendations
 from streams.definitions.language.yaml_reader import WEEKDAYS
 
 _UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
@@ -46,6 +47,8 @@ def trigger_text(flow: Flow) -> str:
 
 
 def _event_text(trigger: Trigger) -> str:
+    if trigger.threshold is not None:
+        return f"{trigger.on} {trigger.threshold.source}"
     if trigger.segment:
         return f"{trigger.on} {trigger.segment}"
     if trigger.before:
@@ -103,6 +106,7 @@ def _send_text(step: Send, flow: Flow) -> str:
         parts.append(f"{step.holdout}% held out")
     if step.products:
         parts.append(f"recommends {step.at_least} to {step.products} products")
+    parts += recommendations.words(step.recommends)
     return ", ".join(parts)
 
 

@@ -22,7 +22,16 @@ from streams.core.rules.flow import Flow
 from streams.core.rules.sending_rules import QuietHours, SendingRules
 from streams.definitions.checks.flow import check_flow
 from streams.definitions.checks.migrations import check_migrations
-from streams.definitions.language import brand, conditions, consent, rules, yaml_reader
+from streams.definitions.language import (
+    brand,
+    calls,
+    conditions,
+    consent,
+    expressions,
+    recommendations,
+    rules,
+    yaml_reader,
+)
 from streams.definitions.language import flow as flow_language
 from streams.definitions.language.brand import parse_brand
 from streams.definitions.language.consent import parse_policy
@@ -72,8 +81,11 @@ PARSERS: Mapping[str, Callable[[str], object]] = {
 }
 READERS: tuple[ModuleType, ...] = (
     brand,
+    calls,
     conditions,
     consent,
+    expressions,
+    recommendations,
     flow_language,
     rules,
     yaml_reader,

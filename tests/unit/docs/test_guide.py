@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from streams.core.conditions.names import NAMES
+from streams.core.conditions.purchase_values import CALLS
 from streams.core.model.events import OrderLine
 from streams.core.rules.consent_policy import ConsentPolicy, Purpose, Verdict
 from streams.core.rules.flow import Clock, Flow, OncePer, Status, TargetTime, Which
@@ -160,8 +161,8 @@ def test_every_exit_has_an_example() -> None:
 
 def test_every_name_of_conditions_has_an_example() -> None:
     """The tables of conditions have each name once, with its kind and an example that is read without an error."""
-    table = {row[0].strip("`"): row[1:] for row in rows("Conditions")}
-    open_kinds = {"field.<name>": "text", "customer.attributes.<name>": "text or number"}
+    table = {re.sub(r"\(.*", "", row[0].strip("`")): row[1:] for row in rows("Conditions")}
+    open_kinds = {"field.<name>": "text", "customer.attributes.<name>": "text or number", **dict.fromkeys(CALLS, "number")}
     assert table.keys() == {*NAMES, *open_kinds}
     for name, (kind, _, example) in table.items():
         assert kind == (open_kinds.get(name) or NAMES[name][0]), name

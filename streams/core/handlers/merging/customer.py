@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from streams.core.handlers.browsing import remember_views
 from streams.core.handlers.contacts import kept_contacts
 from streams.core.handlers.merging.consent import merged_consent, with_address_of
 from streams.core.handlers.merging.flows import merge_flows, merged_last_starts
@@ -54,6 +55,7 @@ def merge_state(uow: UnitOfWork, other: Customer) -> list[OrderState]:
     uow.segments = tuple(sorted({*uow.segments, *other.segments}))
     uow.contacts = kept_contacts(uow, dict.fromkeys((*other.contacts, *uow.contacts)))
     uow.visited_at = latest(uow.visited_at, other.visited_at)
+    remember_views(uow, other.viewed)
     uow.history = _merged_history(uow.history, other.history)
     uow.gateway = merged_gateway(uow.gateway, other.gateway, limits.requests)
     uow.held_clicks = clicks.kept((*uow.held_clicks, *other.held_clicks), 2 * limits.held_clicks)

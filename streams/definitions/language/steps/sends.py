@@ -11,6 +11,7 @@ from streams.core.rules.consent_policy import Purpose, is_transactional
 from streams.core.rules.flow import Send
 from streams.core.values.text import nearest, similar
 from streams.definitions.language import keys
+from streams.definitions.language.recommendations import read_recommends
 from streams.definitions.language.steps.reader import StepReader
 
 
@@ -50,4 +51,5 @@ def read_send(reader: StepReader, node: yaml.Node, path: str) -> Send:
         holdout=reader.percent(values["holdout"]) if "holdout" in values else 0,
         products=products,
         at_least=at_least,
+        recommends=read_recommends(reader, values, is_transactional=is_transactional(purpose)),
     )
