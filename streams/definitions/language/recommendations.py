@@ -54,10 +54,9 @@ def properties() -> dict[str, dict[str, Any]]:
         "from": {
             "type": "array",
             "minItems": 1,
-            "uniqueItems": True,
             "items": {"type": "string", "enum": list(get_args(Source))},
         },
-        "category": {"type": "string", "minLength": 1, "maxLength": _LONGEST},
+        "category": {"type": "string", "maxLength": _LONGEST},
         "categories": {"type": "integer", "minimum": 1, "maximum": MOST_CATEGORIES},
     }
 
