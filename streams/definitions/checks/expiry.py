@@ -1,4 +1,4 @@
-"""Emails that can expire in the quiet hours of the shop, before they may be sent."""
+"""Emails that can expire before they may be sent: in the quiet hours of the shop, or behind an earlier email of their own flow."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import date, datetime, time, timedelta
 
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import is_transactional
-from streams.core.rules.flow import Send, Wait
-from streams.core.rules.sending_rules import QuietHours, SendingRules
+from streams.core.rules.flow import Send, Step, Wait, WaitFor, branches
+from streams.core.rules.sending_rules import Cap, QuietHours, SendingRules
 from streams.core.values.text import counted
 from streams.definitions.problems import Problem, problem_at
 
@@ -19,7 +19,9 @@ _HOUR = timedelta(hours=1)
 
 
 def check_expiry(compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:
-    """Yield the emails of a flow that always expire in the quiet hours, and those that can."""
+    """Yield the emails of a flow that always expire in the quiet hours, those that can, and those that expire behind an earlier one."""
+    for cap in rules.caps:
+        yield from _behind_earlier(compiled.flow.steps, cap, [])
     quiet = rules.quiet
     if quiet is None:
         return
@@ -38,6 +40,43 @@ def check_expiry(compiled: CompiledFlow, rules: SendingRules) -> Iterator[Proble
         if send.expires < longest:
             message = f"the email expires after {_text(send.expires)}, but the quiet hours can last {_text(longest)}"
             yield problem_at(path, "flow.W008", message, "raise `expires`, or wait until a time of day before it")
+
+
+def _behind_earlier(steps: tuple[Step, ...], cap: Cap, sent: list[timedelta]) -> Iterator[Problem]:
+    """Yield the emails below `steps` that expire before a cap has a place again, because earlier emails of the flow took all of them.
+
+    Args:
+        steps: steps in their order.
+        cap: the cap.
+        sent: how long ago at most each earlier email was sent, the oldest first.
+    """
+    passed: list[timedelta] = [*sent]
+    for step in steps:
+        if isinstance(step, Wait):
+            length = _longest_wait(step)
+            passed = [each + length for each in passed] if length is not None else []
+        elif isinstance(step, Send) and not is_transactional(step.purpose) and cap.covers(step.purpose):
+            left = cap.per - passed[-cap.most] if len(passed) >= cap.most else timedelta()
+            if step.expires < left:
+                message = (
+                    f"the email expires after {_text(step.expires)}, but the flow's earlier email takes its place under a cap of {cap.most} "
+                    f"per {_text(cap.per)}"
+                )
+                yield problem_at(step.path, "flow.W009", message, "wait longer before it, or raise `expires`")
+            passed.append(timedelta())
+        elif inner := branches(step):
+            for branch in inner:
+                length = step.up_to if isinstance(step, WaitFor) else timedelta()
+                yield from _behind_earlier(branch, cap, [each + length for each in passed])
+            passed = []  # the branches take different times
+
+
+def _longest_wait(step: Wait) -> timedelta | None:
+    """Return how long a wait may take; None if that is unknown."""
+    if step.until is not None:
+        return None
+    length = step.months * timedelta(days=31) + timedelta(days=step.days) + step.more
+    return length + (_DAY if step.at is not None else timedelta()) + (_WEEK * _DAY if step.not_on else timedelta())
 
 
 def _left(quiet: QuietHours, at: time) -> timedelta:

@@ -306,4 +306,9 @@ ENTRIES = {
         "The quiet hours can last longer than the email may wait.",
         "raise `expires`, or `wait` until a time of day",
     ),
+    "flow.W009": Entry(
+        "Expires behind its own flow",
+        "An earlier email of the flow takes the place under a cap of `rules.yaml` until after the email expires.",
+        "`wait` longer before it, or raise `expires`",
+    ),
 }

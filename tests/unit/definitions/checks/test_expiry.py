@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow
-from streams.core.rules.sending_rules import NO_RULES, QuietHours, SendingRules
+from streams.core.rules.sending_rules import NO_RULES, Cap, QuietHours, SendingRules
 from streams.definitions.checks.expiry import check_expiry
 from streams.definitions.language.flow import parse_flow
 
@@ -57,6 +57,30 @@ def test_quiet_hours(steps: str, quiet: QuietHours, found: list[str]) -> None:
 def test_transactional_emails_have_no_quiet_hours() -> None:
     """An email about an order is sent at night."""
     assert ids("{send: {message: a, expires: 1h}}", SendingRules(quiet=NIGHTS), "order") == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "caps", "found"),
+    [
+        ("{send: {message: a}}, {wait: 1d}, {send: {message: a}}", "1/7", ["2 flow.W009"]),
+        ("{send: {message: a}}, {wait: 2d}, {send: {message: a}}", "1/7", []),
+        ("{send: {message: a}}, {wait: 1d}, {send: {message: a}}", "2/7", []),
+        ("{send: {message: a}}, {send: {message: a}}, {wait: 1d}, {send: {message: a}}", "2/7", ["3 flow.W009"]),
+        ("{send: {message: a}}, {wait: {days: 1, at: '10:00'}}, {send: {message: a}}", "1/7", []),
+        ("{send: {message: a}}, {split: [{when: customer.is_vip, steps: [{send: {message: a}}]}]}", "1/7", ["1.0.0 flow.W009"]),
+        ("{send: {message: a}}, {split: [{when: customer.is_vip, steps: [{wait: 9d}]}]}, {send: {message: a}}", "1/7", []),
+        ("{send: {message: a}}, {wait_for: {event: mail.opened, up_to: 1d, then: [{send: {message: a}}]}}", "1/7", ["1.0.0 flow.W009"]),
+        ("{send: {message: a}}, {wait_for: {event: mail.opened, up_to: 3d, then: [{send: {message: a}}]}}", "1/7", []),
+        ("{send: {message: a, purpose: review}}, {send: {message: a}}", "1/7", ["1 flow.W009"]),
+        ("{send: {message: a, purpose: review}}, {send: {message: a}}", "1/7 marketing", []),
+    ],
+)  # fmt: skip
+def test_earlier_emails_of_the_flow(steps: str, caps: str, found: list[str]) -> None:
+    """An email that is due while an earlier one of its flow fills a cap, and expires before that ends, is a warning."""
+    number, _, purpose = caps.partition(" ")
+    most, _, days = number.partition("/")
+    cap = Cap(most=int(most), per=timedelta(days=int(days)), purposes=(purpose,) if purpose else ())
+    assert ids(steps, SendingRules(caps=(cap,))) == found
 
 
 @given(st.integers(0, 23), st.integers(1, 23), st.sets(st.integers(0, 6), max_size=5), st.integers(1, 200))
