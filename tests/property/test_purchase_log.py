@@ -1,4 +1,4 @@
-"""The log of purchases equals one that is counted anew from the orders, whatever happens to them and in whatever order."""
+"""The log of purchases equals one that is counted again from the orders, whatever happens to them and in whatever order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What flows ask of a customer's purchases, and the bounds of the log that answers it (see `model/orders/purchase_log.py`)."""
+"""The use that flows make of a customer's purchases, and the bounds of the log (see `model/orders/purchase_log.py`)."""
 
 from __future__ import annotations
 

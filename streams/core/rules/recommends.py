@@ -1,4 +1,4 @@
-"""What a `send` recommends beside a number of products: where they come from, of which category, and categories instead of products."""
+"""The choice of recommendations in a `send`: the sources of the products, their category, and categories instead of products."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Source: TypeAlias = Literal[
 ]
 #: The sources of a `send` that names none, the first one first.
 DEFAULT_SOURCES: tuple[Source, ...] = ("complements", "newer", "same_categories", "also_bought")
-#: The favourite categories of a customer that count: a request names no more.
+#: The favourite categories of a customer that count.
 MOST_FAVOURITES = 3
 
 

@@ -120,7 +120,7 @@ class _EmailChecker:
 
 
 class _Page(HTMLParser):
-    """What the HTML of an email links to and shows.
+    """The links and images in the HTML of an email.
 
     Attributes:
         addresses: the address of each link and image, and whether it is an image.
