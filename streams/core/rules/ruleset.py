@@ -81,7 +81,8 @@ class Limits(Struct, frozen=True, kw_only=True):
         held_clicks: clicks that are held, or with which later ones are compared.
         purchases: what the log of purchases keeps.
         views: products that the customer viewed.
-        trait_bytes: what the attributes, dates, external ids, wishes and likes take together with the fingerprints of orders.
+        trait_bytes: what the attributes, dates, external ids, wishes and likes take together with the fingerprints of orders, the log of
+            purchases and the views.
     """
 
     steps_per_wake_up: int = 50
@@ -112,7 +113,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     requests: int = 6
     held_clicks: int = 8
     trait_bytes: int = 35_000
-    purchases: LogBounds = LogBounds(48, 12, 12)
+    purchases: LogBounds = LogBounds(40, 10, 8)
     views: int = 10
 
     def instances_of(self, *, is_transactional: bool) -> int:
