@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import yaml
-from jinja2 import TemplateSyntaxError, nodes
+from jinja2 import DictLoader, TemplateSyntaxError, nodes
 
 from streams.core.sending.greeting import MOODS
 from streams.core.values.text import similar
@@ -29,7 +29,7 @@ def check_unused_copy(root: Path) -> list[Problem]:
     Args:
         root: the templates folder.
     """
-    environment = new_environment(None, autoescape=True)
+    environment = new_environment(DictLoader({}), autoescape=True)
     shared_files = _copies(root)
     shared = [_Uses.of(environment, _texts_of((root / SHARED).glob("*.j2"), shared_files))]
     problems: list[Problem] = []
