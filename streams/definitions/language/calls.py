@@ -10,6 +10,7 @@ from jinja2 import nodes
 
 from streams.core.conditions.names import Closure
 from streams.core.conditions.purchase_values import CALLS, dependency_of, reader
+from streams.core.rules.ruleset import Limits
 from streams.definitions.language.expressions import InvalidCondition, column_of, name_of, period_text
 
 _PERIOD = re.compile(r"([0-9]{1,4})([hdwy])\Z")
@@ -19,6 +20,9 @@ _UNITS = {
     "w": timedelta(days=7),
     "y": timedelta(days=365),
 }
+_ORDERS_IN = "customer.orders_in"
+#: The comparisons that need at least the number to the right, and to the left, of the operator.
+_MORE, _LESS = frozenset(("gt", "gteq", "eq")), frozenset(("lt", "lteq", "eq"))
 #: The longest period.
 LONGEST = timedelta(days=2 * 365)
 
@@ -39,6 +43,31 @@ def dependencies_of(tree: nodes.Node) -> Iterator[str]:
         name = name_of(node.node) if isinstance(node, nodes.Call) else None
         if isinstance(node, nodes.Call) and name is not None and CALLS[name].has_period:
             yield dependency_of(name, *_arguments(node, name, ""))
+
+
+def check_reachable(left: nodes.Node, op: str, right: nodes.Node, source: str) -> None:
+    """Reject a comparison with more orders of a period than Takk remembers: it would never be true.
+
+    Args:
+        left: the left side of the comparison.
+        op: the comparison, as Jinja names it.
+        right: the right side.
+        source: the condition.
+
+    Raises:
+        InvalidCondition: the comparison is never true.
+    """
+    for call, number, never in ((left, right, _MORE), (right, left, _LESS)):
+        name = name_of(call.node) if isinstance(call, nodes.Call) else None
+        if not isinstance(call, nodes.Call) or name != _ORDERS_IN or not isinstance(number, nodes.Const):
+            continue
+        bounds = Limits().purchases
+        most = bounds.of_category if _arguments(call, name, source)[1] else bounds.purchases
+        value = number.value if isinstance(number.value, int | float) else 0
+        if op in never and (value >= most if op in ("gt", "lt") else value > most):
+            message = f"this is never true: Takk remembers the newest {most} orders"
+            hint = "compare it with a smaller number, or use customer.orders"
+            raise InvalidCondition("condition.E021", message, hint, column_of(source, name))
 
 
 def _arguments(node: nodes.Call, name: str, source: str) -> tuple[timedelta, str]:

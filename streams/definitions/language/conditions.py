@@ -20,7 +20,7 @@ from streams.core.conditions.purchase_values import CALLS
 from streams.core.rules.flow import Condition
 from streams.core.values.text import FIELD_NAME, nearest
 from streams.definitions.language.attributes import UNTYPED, OperandKind, attribute_of, typed
-from streams.definitions.language.calls import compile_call
+from streams.definitions.language.calls import check_reachable, compile_call
 from streams.definitions.language.expressions import (
     ALLOWED,
     MAX_NUMBER,
@@ -223,6 +223,7 @@ def _build_comparison(node: nodes.Compare, site: _Site) -> tuple[Kind, Closure]:
         typed_right, typed_read = typed(kind, right, operand.op, left_kind, left_node)
         _check_kinds(typed_left, operand.op, typed_right)
         _check_segment(node.expr, operand, site)
+        check_reachable(left_node, operand.op, operand.expr, site.source)
         tests.append((left, operand.op, typed_read))
         left_kind, left, left_node = kind, right, operand.expr
     closures = [_test(*test) for test in tests]

@@ -63,6 +63,11 @@ ENTRIES = {
         "A period is a number and `h`, `d`, `w` or `y` (365 days), up to two years.",
         "`customer.spend_in(1y) >= 5000`",
     ),
+    "condition.E021": Entry(
+        "More orders than remembered",
+        "Takk remembers the newest 40 purchases of a customer, and 8 of each category.",
+        "`customer.orders_in(1y) >= 20`",
+    ),
     "flow.E001": Entry(
         "Name differs from the folder",
         "The folder has the name of the flow.",
