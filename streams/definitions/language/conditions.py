@@ -28,6 +28,7 @@ from streams.definitions.language.expressions import (
     name_of,
     number_out_of_range,
     parse_expression,
+    period_text,
 )
 from streams.definitions.language.expressions import (
     InvalidCondition as InvalidCondition,
@@ -136,6 +137,10 @@ def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[OperandK
     written = name_of(node)
     if written is None:
         raise InvalidCondition("condition.E008", "invalid name", "names have the form customer.orders")
+    period = period_text(node)
+    if period is not None and written not in site.source:
+        hint = "write for example customer.orders_in(90d) >= 3"
+        raise InvalidCondition("condition.E020", f"the period {period} is not in a call", hint)
     name = written
     first, _, rest = name.partition(".")
     column = column_of(site.source, name)
