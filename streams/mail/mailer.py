@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 import structlog
-from msgspec.structs import replace
 
 from streams.core.model.events import MailOutcome
 from streams.core.offers.assortment import Assortment
@@ -18,7 +17,7 @@ from streams.mail.address_check import COUNTED, AddressCheck
 from streams.mail.attempt import Item, Refusal, Trouble
 from streams.mail.batch_emails import BatchEmails, Emails
 from streams.mail.command import Command
-from streams.mail.composing import CRASHED, Composer
+from streams.mail.composing import Composer
 from streams.mail.delivery.bounces import classify
 from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.marks import DeliveryMarks
@@ -35,6 +34,7 @@ from streams.mail.outcomes import (
     report_deferred,
     report_refusal,
     report_trouble,
+    result_of_second_copy,
     withdrawn_by,
 )
 from streams.mail.renderers.emails import RendersCommands
@@ -199,6 +199,8 @@ class Mailer:
         try:
             async with self._turns:
                 result = await self._attempt_unguarded(marks, emails, item, begin)
+                if item.plan == "resend":  # also after a first copy in this attempt
+                    result = result_of_second_copy(result)
                 return result
         except LeaseExpired:
             raise
@@ -227,9 +229,7 @@ class Mailer:
             return report
         data = await emails.take(command)
         if isinstance(data, Report):
-            # The first copy of an email that is sent again may have arrived.
-            is_unknown = plan == "resend" and data.rule in ("failed", CRASHED)
-            return replace(data, outcome="unknown") if is_unknown else data
+            return data
         started = time.perf_counter()
         answer = printable(await self._pool.send(self._from, command.to_address, data, begin))
         is_resend, at = plan == "resend", self._clock()
