@@ -146,6 +146,25 @@ def refusal_text(answer: Refused, bounce: BounceClass) -> str:
     return f"{bounce.reason}: {answer.text}"
 
 
+def report_held(command: Command, at: datetime, backoff_scale: float) -> Report:
+    """Return the report of an email that waits until the brand names a company, or that can wait no longer.
+
+    Args:
+        command: the command to send it.
+        at: the current time, UTC.
+        backoff_scale: factor of the backoff before the next attempt.
+    """
+    due = retry_at(command, at, backoff_scale)
+    return Report(
+        command=command,
+        outcome="suppressed" if due is None else "deferred",
+        at=at,
+        rule="example_brand",
+        text="the legal lines of shared/brand.yaml are those of the example",
+        retry_at=due,
+    )
+
+
 def result_of_second_copy(result: R) -> R | Report | Refusal:
     """Return the result of an attempt to send a second copy. The first copy may have arrived.
 

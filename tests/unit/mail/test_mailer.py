@@ -250,6 +250,22 @@ async def test_a_withdrawn_email_is_suppressed(setup: MailerSetup) -> None:
     assert (reports["s2"].outcome, setup.marked, setup.server.accepted) == ("sent", ["s2"], ["s2"])
 
 
+async def test_emails_that_name_no_company_wait(setup: MailerSetup) -> None:
+    """While the brand has the legal lines of the example, transactional emails are sent, and others wait, or are not sent if it is too late."""
+    setup.mailer = setup.new_mailer(holds_marketing=True)
+    planned = [
+        (command(send_id=purpose, purpose=purpose), "send")
+        for purpose in ("order", "service", "review", "survey", "marketing", "profile")
+    ]
+    late = command(send_id="late", purpose="marketing", not_after=NOW + timedelta(seconds=5))
+    reports = await setup.deliver(*planned, (late, "send"), (command(send_id="again"), "resend"))
+    assert sorted(setup.server.accepted) == ["again", "order", "service"]
+    held = [reports[purpose] for purpose in ("review", "survey", "marketing", "profile")]
+    assert {(report.outcome, report.rule) for report in held} == {("deferred", "example_brand")}
+    assert all(report.retry_at is not None and report.retry_at > NOW for report in held)
+    assert (reports["late"].outcome, reports["late"].rule) == ("suppressed", "example_brand")
+
+
 async def test_an_email_of_an_erased_customer_is_not_sent(setup: MailerSetup) -> None:
     """The erasure of its customer withdraws a transactional email too, also one that may have left before a crash."""
     setup.withdrawn["s1"] = "erased"
