@@ -253,7 +253,7 @@ async def test_a_withdrawn_email_is_suppressed(setup: MailerSetup) -> None:
 async def test_emails_that_name_no_company_wait(setup: MailerSetup) -> None:
     """While the brand has the legal lines of the example, transactional emails are sent, and others wait, or are not sent if it is too late."""
     setup.mailer = setup.new_mailer(holds_marketing=True)
-    planned = [
+    planned: list[tuple[Command, Plan]] = [
         (command(send_id=purpose, purpose=purpose), "send")
         for purpose in ("order", "service", "review", "survey", "marketing", "profile")
     ]
@@ -269,7 +269,8 @@ async def test_emails_that_name_no_company_wait(setup: MailerSetup) -> None:
 async def test_an_email_of_an_erased_customer_is_not_sent(setup: MailerSetup) -> None:
     """The erasure of its customer withdraws a transactional email too, also one that may have left before a crash."""
     setup.withdrawn["s1"] = "erased"
-    for plan, outcome in (("send", "suppressed"), ("resend", "unknown")):
+    expected: dict[Plan, str] = {"send": "suppressed", "resend": "unknown"}
+    for plan, outcome in expected.items():
         report = (await setup.deliver((command(), plan)))["s1"]
         assert (report.outcome, report.rule, report.text) == (outcome, "withdrawn", "erased")
     assert setup.server.accepted == []
@@ -291,7 +292,8 @@ async def test_a_second_copy_that_is_not_sent(
 ) -> None:
     """The first copy may have arrived, so the outcome of the email stays unknown, whatever keeps the second one back."""
     setup.assortment.set_result(Assortment())
-    for plan, outcome in (("send", first), ("resend", "unknown")):
+    expected: dict[Plan, str] = {"send": first, "resend": "unknown"}
+    for plan, outcome in expected.items():
         setup.server.answers["rcpt"] = [answer] if answer else []
         report = await setup.one(plan, **changes)
         assert report.outcome == outcome
