@@ -260,8 +260,27 @@ FULL_6 = replace(
 FULL_7 = replace(FULL_6, profile=replace(FULL_6.profile, birthday_at=_hours(38)))
 
 #: The same customer with the fields of version 8.
-FULL = replace(
+FULL_8 = replace(
     FULL_7,
+    profile=replace(
+        FULL_7.profile,
+        removed_birthdays=bytes(range(8)),
+        birthday_since=_hours(37),
+        traits=replace(
+            FULL_7.profile.traits,
+            dates=tuple(
+                [replace(each, removed=bytes(range(8, 24)), since=_hours(30)) for each in FULL_7.profile.traits.dates]
+            ),
+            collected=tuple(
+                [replace(each, unit_price_minor=12_900, currency="DKK") for each in FULL_7.profile.traits.collected]
+            ),
+        ),
+    ),
+)
+
+#: The same customer with the fields of version 9.
+FULL = replace(
+    FULL_8,
     purchase_log=PurchaseLog(
         (Purchase(_hours(39), 2, 12_000), Purchase(_hours(40), 3, 9_900)),
         (CategoryPurchases("thé", 4, (Purchase(_hours(41), 5, 700),)),),
