@@ -23,6 +23,7 @@ from streams.definitions.checks.layout import FLOW, version_file
 from streams.definitions.checks.recipients import check_rewards
 from streams.definitions.checks.sample_data import FEWEST_LINKS, LINKS, command, template_sample
 from streams.definitions.checks.shop_brand import brand_of
+from streams.definitions.checks.template_errors import template_of
 from streams.definitions.checks.used_names import uses_name
 from streams.definitions.language.positions import positions_in
 from streams.definitions.problems import Location, Problem, not_utf8, unreadable
@@ -214,7 +215,7 @@ class _MessageChecker:
 
     def _rendering_problem(self, step: Send, language: str, data: Mapping[str, Any], error: RenderError) -> Problem:
         cause = error.__cause__
-        position = _template_of(cause or error) or (str(self._file(step.message, "html")), 1)
+        position = template_of(cause or error) or (str(self._file(step.message, "html")), 1)
         id, message = "message.E009", str(error)
         if isinstance(cause, TemplateNotFound):
             id, message = "message.E008", f"template {cause.name} not found; {self._missing_template(str(cause.name))}"
@@ -289,16 +290,3 @@ def _fields(data: Any) -> Iterator[str]:
         yield from data
     for inner in data.values() if isinstance(data, Mapping) else data if isinstance(data, (list, tuple)) else ():
         yield from _fields(inner)
-
-
-def _template_of(error: BaseException) -> tuple[str, int] | None:
-    """Return file and line of the innermost template that an error comes from; None if it comes from no file."""
-    if isinstance(error, TemplateSyntaxError) and error.filename is not None:
-        return error.filename, error.lineno
-    found, trace = None, error.__traceback__
-    while trace is not None:
-        template = trace.tb_frame.f_globals.get("__jinja_template__")
-        if template is not None and template.filename not in (None, "<template>"):
-            found = (str(template.filename), template.get_corresponding_lineno(trace.tb_lineno))
-        trace = trace.tb_next
-    return found
