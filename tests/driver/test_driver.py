@@ -331,7 +331,7 @@ def test_size_of_a_large_customer(letters: int) -> None:
     code = "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: ten}}, {wait: 300d}, {send: {message: a}}]"
     ruleset = shop_ruleset(address_key=bytes(32))
     periods = (
-        "trigger: {on: customer.reached, threshold: customer.orders_in(1y) > 9999}\n"
+        "trigger: {on: customer.reached, threshold: customer.spend_in(1y) > 999999999}\n"
         "steps: [{send: {message: a, products: 3, from: [browsed, favourites]}}]"
     )
     more = ruleset_of(

@@ -361,7 +361,7 @@ COUNTING = RULESET.with_flows(
     (
         *RULESET.flows,
         flow_from(
-            "flow: counting\nversion: 1\nstatus: live\npurpose: service\ntrigger: {on: order.placed, where: customer.orders_in(9d) > 99}\n"
+            "flow: counting\nversion: 1\nstatus: live\npurpose: service\ntrigger: {on: order.placed, where: customer.spend_in(9d) > 9999999}\n"
             "steps: [{send: {message: a}}]\n",
             "counting",
             ["a"],
