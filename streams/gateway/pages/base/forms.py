@@ -27,7 +27,9 @@ MAX_FIELDS = 300
 #: The name of the hidden field that proves where a form comes from.
 CHECK = "check"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+# C0 and C1 controls but tab and line feed, line and paragraph separators, and the characters that change the direction of writing or
+# stand for an annotation.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb]")
 _CHECK = re.compile(r"([0-9a-f]{1,12})\.([0-9a-f]{32})\Z")
 
 
@@ -37,10 +39,10 @@ class TooLarge(ValueError):
 
 @dataclass(frozen=True)
 class Form:
-    """The fields of a form as plain texts: no control characters, line breaks as `\\n`, no blanks at both ends.
+    """The fields of a form.
 
     Attributes:
-        fields: name to values.
+        fields: name to values, as the browser sent them.
         photo: the bytes of the uploaded file; empty: none.
         is_photo_too_large: whether the file was larger than photos may be; then `photo` is empty.
     """
@@ -50,12 +52,25 @@ class Form:
     is_photo_too_large: bool = False
 
     def text(self, name: str) -> str:
-        """Return the first value of a field, or ""."""
+        """Return the first value of a field as a text for people, or "".
+
+        It has no control characters, not even invisible ones that change the direction of writing. Line breaks are `\\n`, and there
+        are no blanks at both ends.
+        """
+        value = self.exact(name).replace("\r\n", "\n").replace("\r", "\n")
+        return _CONTROL.sub("", value).strip()
+
+    def line(self, name: str) -> str:
+        """Return the first value of a field as a text of one line, or ""."""
+        return " ".join(self.text(name).split())
+
+    def exact(self, name: str) -> str:
+        """Return the first value of a field as the browser sent it, or "": for ids, which may have blanks at their ends."""
         values = self.fields.get(name)
         return values[0] if values else ""
 
     def all(self, name: str) -> list[str]:
-        """Return all values of a field, such as the ticked boxes of a group."""
+        """Return all values of a field as the browser sent them, such as the ticked boxes of a group."""
         return list(self.fields.get(name, ()))
 
     def number(self, name: str, least: int, most: int) -> int | None:
@@ -167,13 +182,8 @@ async def _bounded(chunks: AsyncIterator[bytes], limit: int) -> bytes:
 def _fields(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     for name, value in pairs:
-        fields.setdefault(name, []).append(_plain(value))
+        fields.setdefault(name, []).append(value)
     return fields
-
-
-def _plain(value: str) -> str:
-    value = value.encode("utf-8", "replace").decode("utf-8")
-    return _CONTROL.sub("", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 # -- where a form comes from --------------------------------------------------------------------------------------------
