@@ -12,7 +12,16 @@ from streams.gateway.pages.base.days import DayFields
 from streams.gateway.pages.base.forms import Form
 from streams.gateway.pages.base.records import engagement, event_id, publish, request, request_id
 from streams.gateway.pages.base.visit import Submission, Visit, acted, shown
-from streams.gateway.pages.choices import FREQUENCIES, PURPOSES, Choices, choices_in, choices_of, date_names, records_of
+from streams.gateway.pages.choices import (
+    FREQUENCIES,
+    PURPOSES,
+    Choices,
+    choices_in,
+    choices_of,
+    date_names,
+    field_of,
+    records_of,
+)
 
 TEMPLATE = "preferences.html.j2"
 #: The requests on this page that an email asks the customer to confirm.
@@ -42,7 +51,9 @@ def _page(
         choices=choices,
         purposes=PURPOSES,
         frequencies=FREQUENCIES,
-        dates=[(name, _label(visit, name), choices.dates.get(name, DayFields())) for name in date_names(visit)],
+        dates=[
+            (field_of(name), _label(visit, name), choices.dates.get(name, DayFields())) for name in date_names(visit)
+        ],
         months=[(str(number), months[number]) for number in range(1, 13)],
         wishes=_titled(visit, person.wishes if person is not None else ()),
         likes=_titled(visit, person.likes if person is not None else ()),
