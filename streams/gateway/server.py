@@ -17,6 +17,7 @@ from streams.gateway import tracking
 from streams.gateway.api import handlers as api
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
 from streams.gateway.limits import RateLimit, client_address
+from streams.gateway.pages.base.forms import ignore_bad_headers
 from streams.gateway.pages.routes import routes as page_routes
 from streams.gateway.producers import RecordRefused
 from streams.gateway.requests import RECENT, RecentEvents
@@ -90,6 +91,7 @@ def make_app(
     Raises:
         KeyFileInvalid: the file of API keys is invalid.
     """
+    ignore_bad_headers()
     limit = RateLimit(gateway.settings.gateway_requests_per_minute, clock)
 
     @web.middleware

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import re
+import warnings
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.multipart import BadContentDispositionHeader, BadContentDispositionParam
 
 from streams.core.values.tokens import use_key
 from streams.gateway.context import Gateway
 
 #: Bytes of a form without a photo. The longest text has 5,000 characters.
 MAX_FORM = 64 << 10
-#: Bytes of a photo that is too large, which are read and dropped so that the browser shows the page that says so.
-MAX_DROPPED = 64 << 20
+#: Bytes of a form with a photo. A photo that is too large is read up to here, and dropped, so that the browser shows the page that says so.
+MAX_BODY = 64 << 20
+#: Lines of a multipart body outside of its values: some six for each field.
+MAX_LINES = 4_000
 #: Fields of a form; the preference page has some sixty.
 MAX_FIELDS = 300
 #: The name of the hidden field that proves where a form comes from.
@@ -123,7 +126,7 @@ async def _read(request: web.Request, max_photo: int) -> Form:
         return Form(_fields(pairs))
     if request.content_type == "multipart/form-data":
         try:
-            return await _multipart(await request.multipart(), max_photo)
+            return await _multipart(request, max_photo)
         except TooLarge:
             raise
         except (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError):
@@ -131,30 +134,73 @@ async def _read(request: web.Request, max_photo: int) -> Form:
     return Form()
 
 
-async def _multipart(reader: MultipartReader, max_photo: int) -> Form:
+class _Body:
+    """The content of a request, of which only `left` bytes and MAX_LINES lines are read. It has the methods that MultipartReader uses."""
+
+    def __init__(self, content: StreamReader, limit: int) -> None:
+        self._content = content
+        self._left, self._lines = limit, MAX_LINES
+
+    async def read(self, size: int) -> bytes:
+        """Return up to `size` bytes. Raise TooLarge."""
+        return self._counted(await self._content.read(size))
+
+    async def readline(self, **limits: int) -> bytes:
+        """Return a line. Raise TooLarge."""
+        self._lines -= 1
+        return self._counted(await self._content.readline(**limits))
+
+    def unread_data(self, data: bytes) -> None:
+        """Return bytes that belong to what follows."""
+        self._left += len(data)
+        self._content.unread_data(data)
+
+    def at_eof(self) -> bool:
+        """Return whether everything was read."""
+        return self._content.at_eof()
+
+    def _counted(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0 or self._lines < 0:
+            raise TooLarge("too many bytes")
+        return data
+
+
+def ignore_bad_headers() -> None:
+    """Keep headers of clients out of the warnings of the process: each other text would be printed, and kept in memory."""
+    for kind in (BadContentDispositionHeader, BadContentDispositionParam):
+        warnings.filterwarnings("ignore", category=kind)
+
+
+async def _multipart(request: web.Request, max_photo: int) -> Form:
+    most = MAX_BODY if max_photo else MAX_FORM
+    if (request.content_length or 0) > most:
+        raise TooLarge("too many bytes")
+    reader = MultipartReader(request.headers, cast(StreamReader, _Body(request.content, most)))
     pairs: list[tuple[str, str]] = []
-    left, photo, is_too_large = MAX_FORM, b"", False
+    left, parts, photo, is_too_large = MAX_FORM, 0, b"", False
     while (part := await reader.next()) is not None:
         if not isinstance(part, BodyPartReader):
             raise TooLarge("a form within a form")
+        parts += 1
         name = (part.name or "")[:100]
         if part.filename is not None or name == "photo":
             try:
-                photo = await _bounded(_chunks(part), max_photo)
+                content = await _file(part, max_photo)
             except TooLarge:
-                is_too_large = True
-                with contextlib.suppress(TooLarge):
-                    await _drop(_chunks(part), MAX_DROPPED)
-                    continue
+                if not max_photo:
+                    raise
                 # The fields before the file are all that is kept.
                 return Form(_fields(pairs), is_photo_too_large=True)
+            is_too_large |= content is None and max_photo > 0
+            photo = photo or content or b""
         else:
             raw = await _bounded(_chunks(part), left)
             left -= len(raw) + len(name)
             pairs.append((name, raw.decode("utf-8", "replace")))
-        if len(pairs) > MAX_FIELDS or left < 0:
+        if parts > MAX_FIELDS or left < 0:
             raise TooLarge("too many fields")
-    return Form(_fields(pairs), photo, is_too_large)
+    return Form(_fields(pairs), b"" if is_too_large else photo, is_too_large)
 
 
 async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
@@ -162,12 +208,16 @@ async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
         yield bytes(chunk)
 
 
-async def _drop(chunks: AsyncIterator[bytes], limit: int) -> None:
-    size = 0
-    async for chunk in chunks:
+async def _file(part: BodyPartReader, limit: int) -> bytes | None:
+    """Return the content of a file; None if it has more than `limit` bytes, which are dropped."""
+    found, size = bytearray(), 0
+    async for chunk in _chunks(part):
         size += len(chunk)
-        if size > limit:
-            raise TooLarge("too many bytes")
+        if size <= limit:
+            found += chunk
+        else:
+            found.clear()
+    return bytes(found) if size <= limit else None
 
 
 async def _bounded(chunks: AsyncIterator[bytes], limit: int) -> bytes:
