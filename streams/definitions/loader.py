@@ -120,13 +120,24 @@ class _Loader:
     def brand(self) -> Brand | None:
         """Return the brand; None without a file, or if the file contains errors."""
         brand = self.read(self.root / BRAND, parse_brand)
-        if brand is not None and brand.logo and not (self.root / SHARED / brand.logo).is_file():
-            self.error("brand.E004", self.root / BRAND, f"missing file {brand.logo!r}", "add it to the same folder")
-        elif brand is not None and brand.logo:
-            self.warnings += [problem.in_file(self.root / BRAND) for problem in check_logo(self.root, brand.logo)]
+        if brand is not None and brand.logo:
+            self.logo(brand.logo)
         if brand is not None:
             self.warnings += [problem.in_file(self.root / BRAND) for problem in check_example(brand)]
         return brand
+
+    def logo(self, name: str) -> None:
+        """Note the problems of the logo, which pages and emails show."""
+        path = self.root / SHARED / name
+        if not path.is_file():
+            self.error("brand.E004", self.root / BRAND, f"missing file {name!r}", "add it to the same folder")
+            return
+        try:
+            path.read_bytes()
+        except OSError as error:
+            self.errors.append(unreadable(path, error))
+        else:
+            self.warnings += [problem.in_file(self.root / BRAND) for problem in check_logo(self.root, name)]
 
     def folders(self) -> dict[str, Path]:
         """Return the flows' folders by name. Misplaced files are noted."""

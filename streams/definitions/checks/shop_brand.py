@@ -31,13 +31,12 @@ def check_logo(root: Path, name: str) -> Iterator[Problem]:
 
     Args:
         root: the templates folder.
-        name: the logo's file name; the file exists.
+        name: the logo's file name; the file exists and can be read.
     """
     try:
         read_logo(root / SHARED / name)
-    except (UnusableLogo, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        message = f"emails show the name instead of {name!r}: {reason}"
+    except UnusableLogo as error:
+        message = f"emails show the name instead of {name!r}: {error}"
         yield Problem("brand.W001", message, f"use a PNG or JPEG picture of at most {MAX_BYTES // 1024} kB")
 
 
