@@ -1,7 +1,7 @@
 """The connections of the gateway: what aiohttp answers itself, before a request reaches the application, looks like every other answer.
 
-Requests that cannot be parsed, and those with an unknown `Expect`, never reach the middleware of the application. aiohttp would answer them
-with its name and version, and with parts of the request.
+Requests that cannot be parsed, and those with an unknown expectation (RFC 9110, 10.1.1), never reach the middleware of the application.
+aiohttp would answer them with its name and version, and with parts of the request.
 """
 
 from __future__ import annotations

@@ -128,8 +128,9 @@ async def test_headers_of_parts_stay_out_of_the_warnings() -> None:
 
 _PIECES = st.sampled_from(
     [
-        b"--b", b"--b--", b"\r\n", b"\n", b"\r", b":", b";", b'"', b"=", b"*", b"''", b"%", b"\x00", b"\xff", b"x" * 300, b"Content-Disposition",
-        b"form-data", b"name", b"filename", b"filename*0", b"utf-8''%ff", b"bogus''a", b"_charset_", b"photo", b"check", b"Content-Type",
+        b"--b", b"--b--", b"\r\n", b"\n", b"\r", b":", b";", b'"', b"=", b"*", b"''", b"%", b"\x00", b"\xff", b"x" * 300,
+        b"Content-Disposition", b"form-data", b"name", b"filename", b"filename*0", b"utf-8''%ff", b"bogus''a", b"_charset_", b"photo", b"check",
+        b"Content-Type",
         b"multipart/mixed", b"multipart/mixed; boundary=b", b"Content-Length", b"Content-Transfer-Encoding", b"base64", b"quoted-printable",
         b"Content-Encoding", b"gzip", b"--b\r\nContent-Disposition: form-data; name=", b"\r\n\r\n",
     ]

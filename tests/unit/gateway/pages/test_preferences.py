@@ -183,7 +183,7 @@ async def test_birthday_of_the_shop_that_the_form_would_refuse(stored: str) -> N
 @pytest.mark.parametrize("name", ["birthday", "date-anniversary", "date-unknown", "frequency", "act", ""])
 @pytest.mark.parametrize("shown", ["", "--06-21", "2030-13-99", "x" * 500, "\u0661\u0669\u0668\u0664-05-01"])
 async def test_shown_day_without_its_fields(name: str, shown: str) -> None:
-    """What a form says of a day that it has no fields for changes nothing."""
+    """A form that states what a day was, without the fields of the day, changes nothing."""
     pages = Pages()
     pages.people["c-1"] = replace(ANNA, birthday="2030-05-01", dates={"anniversary": "1890-06-21"})
     await saved(pages, [*KEPT, (f"{name}-shown", shown)])
