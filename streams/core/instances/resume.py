@@ -14,12 +14,13 @@ from streams.core.instances.exits import (
 )
 from streams.core.instances.migrate import EARLIER_ID, apply_migration, migrated
 from streams.core.instances.occurrence import Occurrence
-from streams.core.instances.steps import Execution
+from streams.core.instances.steps.execution import Execution
+from streams.core.instances.steps.kinds import run
+from streams.core.instances.steps.wait_for import WaitFor
 from streams.core.instances.unknown import hold, is_unknown
 from streams.core.instances.waiting import other_instances, suspend
 from streams.core.model.instance import HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.flow import WaitFor
 from streams.core.rules.trigger_names import AWAITED
 from streams.core.values import ids
 
@@ -123,7 +124,7 @@ def prepare(uow: UnitOfWork, instance: Instance) -> Execution | None:
 def continue_from(execution: Execution, path: str | None) -> None:
     """Execute the steps of a waiting instance from `path` (None: the end of the flow), then suspend it or remove it."""
     uow, instance_id = execution.uow, execution.instance.instance_id
-    waiting = execution.run(path)
+    waiting = run(execution, path)
     if waiting is not None:
         suspend(uow, waiting, other_instances(uow, instance_id))
     else:

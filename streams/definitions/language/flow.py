@@ -13,7 +13,7 @@ from streams.core.rules.flow import Flow, Migration, OncePer, Status, Trigger, W
 from streams.core.rules.trigger_names import DATES, EXITS, LAUNCH, NAMED_DATE, TRIGGERS, is_about_order
 from streams.core.values.text import FIELD_NAME
 from streams.definitions.language import keys
-from streams.definitions.language.steps.kinds import KINDS
+from streams.definitions.language.steps.kinds import READERS
 from streams.definitions.language.steps.reader import StepReader
 from streams.definitions.language.yaml_reader import empty, read_yaml
 from streams.definitions.problems import Problem
@@ -39,7 +39,7 @@ class _FlowReader(StepReader):
     """Reads a flow. The trigger is read first, because it decides what steps and conditions can use."""
 
     def __init__(self, messages: Collection[str], folder: str, segments: Collection[str]) -> None:
-        super().__init__(KINDS, messages, segments)
+        super().__init__(READERS, messages, segments)
         self.folder = folder
 
     def flow(self, root: yaml.Node | None) -> Flow:

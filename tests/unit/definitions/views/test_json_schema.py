@@ -11,6 +11,8 @@ import yaml
 from streams.core.rules.flow import Flow
 from streams.definitions.language import keys
 from streams.definitions.language.flow import parse_flow
+from streams.definitions.language.steps.kinds import BY_KEY, KINDS
+from streams.definitions.language.steps.split import BRANCH
 from streams.definitions.views.json_schema import flow_schema
 from streams.settings import PROJECT_ROOT
 
@@ -240,4 +242,5 @@ def test_every_key_is_in_the_schema() -> None:
 
     in_schema = set(mappings(SCHEMA))
     known = {value.known for value in vars(keys).values() if isinstance(value, keys.Keys)}
-    assert in_schema == (known - {keys.BRANCH.known}) | {("when", "steps"), ("otherwise",)}
+    known |= {tuple(BY_KEY)} | {mapping.known for kind in KINDS for mapping in kind.mappings}
+    assert in_schema == (known - {BRANCH.known}) | {("when", "steps"), ("otherwise",)}
