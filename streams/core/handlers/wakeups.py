@@ -59,11 +59,19 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
 
 
 def _held_until(uow: UnitOfWork, instance: Instance) -> datetime | None:
-    """Return until when clicks are held that may end an instance's wait in time, or None."""
-    if instance.awaited_event != "mail.clicked":
+    """Return until when clicks are held that may end an instance, or its wait in time, or None."""
+    if instance.awaited_event != "mail.clicked" and not _ends_with_click(uow, instance):
         return None
     held = [click.due_at for click in uow.held_clicks if click.due_at is not None and click.at <= instance.due_at]
     return max(held, default=None)
+
+
+def _ends_with_click(uow: UnitOfWork, instance: Instance) -> bool:
+    """Return whether a click on an email of the instance's flow ends the instance."""
+    if "mail.clicked" not in uow.ruleset.exits:
+        return False
+    compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
+    return compiled is not None and "mail.clicked" in compiled.flow.exit_on
 
 
 def continue_after_wait(uow: UnitOfWork, instance: Instance) -> None:

@@ -15,7 +15,7 @@ from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import STRICT, ConsentPolicy
 from streams.core.rules.flow import Condition, Flow, Reward, Send
 from streams.core.rules.sending_rules import NO_RULES, TRANSACTIONAL_PER_ADDRESS, SendingRules
-from streams.core.rules.trigger_names import DATES
+from streams.core.rules.trigger_names import DATES, MOMENTARY
 from streams.core.values import money
 
 # The value of one unit of each currency in Danish kroner. The defaults only need to separate high spenders; a shop sets its own.
@@ -144,7 +144,8 @@ class Ruleset:
     __slots__ = (
         "_newest", "address_key",
         "attribution_days", "attribution_window", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
-        "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "open_for", "paused_for", "pools", "rates", "reward_key",
+        "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "momentary_exits",
+        "open_for", "paused_for", "pools", "rates", "reward_key",
         "rules", "segments", "shop", "shows_pages", "test_recipients", "time_dependent_flows", "transactional_per_address", "vip_spend_minor",
         "watched_segments",
     )  # fmt: skip
@@ -199,6 +200,7 @@ class Ruleset:
         }
         compiled_flows = [CompiledFlow(flow) for flow in self.flows]
         self.exits = frozenset(name for flow in self.flows for name in flow.exit_on)
+        self.momentary_exits = self.exits.intersection(MOMENTARY)
         self.by_name: dict[str, dict[int, CompiledFlow]] = {}
         for compiled in compiled_flows:
             self.by_name.setdefault(compiled.flow.name, {})[compiled.flow.version] = compiled

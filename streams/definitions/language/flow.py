@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from streams.core.rules.consent_policy import Purpose, is_transactional
 from streams.core.rules.flow import Flow, Migration, OncePer, Status, Trigger, Which
-from streams.core.rules.trigger_names import DATES, EXITS, LAUNCH, NAMED_DATE, TRIGGERS, is_about_order
+from streams.core.rules.trigger_names import DATES, EXITS, LAUNCH, MOMENTARY, NAMED_DATE, TRIGGERS, is_about_order
 from streams.core.values.text import FIELD_NAME
 from streams.definitions.language import keys
 from streams.definitions.language.steps.kinds import READERS
@@ -82,7 +82,7 @@ class _FlowReader(StepReader):
         names = []
         for item in self.items(node, "events"):
             name = self.choice(item, EXITS, "event")
-            if name == self.trigger.on and name != "order.placed":
+            if name == self.trigger.on and name != "order.placed" and name not in MOMENTARY:
                 self.mismatch("flow.E003", item, f"{name} starts this flow, so it would end immediately", "remove it")
             elif is_about_order(name) and name != "order.placed" and not is_about_order(self.trigger.on):
                 message = f"{name} can never end this flow: {self.lacks('order')}"

@@ -21,8 +21,6 @@ from streams.definitions.language.steps.reader import StepReader, pairs_of
 from streams.definitions.problems import Problem, problem_at
 
 WAIT_FOR = Keys(("event", "up_to", "where", "then", "otherwise"), ("event", "up_to"))
-# Events that end an instance before its wait_for can continue with them.
-_ENDS_FIRST = frozenset(("order.placed", "order.paid", "order.refunded", "order.cancelled", "shipment.returned"))
 
 
 class WaitForKind(StepKind[WaitFor]):
@@ -79,7 +77,7 @@ class WaitForKind(StepKind[WaitFor]):
     def check(self, step: WaitFor, compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:
         """Yield a problem if the event can never occur."""
         flow = compiled.flow
-        if step.event in flow.exit_on and step.event in _ENDS_FIRST:
+        if step.event in flow.exit_on:
             message = f"{step.event} ends the flow (`exit_on`) before this step can continue"
             yield problem_at(step.path, "flow.E048", message, "remove it from `exit_on`, or wait for another event")
         elif is_never_true(step.where, flow):
