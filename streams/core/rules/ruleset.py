@@ -95,6 +95,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     sends: int = 34
     last_starts: int = 40
     fields: int = 40
+    amounts: int = 24
     lists: int = 40
     unknown_segments: int = 40
     fingerprints: int = 128
@@ -200,6 +201,7 @@ class Ruleset:
         }
         compiled_flows = [CompiledFlow(flow) for flow in self.flows]
         self.exits = frozenset(name for flow in self.flows for name in flow.exit_on)
+        #: Those that the state does not keep.
         self.momentary_exits = self.exits.intersection(MOMENTARY)
         self.by_name: dict[str, dict[int, CompiledFlow]] = {}
         for compiled in compiled_flows:

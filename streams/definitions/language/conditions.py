@@ -19,8 +19,8 @@ from msgspec import Struct
 
 from streams.core.conditions.names import NAMES, Closure, Kind
 from streams.core.rules.flow import Condition
-from streams.core.values.text import FIELD_NAME, nearest, similar
-from streams.definitions.language.attributes import UNTYPED, OperandKind, attribute_of, typed
+from streams.core.values.text import nearest, similar
+from streams.definitions.language.attributes import UNTYPED, OperandKind, open_value_of, typed
 from streams.definitions.language.time_dependencies import time_dependencies_of
 from streams.definitions.problems import Location, Problem
 
@@ -174,7 +174,7 @@ def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[OperandK
         raise InvalidCondition("condition.E008", "invalid name", "names have the form customer.orders")
     parts.append(inner.name)
     name = ".".join(reversed(parts))
-    first, _, rest = name.partition(".")
+    first = name.partition(".")[0]
     column = _column_of(site.source, name)
     absent = site.scope.absent.get(first) or site.scope.absent.get(name)
     if absent is not None:
@@ -183,10 +183,8 @@ def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[OperandK
     if name == "customer.segments" and site.scope.segments is None:
         hint = "repeat the condition of the other segment"
         raise InvalidCondition("condition.E011", "a segment cannot refer to other segments", hint, column)
-    if first == "field" and FIELD_NAME.match(rest):
-        return "text", lambda context: dict(context.uow.fields).get(rest, "")
-    if (attribute := attribute_of(name)) is not None:
-        return UNTYPED, attribute
+    if (value := open_value_of(name)) is not None:
+        return UNTYPED, value
     if name in NAMES:
         return NAMES[name]
     same_first_word = [other for other in NAMES if other.startswith(f"{first}.")]

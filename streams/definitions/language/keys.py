@@ -60,5 +60,7 @@ DAYS = (0, 400)
 HOURS = (0, 10_000)
 MINUTES = (0, 100_000)
 LONGEST_VALUE = 200
+#: The most that a step adds to a field, or subtracts from it.
+LARGEST_AMOUNT = 1_000_000
 MONTHS_SPAN = re.compile(r"(\d{1,2})mo\Z")
 PATH = re.compile(r"\d{1,4}(\.\d{1,4}\.\d{1,4})*\Z")

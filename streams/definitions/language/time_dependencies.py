@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from jinja2 import nodes
 
-from streams.core.conditions.time_changes import TIME_DEPENDENT
+from streams.core.conditions.time_changes import FIELDS, TIME_DEPENDENT
 from streams.core.rules.flow import TimeDependencies
 
 _Node = TypeVar("_Node", bound=nodes.Node)
@@ -29,7 +29,13 @@ def time_dependencies_of(tree: nodes.Node) -> TimeDependencies:
     for name in _names(tree):  # a name with a truth value needs no comparison
         numbers_of.setdefault(name, set())
     return tuple(
-        sorted([(name, tuple(sorted(numbers))) for name, numbers in numbers_of.items() if name in TIME_DEPENDENT])
+        sorted(
+            [
+                (name, tuple(sorted(numbers)))
+                for name, numbers in numbers_of.items()
+                if name in TIME_DEPENDENT or name.startswith(FIELDS)
+            ]
+        )
     )
 
 

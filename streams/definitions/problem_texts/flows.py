@@ -257,6 +257,22 @@ ENTRIES = {
         "Names of dates have lowercase letters, digits and underscores, and at most 40 characters.",
         "`date: wedding_day`",
     ),
+    "flow.E067": Entry(
+        "`value` and `from`",
+        "A field gets either a `value`, or what a name has now.",
+        "`{name: nps, from: event.answer}`",
+    ),
+    "flow.E068": Entry(
+        "Not a text or a number",
+        "Only a text or a number can be stored in a field.",
+        "`{name: nps, from: event.number}`",
+    ),
+    "flow.E069": Entry(
+        "Invalid amount",
+        "`add` takes a whole number up to 1,000,000, which may be negative.",
+        "`{name: points, value: -50}`",
+    ),
+    "flow.E070": Entry("Expiry of a negative value", "Only what is added can expire.", "remove `expires`"),
     "flow.W001": Entry(
         "`not_with` has no effect", "Transactional emails do not wait for other flows.", "remove `not_with`"
     ),
@@ -275,5 +291,10 @@ ENTRIES = {
         "Expires during quiet hours",
         "The email is due in the quiet hours and expires before they end.",
         "raise `expires`",
+    ),
+    "flow.W008": Entry(
+        "Minutes or months?",
+        "The wait is in `m`, which are minutes, and the other waits of the flow are in days or months.",
+        "`30min` for minutes, `1mo` for months",
     ),
 }

@@ -162,7 +162,7 @@ def test_every_exit_has_an_example() -> None:
 def test_every_name_of_conditions_has_an_example() -> None:
     """The tables of conditions have each name once, with its kind and an example that is read without an error."""
     table = {row[0].strip("`"): row[1:] for row in rows("Conditions")}
-    open_kinds = {"field.<name>": "text", "customer.attributes.<name>": "text or number"}
+    open_kinds = {"field.<name>": "text or number", "customer.attributes.<name>": "text or number"}
     assert table.keys() == {*NAMES, *open_kinds}
     for name, (kind, _, example) in table.items():
         assert kind == (open_kinds.get(name) or NAMES[name][0]), name

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from streams.core.instances.steps import (
+    add,
     change_list,
     emit,
     experiment,
@@ -31,6 +32,7 @@ EXECUTE: Mapping[type[Step], Callable[[Execution, Any], Result]] = MappingProxyT
         experiment.Experiment: experiment.execute,
         Reward: reward.execute,
         set_field.SetField: set_field.execute,
+        add.Add: add.execute,
         change_list.ChangeList: change_list.execute,
         emit.Emit: emit.execute,
     }

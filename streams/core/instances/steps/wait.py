@@ -56,6 +56,8 @@ class Wait(Step, frozen=True, kw_only=True):
     not_on: frozenset[int] = frozenset()
     months: int = 0
     until: WaitTarget | None = None
+    #: Whether the length is written in `m`, which are minutes. Some authors mean months.
+    is_in_m: bool = False
 
 
 def execute(execution: Execution, step: Wait) -> Result:

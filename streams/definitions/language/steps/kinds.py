@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from streams.core.rules.flow import Step
+from streams.definitions.language.steps.add import AddKind
 from streams.definitions.language.steps.change_list import ChangeListKind
 from streams.definitions.language.steps.emit import EmitKind
 from streams.definitions.language.steps.experiment import ExperimentKind
@@ -26,6 +27,7 @@ KINDS: tuple[StepKind[Any], ...] = (
     ExperimentKind(),
     SendKind(),
     SetFieldKind(),
+    AddKind(),
     ChangeListKind(),
     RewardKind(),
     EmitKind(),

@@ -50,7 +50,9 @@ class WaitKind(StepKind[Wait]):
             if span.days > keys.DAYS[1]:
                 hint = f"wait {keys.DAYS[1]}d or {keys.MONTHS[1]}mo at most"
                 reader.error("flow.E024", node, f"{reader.text(node)} is too long", hint)
-            return Wait(path=path, days=span.days, more=timedelta(seconds=span.seconds))
+            return Wait(
+                path=path, days=span.days, more=timedelta(seconds=span.seconds), is_in_m=reader.text(node).endswith("m")
+            )
         before = len(reader.problems)
         values = reader.mapping(node, *WAIT)
         if len(reader.problems) == before and values.keys().isdisjoint(WAIT_LENGTHS):
@@ -118,6 +120,11 @@ class WaitKind(StepKind[Wait]):
 
     def check(self, step: Wait, compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:
         """Yield warnings: a wait that ends immediately or precedes nothing, and an email that expires during the quiet hours."""
+        if step.is_in_m and _counts_days(step, compiled):
+            message = f"this wait is {duration_text(step.more)}, but the others are days or months"
+            yield problem_at(
+                step.path, "flow.W008", message, "minutes or months? write `min` for minutes, `mo` for months"
+            )
         next_path = compiled.next_step[step.path]
         if next_path is None:
             yield problem_at(step.path, "flow.W004", "no step follows this wait", "remove it, or add a step")
@@ -155,6 +162,12 @@ class WaitKind(StepKind[Wait]):
             return None
         length = step.months * _MONTH + timedelta(days=step.days) + step.more
         return length + (_DAY if step.at is not None else timedelta()) + (_WEEK if step.not_on else timedelta())
+
+
+def _counts_days(step: Wait, compiled: CompiledFlow) -> bool:
+    """Return whether the other waits of the flow take days or months. Those that are written in `m` as well do not count."""
+    others = [other for other in compiled.steps.values() if isinstance(other, Wait) and not other.is_in_m]
+    return any(other.days or other.months for other in others) and not any(other.more for other in others)
 
 
 def _not_on(reader: StepReader, values: dict[str, yaml.Node]) -> frozenset[int]:

@@ -137,6 +137,8 @@ steps:
                 - {name: x, percent: 40, steps: [{send: {message: a, not_before: 2026-12-01}}]}
                 - {name: y, percent: 60, steps: [{reward: {name: ten, expires: 10d}}]}
   - wait: {until: shipment.window_from, before: 1d}
+  - set: {name: nps, from: customer.orders}
+  - add: {name: points, value: -50}
   - wait_for: {event: mail.opened, up_to: 7d, where: "true", then: [{wait: 1mo}], otherwise: [{wait: 12h}]}
   - set: {name: keen, value: "yes"}
   - set: {name: keen, value: 5}
@@ -219,6 +221,10 @@ def test_valid(old: str, new: str) -> None:
         ('value: "yes"', f"value: {'x' * 201}"),
         ("add_to_list: open", "add_to_list: [open]"),
         ("emit: vip-seen", "emit: {name: seen}"),
+        ("from: customer.orders", "from: customer.segments"),
+        ("name: nps, from: customer.orders", "name: nps"),
+        ("value: -50", "value: 0"),
+        ("value: -50", "value: 1.5"),
     ],
 )  # fmt: skip
 def test_invalid(old: str, new: str) -> None:
