@@ -55,6 +55,7 @@ EVENT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 VERSION = (1, 999_999)
 PRIORITY = (0, 100)
 PRODUCTS = (1, 12)
+TIMES = (2, 10)
 MONTHS = (0, 13)
 DAYS = (0, 400)
 HOURS = (0, 10_000)

@@ -273,6 +273,10 @@ ENTRIES = {
         "`{name: points, value: -50}`",
     ),
     "flow.E070": Entry("Expiry of a negative value", "Only what is added can expire.", "remove `expires`"),
+    "flow.E071": Entry(
+        "Repetition within a repetition", "The steps of `repeat` contain no other `repeat`.", "raise `times`"
+    ),
+    "flow.E072": Entry("Repetition without an end", "`until` is never true.", "change the condition"),
     "flow.W001": Entry(
         "`not_with` has no effect", "Transactional emails do not wait for other flows.", "remove `not_with`"
     ),

@@ -62,6 +62,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "already_delivered": "the parcel had already been delivered",
         "too_old": "it happened too long ago to start the flow; the customer's history was updated",
         "imported": "it was imported from an earlier system; the customer's history was updated",
+        "repeat_until": "the condition that ends a repetition was true",
         # sending rules
         "cap": "the frequency cap is reached",
         "fewer": "the customer asked for fewer emails, and got one recently",

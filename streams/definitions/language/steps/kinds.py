@@ -13,6 +13,7 @@ from streams.definitions.language.steps.emit import EmitKind
 from streams.definitions.language.steps.experiment import ExperimentKind
 from streams.definitions.language.steps.kind import StepKind
 from streams.definitions.language.steps.reader import KindReader
+from streams.definitions.language.steps.repeat import RepeatKind, RoundEndKind
 from streams.definitions.language.steps.reward import RewardKind
 from streams.definitions.language.steps.send import SendKind
 from streams.definitions.language.steps.set_field import SetFieldKind
@@ -25,6 +26,8 @@ KINDS: tuple[StepKind[Any], ...] = (
     WaitForKind(),
     SplitKind(),
     ExperimentKind(),
+    RepeatKind(),
+    RoundEndKind(),
     SendKind(),
     SetFieldKind(),
     AddKind(),

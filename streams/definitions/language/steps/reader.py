@@ -27,8 +27,8 @@ class StepReader(ScopedReader):
         super().__init__(messages, segments)
         self.kinds = kinds
 
-    def steps(self, node: yaml.Node, prefix: str = "") -> tuple[Step, ...]:
-        """Return a list of steps. `prefix` is the first part of their paths, with a dot at its end."""
+    def steps(self, node: yaml.Node, prefix: str = "", first: int = 0) -> tuple[Step, ...]:
+        """Return a list of steps. `prefix` is the first part of their paths, with a dot at its end; `first` the number of the first one."""
         if prefix.count(".") > 2 * _DEEPEST:
             message = f"branches are nested more than {_DEEPEST} levels deep"
             self.error("flow.E018", node, message, "divide the flow in two")
@@ -37,7 +37,7 @@ class StepReader(ScopedReader):
         if not items and isinstance(node, yaml.SequenceNode):
             self.error("flow.E019", node, "no steps", "add at least one, for example `- send: {message: …}`")
         steps: list[Step] = []
-        for index, item in enumerate(items):
+        for index, item in enumerate(items, first):
             steps.append(self.step(item, f"{prefix}{index}"))
             inner = [*all_steps(tuple(steps[-1:]))]
             self.has_sent = self.has_sent or any(isinstance(step, Send) for step in inner)
@@ -56,13 +56,14 @@ class StepReader(ScopedReader):
             return self.kinds[kind](self, value, path)
         return Step(path=path)
 
-    def branch(self, node: yaml.Node | None, path: str, number: int) -> tuple[Step, ...]:
+    def branch(self, node: yaml.Node | None, path: str, number: int, first: int = 0) -> tuple[Step, ...]:
         """Return the steps of a branch of the step at `path`.
 
-        Its emails and rewards precede the steps after the branches join, but not the steps of other branches.
+        `first` is the number of the first step. The emails and rewards of the branch precede the steps after the branches join, but not the
+        steps of other branches.
         """
         before = self.has_sent, self.has_rewarded
-        steps = self.steps(node, f"{path}.{number}.") if node is not None else ()
+        steps = self.steps(node, f"{path}.{number}.", first) if node is not None else ()
         self.has_sent, self.has_rewarded = before
         return steps
 

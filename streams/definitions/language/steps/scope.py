@@ -44,6 +44,8 @@ class ScopedReader(Reader):
         self.has_sent = False
         #: Whether a reward precedes the current step.
         self.has_rewarded = False
+        #: Whether a `repeat` is around the current step.
+        self.is_repeating = False
 
     def mismatch(self, id: str, node: yaml.Node, message: str, hint: str) -> None:
         """Note something that is impossible with this trigger."""

@@ -139,6 +139,7 @@ steps:
   - wait: {until: shipment.window_from, before: 1d}
   - set: {name: nps, from: customer.orders}
   - add: {name: points, value: -50}
+  - repeat: {times: 3, every: {days: 2, at: "10:00"}, until: customer.is_vip, steps: [{wait: 30min}, {emit: again}]}
   - wait_for: {event: mail.opened, up_to: 7d, where: "true", then: [{wait: 1mo}], otherwise: [{wait: 12h}]}
   - set: {name: keen, value: "yes"}
   - set: {name: keen, value: 5}
@@ -225,6 +226,8 @@ def test_valid(old: str, new: str) -> None:
         ("name: nps, from: customer.orders", "name: nps"),
         ("value: -50", "value: 0"),
         ("value: -50", "value: 1.5"),
+        ("times: 3", "times: 1"),
+        ("times: 3, ", ""),
     ],
 )  # fmt: skip
 def test_invalid(old: str, new: str) -> None:
