@@ -84,7 +84,7 @@ def count_report(report: Report) -> None:
         placed_at = command.order_placed_at if command.purpose == "order" else None
         if placed_at is not None:
             _order_to_email(flow).observe(_seconds(placed_at, report.at))
-    if report.rule == "withdrawn":
+    if report.rule == "withdrawn" and report.outcome == "suppressed":
         metrics.WITHDRAWALS.labels("in_time").inc()
     if (report.is_resend and report.outcome == "sent") or report.outcome == "unknown":
         metrics.SENDS_UNKNOWN.labels(flow, "sent_again" if report.is_resend else "given_up").inc()

@@ -231,5 +231,5 @@ class BatchLedger:
 
 def _entry(report: Report) -> Entry:
     """Return the entry of a send with an outcome."""
-    again = ACCEPTED_AGAIN if report.outcome == "sent" and report.is_resend else None
+    again = ACCEPTED_AGAIN if report.outcome in ("sent", "deferred") and report.is_resend else None
     return Entry(STATES[report.outcome], report.command.attempt, report.at, report.queue_id, again)

@@ -16,6 +16,7 @@ import structlog
 import uvloop
 
 from streams.agents import code_pools, flows, mailer, popularity, scheduler, suppressions
+from streams.agents.brand_check import placeholder_problem, reaches_customers
 from streams.agents.faust_worker import Worker
 from streams.agents.global_tables import assortment, suppressed_addresses, withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
@@ -159,6 +160,13 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         return (await suppressed.view()).by_address
 
     key, renderer = settings.address_key, open_renderer(settings, sender)
+    holds_marketing = False
+    if placeholder := placeholder_problem(settings):
+        holds_marketing = reaches_customers(settings)
+        outcome = (
+            "only transactional emails are sent" if holds_marketing else "the links are local, so all emails are sent"
+        )
+        log.warning("the legal lines are those of the example", detail=placeholder, outcome=outcome)
     templates = read_templates(settings.templates_dir)
     rules = AddressRules(templates.rules.caps, settings.transactional_per_address, settings.day_scale)
     work = Mailer(
@@ -172,6 +180,7 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         backoff_scale=settings.day_scale,
         clock=lambda: utc_from_ms(app.task_manager.clock()),  # one clock per process
         on_pause=metrics.SMTP_PAUSED.set,
+        holds_marketing=holds_marketing,
     )
     mailer.register(
         app,

@@ -110,6 +110,8 @@ MAIL_RULES = (
     ("suppressed", "address_suppressed"), ("suppressed", "address_cap"), ("suppressed", "address_limit"),
     ("unknown", "in_flight_after_crash"), ("unknown", "connection_lost"), ("unknown", "failed"), ("unknown", "crashed"), ("refused", "failed"),
     ("deferred", "refused_us"), ("deferred", "no_answer"), ("deferred", "newer_templates"),
+    ("deferred", "example_brand"), ("suppressed", "example_brand"), ("unknown", "withdrawn"), ("unknown", "too_few_products"),
+    ("unknown", "unrenderable"), ("unknown", "unsendable"), ("unknown", "gave_up"),
 )  # fmt: skip
 #: The topics that the gateway writes to.
 GATEWAY_TOPICS = (

@@ -20,11 +20,11 @@ from streams.core.values.text import nearest
 from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages
 from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems, version_file
 from streams.definitions.checks.migrations import check_migrations
-from streams.definitions.checks.shop_brand import BRAND, check_example, check_logo
-from streams.definitions.language.brand import parse_brand
+from streams.definitions.checks.shop_brand import BRAND, check_contrast, check_example, check_logo
+from streams.definitions.language.brand import parse_brand, parse_email_brand
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
-from streams.definitions.language.positions import positions_in
+from streams.definitions.language.positions import brand_positions, positions_in
 from streams.definitions.language.rules import parse_rules, parse_segments
 from streams.definitions.problems import FlowFileError, Problem, not_utf8, problem_at, unreadable
 from streams.mail.rendering.brand import Brand
@@ -117,15 +117,19 @@ class _Loader:
             warnings=tuple(self.warnings),
         )
 
-    def brand(self) -> Brand | None:
+    def brand(self, parse: Callable[[str], Brand | list[Problem]] = parse_brand) -> Brand | None:
         """Return the brand; None without a file, or if the file contains errors."""
-        brand = self.read(self.root / BRAND, parse_brand)
-        if brand is not None and brand.logo and not (self.root / SHARED / brand.logo).is_file():
-            self.error("brand.E004", self.root / BRAND, f"missing file {brand.logo!r}", "add it to the same folder")
-        elif brand is not None and brand.logo:
-            self.warnings += [problem.in_file(self.root / BRAND) for problem in check_logo(self.root, brand.logo)]
-        if brand is not None:
-            self.warnings += [problem.in_file(self.root / BRAND) for problem in check_example(brand)]
+        path = self.root / BRAND
+        brand = self.read(path, parse)
+        if brand is None:
+            return None
+        if brand.logo and not (self.root / SHARED / brand.logo).is_file():
+            self.error("brand.E004", path, f"missing file {brand.logo!r}", "add it to the same folder")
+        elif brand.logo:
+            self.warnings += [problem.in_file(path) for problem in check_logo(self.root, brand.logo)]
+        positions = brand_positions(path.read_text(encoding="utf-8"))
+        problems = (*check_example(brand), *check_contrast(brand, positions))
+        self.warnings += [problem.in_file(path, positions) for problem in problems]
         return brand
 
     def folders(self) -> dict[str, Path]:
@@ -219,8 +223,12 @@ def load_brand(templates_dir: Path | str) -> Brand | None:
     Raises:
         FlowFileError: `shared/brand.yaml` contains errors.
     """
-    loader = _Loader(Path(templates_dir))
-    brand = loader.brand()
+    return _load_brand(Path(templates_dir), parse_brand)
+
+
+def _load_brand(templates_dir: Path, parse: Callable[[str], Brand | list[Problem]]) -> Brand | None:
+    loader = _Loader(templates_dir)
+    brand = loader.brand(parse)
     if loader.errors:
         raise FlowFileError(loader.errors)
     return brand
@@ -241,9 +249,10 @@ def load_email_brand(templates_dir: Path | str, shop_name: str) -> EmailBrand:
         shop_name: the name of a shop without `shared/brand.yaml`.
 
     Raises:
-        FlowFileError: `shared/brand.yaml` contains errors.
+        FlowFileError: `shared/brand.yaml` contains errors that concern emails. Those of pages stop the gateway only.
     """
-    return email_brand(load_brand(templates_dir) or Brand(name=shop_name), Path(templates_dir))
+    root = Path(templates_dir)
+    return email_brand(_load_brand(root, parse_email_brand) or Brand(name=shop_name), root)
 
 
 def load_ruleset(

@@ -28,3 +28,6 @@ PREFIXES: Mapping[str, str] = MappingProxyType(
 PROBLEMS: Mapping[str, Entry] = MappingProxyType(
     {**files.ENTRIES, **flows.ENTRIES, **policies.ENTRIES, **messages.ENTRIES}
 )
+
+#: The ids of problems that no longer exist, with the ids that took their place.
+RETIRED: Mapping[str, str] = MappingProxyType({"brand.E005": "brand.W003", "brand.E009": "brand.W004"})

@@ -17,7 +17,7 @@ ENGAGEMENT_FIELDS: Mapping[str, object] = MappingProxyType(
     {
         "customer_id": None, "send_id": None, "kind": None, "occurred_at": None, "link": None, "agent": "unknown", "scope": None,
         "question": None, "answer": None, "hard": None, "reason": None, "answer_thousandths": None, "sku": None, "order_id": None,
-        "stars": None, "most_stars": 5, "event_id": None, "contest": None,
+        "stars": None, "most_stars": 5, "event_id": None, "contest": None, "unit_price_minor": None, "currency": None,
     }
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
+from streams.agents.brand_check import placeholder_problem
 from streams.agents.clock_check import check_clock
 from streams.agents.installation import check_installation
 from streams.agents.instrumentation import Instrumentation
@@ -90,6 +91,8 @@ def run_gateway(settings: Settings, is_taken_over: bool = False) -> None:
         site_of(settings)
     except (FlowFileError, InvalidPages) as error:
         sys.exit(f"cannot start: {error}")
+    if placeholder := placeholder_problem(settings):
+        log.warning("the legal lines are those of the example", detail=placeholder)
     metrics.BUILD_INFO.labels(version("takk")).set(1)
     zero_gateway(route_names(), ENDPOINTS)
     process = _Process(settings, folder / (settings.group_instance_id or DEFAULT_NAME), is_taken_over)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 import structlog
-from msgspec.structs import replace
 
 from streams.core.model.events import MailOutcome
 from streams.core.offers.assortment import Assortment
@@ -18,7 +17,7 @@ from streams.mail.address_check import COUNTED, AddressCheck
 from streams.mail.attempt import Item, Refusal, Trouble
 from streams.mail.batch_emails import BatchEmails, Emails
 from streams.mail.command import Command
-from streams.mail.composing import CRASHED, Composer
+from streams.mail.composing import Composer
 from streams.mail.delivery.bounces import classify
 from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.marks import DeliveryMarks
@@ -33,8 +32,10 @@ from streams.mail.outcomes import (
     refusal_text,
     report_accepted,
     report_deferred,
+    report_held,
     report_refusal,
     report_trouble,
+    result_of_second_copy,
     withdrawn_by,
 )
 from streams.mail.renderers.emails import RendersCommands
@@ -75,6 +76,7 @@ class Mailer:
         patience_s: seconds that the last emails of a batch wait for an answer, before and again after their data, while the server answers
             others.
         clock: returns the current time, UTC.
+        holds_marketing: whether emails that are not transactional wait, because the brand names no company.
 
     Attributes:
         window: the emails in doubt of all batches.
@@ -95,6 +97,7 @@ class Mailer:
         on_pause: Callable[[bool], None] = lambda is_paused: None,
         patience_s: float = PATIENCE_S,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        holds_marketing: bool = False,
     ) -> None:
         self._composer = Composer(newest_versions or {}, backoff_scale)
         self._emails = Emails(renderer, sender, self._composer, clock)
@@ -107,6 +110,7 @@ class Mailer:
         self._backoff_scale = backoff_scale
         self._on_pause = on_pause
         self._clock = clock
+        self._holds_marketing = holds_marketing
         self._patience_s = patience_s
         self._health = ServerHealth()
         self.window = Window(pool.size)
@@ -199,6 +203,8 @@ class Mailer:
         try:
             async with self._turns:
                 result = await self._attempt_unguarded(marks, emails, item, begin)
+                if item.plan == "resend":  # also after a first copy in this attempt
+                    result = result_of_second_copy(result)
                 return result
         except LeaseExpired:
             raise
@@ -227,9 +233,7 @@ class Mailer:
             return report
         data = await emails.take(command)
         if isinstance(data, Report):
-            # The first copy of an email that is sent again may have arrived.
-            is_unknown = plan == "resend" and data.rule in ("failed", CRASHED)
-            return replace(data, outcome="unknown") if is_unknown else data
+            return data
         started = time.perf_counter()
         answer = printable(await self._pool.send(self._from, command.to_address, data, begin))
         is_resend, at = plan == "resend", self._clock()
@@ -288,6 +292,8 @@ class Mailer:
         withdrawn = withdrawn_by(self._withdrawn, command)
         if withdrawn is not None:
             return Report(command=command, outcome="suppressed", at=now, rule="withdrawn", text=withdrawn)
+        if self._holds_marketing and plan == "send" and not is_transactional(command.purpose):
+            return report_held(command, now, self._backoff_scale)
         # A second copy has the place of the first.
         if self._addresses is not None and plan == "send" and (forbidden := self._addresses.begin(command)) is not None:
             return Report(command=command, outcome="suppressed", at=now, rule=forbidden[0], text=forbidden[1])

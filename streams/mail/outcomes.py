@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
+
+from msgspec import structs
 
 from streams.core.model.person_events import ERASED
 from streams.core.rules.consent_policy import has_opt_out
-from streams.mail.attempt import Trouble
+from streams.mail.attempt import Refusal, Trouble
 from streams.mail.command import Command
 from streams.mail.delivery.bounces import BounceClass, classify
 from streams.mail.delivery.ledger import retry_at
@@ -15,6 +19,8 @@ from streams.mail.delivery.providers import provider_of
 from streams.mail.delivery.smtp.answers import Refused
 from streams.mail.newer_templates import describe_problem
 from streams.mail.report import Report
+
+R = TypeVar("R")
 
 
 def withdrawn_by(withdrawn: Mapping[str, str], command: Command) -> str | None:
@@ -81,8 +87,10 @@ def report_trouble(command: Command, trouble: Trouble, at: datetime, backoff_sca
     if isinstance(answer, Refused):
         bounce = classify(answer.code, answer.text, answer.phase, provider_of(command.to_address))
         text = refusal_text(answer, bounce)
-        return report_deferred(command, at, text, answer.code, backoff_scale, rule="refused_us")
-    return report_deferred(command, at, answer.text, answer.code, backoff_scale, rule="no_answer")
+        report = report_deferred(command, at, text, answer.code, backoff_scale, rule="refused_us")
+    else:
+        report = report_deferred(command, at, answer.text, answer.code, backoff_scale, rule="no_answer")
+    return _report_of_second_copy(report) if trouble.plan == "resend" else report
 
 
 def report_unanswered(command: Command, at: datetime, seconds: float, *, is_resend: bool) -> Report:
@@ -136,3 +144,46 @@ def report_deferred(
 def refusal_text(answer: Refused, bounce: BounceClass) -> str:
     """Return the text of a refusal in a report: its reason, then the server's text."""
     return f"{bounce.reason}: {answer.text}"
+
+
+def report_held(command: Command, at: datetime, backoff_scale: float) -> Report:
+    """Return the report of an email that waits until the brand names a company, or that can wait no longer.
+
+    Args:
+        command: the command to send it.
+        at: the current time, UTC.
+        backoff_scale: factor of the backoff before the next attempt.
+    """
+    due = retry_at(command, at, backoff_scale)
+    return Report(
+        command=command,
+        outcome="suppressed" if due is None else "deferred",
+        at=at,
+        rule="example_brand",
+        text="the legal lines of shared/brand.yaml are those of the example",
+        retry_at=due,
+    )
+
+
+def result_of_second_copy(result: R) -> R | Report | Refusal:
+    """Return the result of an attempt to send a second copy. The first copy may have arrived.
+
+    If the second copy is not sent, whatever the reason, the outcome of the email stays unknown. If it is deferred, the ledger keeps that. Only a
+    refusal by the mail server (rule 5xx) stands: it is about the address or the content, which the first copy had as well.
+
+    Args:
+        result: a report, a refusal that is not decided, or anything else, which is returned.
+    """
+    if isinstance(result, Report):
+        return _report_of_second_copy(result)
+    if isinstance(result, Refusal):
+        return replace(result, deferred=_report_of_second_copy(result.deferred))
+    return result
+
+
+def _report_of_second_copy(report: Report) -> Report:
+    if report.outcome == "deferred":
+        return structs.replace(report, is_resend=True)
+    if report.outcome in ("refused", "suppressed", "expired") and report.rule != "5xx":
+        return structs.replace(report, outcome="unknown")
+    return report

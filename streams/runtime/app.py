@@ -192,6 +192,7 @@ class App:
             key_serializer="raw",
             value_serializer="raw",
         )
+        self.faust.flow_control = transport.FlowControl()
         self.group_members = GroupMembers(
             app_id,
             server_list(self.faust.conf.broker, DEFAULT_PORT),

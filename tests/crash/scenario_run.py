@@ -255,7 +255,8 @@ class ScenarioRun:
             earlier: decides again what an earlier program decided.
         """
         self.log("waiting until the stack is idle")
-        self.stack.wait_until_idle(timeout_s=180)
+        # Reminders come for weeks after the last order, and each day takes `day_s` seconds.
+        self.stack.wait_until_idle(timeout_s=120 + 60 * self.stack.day_s)
         verdict = self.stack.judge(earlier)
         events = self.stack.records(topics.EVENTS)
         unknown = {

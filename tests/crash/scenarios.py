@@ -98,7 +98,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         acceptance="kill -9 at 14 places; only sends that are reported as unknown may arrive twice",
         play=partial(kill_mailer, is_wiped=False),
         has_shop_actions=True,
-        day_s=15.0,
+        day_s=6.0,
         seconds=120.0,
     ),
     Scenario(
@@ -107,7 +107,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         play=partial(kill_mailer, is_wiped=True),
         in_doubt_per_kill=LOST,
         has_shop_actions=True,
-        day_s=15.0,
+        day_s=6.0,
         seconds=125.0,
     ),
     Scenario(

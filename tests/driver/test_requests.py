@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -270,3 +270,64 @@ def test_a_cart_that_was_emptied_before_ends_nothing() -> None:
     browse(run, "cart_emptied", START - 2 * HOUR)
     run.advance(DAY)
     assert run.messages() == ["a"]
+
+
+def test_dates_that_the_customer_removed() -> None:
+    """The shop's next profile with the same days restores neither, and another day counts; the customer can state a removed day again."""
+    run = run_of_shop()
+    birthday, wedding, other = date(1984, 5, 1), date(2019, 6, 1), date(2019, 6, 2)
+
+    def preferences(number: int, **values: Any) -> None:
+        run.advance(DAY)
+        profile = ProfileUpdated(customer_id="c1", occurred_at=run.now, **values)
+        request(run, "preferences", number=number, profile=profile)
+
+    def from_shop(**values: Any) -> None:
+        run.advance(DAY)
+        run.handle(ProfileUpdated(customer_id="c1", occurred_at=run.now, **values))
+
+    def dates() -> tuple[date | None, date | None]:
+        profile = run.customers["c1"].profile
+        return profile.birthday, profile.traits.date("wedding")
+
+    from_shop(birthday=birthday, dates=(("wedding", wedding),))
+    preferences(1, removes_birthday=True, dates=(("wedding", None),))
+    assert dates() == (None, None)
+    from_shop(birthday=birthday, dates=(("wedding", wedding),))
+    assert dates() == (None, None)
+    from_shop(birthday=other, dates=(("wedding", other),))
+    assert dates() == (other, other)
+    from_shop(birthday=birthday, dates=(("wedding", wedding),))
+    assert dates() == (other, other)
+    preferences(2, birthday=birthday, dates=(("wedding", wedding),))
+    assert dates() == (birthday, wedding)
+    from_shop(birthday=birthday, dates=(("wedding", wedding),))
+    assert dates() == (birthday, wedding)
+
+
+def test_a_removal_that_arrives_after_the_shop_s_next_profile() -> None:
+    """The customer removed the days before the shop stated them again, so they are removed; a day that is newer than the removal stays."""
+    days: dict[str, Any] = {"birthday": date(1984, 5, 1), "dates": (("wedding", date(2019, 6, 1)),)}
+    newer: dict[str, Any] = {"birthday": date(1984, 5, 2), "dates": (("wedding", date(2019, 6, 2)),)}
+    for stated, is_removed in ((days, True), (newer, False)):
+        run = run_of_shop()
+        run.handle(ProfileUpdated(customer_id="c1", occurred_at=START, **days))
+        for hours in (2, 3):
+            run.handle(ProfileUpdated(customer_id="c1", occurred_at=START + hours * HOUR, **stated))
+        removal = ProfileUpdated(
+            customer_id="c1", occurred_at=START + HOUR, removes_birthday=True, dates=(("wedding", None),)
+        )
+        request(run, "preferences", profile=removal)
+        profile = run.customers["c1"].profile
+        found = {"birthday": profile.birthday, "dates": (("wedding", profile.traits.date("wedding")),)}
+        assert found == ({"birthday": None, "dates": (("wedding", None),)} if is_removed else stated)
+        assert (run.customers["c1"].profile.birthday_since is None) == is_removed
+
+
+def test_a_date_that_the_shop_removed() -> None:
+    """The shop can state a date again that it removed itself."""
+    run = run_of_shop()
+    for day in (date(2019, 6, 1), None, date(2019, 6, 1)):
+        run.advance(DAY)
+        run.handle(ProfileUpdated(customer_id="c1", occurred_at=run.now, dates=(("wedding", day),)))
+        assert run.customers["c1"].profile.traits.date("wedding") == day

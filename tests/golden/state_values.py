@@ -256,7 +256,26 @@ FULL_6 = replace(
 )
 
 #: The same customer with the fields of version 7.
-FULL = replace(FULL_6, profile=replace(FULL_6.profile, birthday_at=_hours(38)))
+FULL_7 = replace(FULL_6, profile=replace(FULL_6.profile, birthday_at=_hours(38)))
+
+#: The same customer with the fields of version 8.
+FULL = replace(
+    FULL_7,
+    profile=replace(
+        FULL_7.profile,
+        removed_birthdays=bytes(range(8)),
+        birthday_since=_hours(37),
+        traits=replace(
+            FULL_7.profile.traits,
+            dates=tuple(
+                [replace(each, removed=bytes(range(8, 24)), since=_hours(30)) for each in FULL_7.profile.traits.dates]
+            ),
+            collected=tuple(
+                [replace(each, unit_price_minor=12_900, currency="DKK") for each in FULL_7.profile.traits.collected]
+            ),
+        ),
+    ),
+)
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

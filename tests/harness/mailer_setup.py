@@ -75,16 +75,22 @@ class MailerSetup:
         self.suppressed: dict[bytes, Suppression] = {}
         self.assortment: asyncio.Future[Assortment] = asyncio.get_running_loop().create_future()
         self.versions = {"order-confirmation": 3}
-        self.mailer = Mailer(
+        self.rules = rules
+        self.mailer = self.new_mailer()
+
+    def new_mailer(self, **options: Any) -> Mailer:
+        """Return a mailer with the same server, and with `options`."""
+        return Mailer(
             RENDERER,
             SENDER,
-            SmtpPool(server.server()),
+            SmtpPool(self.server.server()),
             newest_versions=self.versions,
             fetch_withdrawn=self._withdrawn,
-            addresses=AddressCheck(ADDRESS_KEY, rules, self._suppressed),
+            addresses=AddressCheck(ADDRESS_KEY, self.rules, self._suppressed),
             fetch_assortment=lambda: asyncio.shield(self.assortment),
             on_pause=self._paused,
             clock=lambda: self.now,
+            **options,
         )
 
     async def _withdrawn(self) -> dict[str, str]:

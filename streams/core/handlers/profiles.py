@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from streams.core.model.consent import Answer, Consent, Resubscription
 from streams.core.model.customer import History, Profile
 from streams.core.model.events import Order
 from streams.core.model.person_events import ProfileUpdated
+from streams.core.model.removed_dates import after_answer, is_removed, merge_rows
 from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.sending.address_events import note_answers
@@ -20,9 +22,17 @@ from streams.core.triggers.dispatch import dispatch
 from streams.core.values.moments import LONG_AGO
 
 
-def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
-    """Update the profile and the answers to the consent questions."""
+def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated, *, is_by_customer: bool = False) -> None:
+    """Update the profile and the answers to the consent questions.
+
+    Args:
+        uow: the customer.
+        event: what the shop states, or the customer.
+        is_by_customer: whether the customer stated it on the preference page. A date that they remove stays removed: see removed_dates.py.
+    """
     before = uow.profile
+    if is_by_customer and not uow.is_shared:
+        _note_removed_dates(uow, event)
     update_profile(
         uow,
         Profile(
@@ -57,6 +67,24 @@ def on_profile_updated(uow: UnitOfWork, event: ProfileUpdated) -> None:
         schedule_dates(uow)
 
 
+def _note_removed_dates(uow: UnitOfWork, event: ProfileUpdated) -> None:
+    """Store which days a customer removed, or stated again, on the preference page."""
+    profile, at = uow.profile, event.occurred_at
+    if event.birthday is not None or event.removes_birthday:
+        day, stated_at = _birthday_of(profile)
+        since = profile.birthday_since or stated_at
+        row = after_answer(profile.removed_birthdays, day, since, event.birthday, at)
+        profile = replace(profile, removed_birthdays=row)
+    answers = dict(event.dates)
+    dates = [
+        replace(each, removed=after_answer(each.removed, each.value, each.since or each.at, answers[each.name], at))
+        if each.name in answers
+        else each
+        for each in profile.traits.dates
+    ]
+    uow.profile = replace(profile, traits=replace(profile.traits, dates=tuple(dates)))
+
+
 def learn_profile(uow: UnitOfWork, order: Order, at: datetime) -> None:
     """Update the profile with the data of an order, which is as new as `at` (UTC)."""
     home = order.details.billing_address if order.details is not None else None
@@ -84,11 +112,17 @@ def update_profile(uow: UnitOfWork, update: Profile) -> None:
 def merge_profile(profile: Profile, update: Profile) -> Profile:
     """Return both merged: values of the newer one win, values of the older one fill gaps. At the same time `update` is newer.
 
-    The birthday has its own time, so that neither an order nor an older record restores one that the customer removed.
+    The birthday has its own time, so that neither an order nor an older record restores one that the customer removed. The same birthday does
+    not return in a newer record either.
     """
     is_older = profile.at is not None and update.at is not None and update.at < profile.at
     older, newer = (update, profile) if is_older else (profile, update)
-    birthday, birthday_at = max(_birthday_of(update), _birthday_of(profile), key=_rank_of_birthday)
+    removed = merge_rows(profile.removed_birthdays, update.removed_birthdays)
+    stated = [
+        (None, None) if is_removed(removed, day) else (day, at)
+        for day, at in (_birthday_of(update), _birthday_of(profile))
+    ]
+    birthday, birthday_at = max(stated, key=_rank_of_birthday)
     return Profile(
         newer.email or older.email,
         newer.name or older.name,
@@ -101,7 +135,18 @@ def merge_profile(profile: Profile, update: Profile) -> Profile:
         newer.stated_country or older.stated_country,
         merge_place(newer.traits, older.traits, profile.traits),
         birthday_at,
+        removed,
+        _birthday_since(birthday, birthday_at, (profile, update)),
     )
+
+
+def _birthday_since(day: date | None, stated_at: datetime | None, profiles: Iterable[Profile]) -> datetime | None:
+    """Return since when the birthday has been stated, or None if that is `stated_at`."""
+    if day is None or stated_at is None:
+        return None
+    known = [profile.birthday_since or _birthday_of(profile)[1] for profile in profiles if profile.birthday == day]
+    since = min([each for each in known if each is not None], default=stated_at)
+    return since if since < stated_at else None
 
 
 def _birthday_of(profile: Profile) -> tuple[date | None, datetime | None]:

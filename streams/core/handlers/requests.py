@@ -86,7 +86,7 @@ def _set_frequency(uow: UnitOfWork, event: CustomerRequested) -> None:
 
 def _set_preferences(uow: UnitOfWork, event: CustomerRequested) -> None:
     if event.profile is not None:
-        on_profile_updated(uow, event.profile)
+        on_profile_updated(uow, event.profile, is_by_customer=True)
     if event.wants_service is None:
         return
     consent = _with_service(uow, event)

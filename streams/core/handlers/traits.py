@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from streams.core.model.person_events import CustomerActed, ProfileUpdated
+from streams.core.model.removed_dates import merge_dates
 from streams.core.model.traits import (
     LIKE,
     WISH,
@@ -44,7 +45,7 @@ def merge_traits(one: Traits, other: Traits, limits: Limits) -> Traits:
     return replace(
         one,
         attributes=merge_named(one.attributes, other.attributes, limits.attributes)[0],
-        dates=merge_named(one.dates, other.dates, limits.dates)[0],
+        dates=merge_dates(one.dates, other.dates, limits.dates)[0],
         external_ids=merge_named(one.external_ids, other.external_ids, limits.external_ids)[0],
         collected=collected,
     )
@@ -59,7 +60,7 @@ def update_traits(uow: UnitOfWork, event: ProfileUpdated) -> None:
         attributes, lost = merge_named(
             traits.attributes, [Attribute(name, value, at) for name, value in event.attributes], limits.attributes
         )
-        dates, lost_dates = merge_named(
+        dates, lost_dates = merge_dates(
             traits.dates, [ImportantDate(name, day, at) for name, day in event.dates], limits.dates
         )
         external_ids, lost_ids = merge_named(
@@ -83,7 +84,7 @@ def collect(uow: UnitOfWork, event: CustomerActed) -> None:
         return
     kind, is_kept = _COLLECTS[event.kind]
     traits = uow.profile.traits
-    change = Collected(kind, event.sku, event.occurred_at, is_kept)
+    change = Collected(kind, event.sku, event.occurred_at, is_kept, event.unit_price_minor, event.currency)
     collected = merge_collected(traits.collected, change, uow.ruleset.limits.collected)
     if collected != traits.collected:
         uow.profile = replace(uow.profile, traits=replace(traits, collected=collected))

@@ -36,6 +36,8 @@ class Profile(Struct, frozen=True, gc=False, array_like=True):
         stated_country: the country that the shop's newest profile has, while `country` may also come from a newer order.
         traits: what else the shop says, and the customer's wishes and likes.
         birthday_at: when the birthday was stated, or removed if `birthday` is None. None if it never was, or by an older program.
+        removed_birthdays: the birthdays that the customer removed, see removed_dates.py.
+        birthday_since: since when the same birthday has been stated, UTC; None: since `birthday_at`.
     """
 
     email: str = ""
@@ -49,6 +51,8 @@ class Profile(Struct, frozen=True, gc=False, array_like=True):
     stated_country: str = ""
     traits: Traits = NO_TRAITS
     birthday_at: datetime | None = None
+    removed_birthdays: bytes = b""
+    birthday_since: datetime | None = None
 
 
 class Sent(Struct, frozen=True, gc=False, array_like=True):

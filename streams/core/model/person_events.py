@@ -34,6 +34,8 @@ class CustomerActed(Struct, frozen=True, gc=False, kw_only=True):
         sku: the product, "" for the shop itself.
         stars: a review's stars, on a scale of one to five.
         contest: the contest that was entered.
+        unit_price_minor: the price of a wished product then, in minor units of `currency`; None if it is unknown.
+        currency: the currency of the price, "" without one.
     """
 
     customer_id: str
@@ -44,6 +46,8 @@ class CustomerActed(Struct, frozen=True, gc=False, kw_only=True):
     order_id: str = ""
     stars: int = 0
     contest: str = ""
+    unit_price_minor: int | None = None
+    currency: str = ""
 
 
 class ProfileUpdated(Struct, frozen=True, gc=False, kw_only=True):

@@ -25,11 +25,18 @@ class Attribute(Struct, frozen=True, gc=False, array_like=True):
 
 
 class ImportantDate(Struct, frozen=True, gc=False, array_like=True):
-    """A day that comes every year, such as a wedding day; None if it was removed. Without a year it is in `customer.NO_YEAR`."""
+    """A day that comes every year, such as a wedding day; None if it was removed. Without a year it is in `customer.NO_YEAR`.
+
+    Attributes:
+        removed: the days that the customer removed: see removed_dates.py.
+        since: since when the same day has been stated, UTC; None: since `at`.
+    """
 
     name: str
     value: date | None
     at: datetime
+    removed: bytes = b""
+    since: datetime | None = None
 
 
 class ExternalId(Struct, frozen=True, gc=False, array_like=True):
@@ -41,12 +48,17 @@ class ExternalId(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Collected(Struct, frozen=True, gc=False, array_like=True):
-    """A product that the customer wished for or liked (`kind`), or no longer does (`is_kept`), since `at` (UTC)."""
+    """A product that the customer wished for or liked (`kind`), or no longer does (`is_kept`), since `at` (UTC).
+
+    `unit_price_minor` is its price at that time in minor units of `currency`, as the record of the wish has it; None if it is unknown.
+    """
 
     kind: str
     sku: str
     at: datetime
     is_kept: bool = True
+    unit_price_minor: int | None = None
+    currency: str = ""
 
 
 class Traits(Struct, frozen=True, gc=False, array_like=True):

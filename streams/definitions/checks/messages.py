@@ -67,14 +67,18 @@ def check_messages(root: Path, flows: Iterable[Flow]) -> list[Problem]:
     unreadable_files = [Path(problem.location.file) for problem in problems]
     problems |= dict.fromkeys(names)
     flows = list(flows)
-    folders = flow_folders(root) if flows else {}
-    newest = {flow.name: flow.version for flow in flows}
-    if any(not path.is_relative_to(root / FLOWS) for path in unreadable_files):
+    if not flows or any(not path.is_relative_to(root / FLOWS) for path in unreadable_files):
         return list(problems)  # every message may use a shared file
+    folders = flow_folders(root)
+    newest = {flow.name: flow.version for flow in flows}
+    brand = brand_of(root)
+    # Without styles, a template's lines are those of its file. With styles, errors of the styling are found. The flows share the compiled
+    # templates: most of a message is the shared layout.
+    plain, styled = (Renderer(root, brand, is_styled=is_styled, is_strict=True) for is_styled in (False, True))
     for flow in flows:
         if any(path.is_relative_to(folders[flow.name]) for path in unreadable_files):
             continue
-        checker = _MessageChecker(root, folders[flow.name], flow)
+        checker = _MessageChecker(root, folders[flow.name], flow, plain, styled)
         problems |= dict.fromkeys(checker.problems())
         path = folders[flow.name] / (FLOW if flow.version == newest[flow.name] else version_file(flow.version))
         missing_codes = check_rewards(flow, checker.messages_showing_rewards())
@@ -98,20 +102,23 @@ def _check_files(root: Path) -> Iterator[Problem]:
 
 
 class _MessageChecker:
-    """Checks the messages of one version of a flow."""
+    """Checks the messages of one version of a flow.
 
-    def __init__(self, root: Path, folder: Path, flow: Flow) -> None:
+    Args:
+        root: the templates folder.
+        folder: the folder of the flow.
+        flow: the version.
+        plain, styled: render messages without and with styles.
+    """
+
+    def __init__(self, root: Path, folder: Path, flow: Flow, plain: Renderer, styled: Renderer) -> None:
         self.root = root
         self.flow = flow
         self.folder = folder
         self.sends = [step for step in CompiledFlow(flow).steps.values() if isinstance(step, Send)]
         self.languages = languages_of(root, folder)
         self.default = read_languages(root).default
-        # Without styles, a template's lines are those of its file. With styles, errors of the styling are found.
-        brand = brand_of(root)
-        self._plain, self._styled = (
-            Renderer(root, brand, is_styled=is_styled, is_strict=True) for is_styled in (False, True)
-        )
+        self._plain, self._styled = plain, styled
 
     def problems(self) -> Iterator[Problem]:
         """Yield the problems of all messages. Of each message the first kind of problem is reported."""

@@ -1,26 +1,40 @@
-"""The brand with which messages are checked, and the checks of its logo and of its addresses."""
+"""The brand with which messages are checked, and the checks of its logo, its colors and its addresses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from streams.definitions.language.brand import parse_brand
-from streams.definitions.problems import Problem
-from streams.mail.rendering.brand import Brand
+from streams.definitions.language.brand import parse_email_brand
+from streams.definitions.language.contrast import (
+    CARD,
+    CARD_DARK,
+    LEAST_CONTRAST,
+    TEXT,
+    TEXT_DARK,
+    least_contrast,
+    readable,
+)
+from streams.definitions.problems import Position, Problem, problem_at
+from streams.mail.rendering.brand import Brand, is_placeholder
 from streams.mail.rendering.email_brand import EmailBrand, email_brand
 from streams.mail.rendering.logo import MAX_BYTES, UnusableLogo, read_logo
 from streams.mail.rendering.template_folders import SHARED
 
 #: The file of the brand.
 BRAND = f"{SHARED}/brand.yaml"
+#: The warning of legal lines that name no company.
+PLACEHOLDER = "brand.W005"
 
 
 def brand_of(root: Path) -> EmailBrand:
-    """Return the brand of a templates folder as its emails show it. An invalid or missing file counts as a name only: the loader reports it."""
+    """Return the brand of a templates folder as its emails show it. A file that is missing, or invalid for emails, counts as a name only: the
+    loader reports it.
+    """
     try:
-        brand = parse_brand((root / BRAND).read_text(encoding="utf-8"))
+        brand = parse_email_brand((root / BRAND).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         brand = []
     return email_brand(brand if isinstance(brand, Brand) else Brand(name="Shop"), root)
@@ -41,9 +55,48 @@ def check_logo(root: Path, name: str) -> Iterator[Problem]:
         yield Problem("brand.W001", message, f"use a PNG or JPEG picture of at most {MAX_BYTES // 1024} kB")
 
 
+def check_contrast(brand: Brand, positions: Mapping[str, Position]) -> Iterator[Problem]:
+    """Yield a warning for each accent, or else background, with which customers cannot read a text.
+
+    Args:
+        brand: the brand.
+        positions: those of its values in the file, see `brand_positions`.
+    """
+    colors = brand.colors
+    for name, accent, text, behind, is_lighter in (
+        ("accent", colors.accent, TEXT, (colors.background, CARD), False),
+        ("accent_dark", colors.accent_dark, TEXT_DARK, (colors.background_dark, CARD_DARK), True),
+    ):
+        background = f"colors.{name.replace('accent', 'background')}"
+        parts = [part for part in (f"colors.{name}", background, "colors") if part in positions]
+        least = least_contrast(accent, behind)
+        if least < LEAST_CONTRAST:
+            message = f"{accent} cannot be read on the background: its contrast is {_shown(least)}"
+            nearest = readable(accent, behind, is_lighter=is_lighter)
+            hint = f"choose colors with a contrast of {LEAST_CONTRAST}"
+            if least_contrast(nearest, behind) >= LEAST_CONTRAST:
+                hint += f', for example {name}: "{nearest}"'
+            yield problem_at(parts[0] if parts else "", "brand.W003", message, hint)
+        elif (least := least_contrast(text, behind)) < LEAST_CONTRAST:
+            message = f"text cannot be read on {behind[0]}: its contrast is {_shown(least)}"
+            hint = f"choose a {'darker' if is_lighter else 'lighter'} color"
+            yield problem_at(background, "brand.W004", message, hint)
+
+
+def _shown(ratio: float) -> str:
+    """Return a contrast for people, rounded down so that too little does not look like enough."""
+    return f"{math.floor(10 * ratio) / 10:.1f}"
+
+
 def check_example(brand: Brand) -> Iterator[Problem]:
-    """Yield a warning if an address of the brand is one of the example: no shop has a host below `.example` (RFC 2606)."""
+    """Yield warnings if an address of the brand, or a legal line, is one of the example: no shop has a host below `.example` (RFC 2606)."""
     hosts = [urlsplit(address).hostname or "" for address in (brand.shop_url, brand.privacy_url)]
     if any(host.endswith(".example") for host in hosts):
         message = "this is the brand of the example, which customers see in emails and on pages"
         yield Problem("brand.W002", message, "write the name, the company and the addresses of your shop into it")
+    if found := [line for line in brand.legal if is_placeholder(line)]:
+        message = (
+            f"{found[0]!r} is a legal line of the example: the law requires your company and address in each email"
+        )
+        hint = "write those of your shop. Until then, mailers whose links lead to another machine send transactional emails only"
+        yield problem_at("legal", PLACEHOLDER, message, hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from string import Formatter
@@ -14,18 +13,17 @@ from msgspec.structs import replace
 
 from streams.core.values.text import FIELD_NAME
 from streams.definitions.language.consent import COUNTRIES
-from streams.definitions.language.contrast import LEAST_CONTRAST, least_contrast, readable
+from streams.definitions.language.contrast import CARD_DARK, readable
 from streams.definitions.language.yaml_reader import Reader, empty, read_yaml
 from streams.definitions.problems import Problem
 from streams.mail.rendering.brand import ANY_COUNTRY, REVIEW_SITES, Brand, Colors, Destination
 
-_KEYS = ("name", "shop_url", "logo", "colors", "legal", "privacy_url", "notice", "dates", "reviews", "cart", "referral")
+#: The keys that emails show, and those of the pages only.
+_EMAIL_KEYS = ("name", "shop_url", "logo", "colors", "legal", "privacy_url")
+_PAGE_KEYS = ("notice", "dates", "reviews", "cart", "referral")
+_KEYS = (*_EMAIL_KEYS, *_PAGE_KEYS)
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 _LOGO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*\.(svg|png|jpg|jpeg|webp)\Z")
-#: The cards of pages and emails, which the accents are read on besides the backgrounds: the colors of pages.css.j2 and style.css.
-CARD, CARD_DARK = "#ffffff", "#232625"
-#: The text with the least contrast on the backgrounds: the foot of emails.
-TEXT, TEXT_DARK = "#666055", "#b5afa5"
 #: The contrast of an accent that is derived for dark mode.
 _DERIVED_CONTRAST = 6.0
 _MAX_LINES, _MAX_CHARS = 6, 200
@@ -34,6 +32,23 @@ _MAX_LINES, _MAX_CHARS = 6, 200
 def parse_brand(text: str) -> Brand | list[Problem]:
     """Return the brand in `text`, or all problems in it."""
     return read_yaml(text, _BrandReader(), _BrandReader.brand)
+
+
+def parse_email_brand(text: str) -> Brand | list[Problem]:
+    """Return the brand in `text` as emails need it, or all problems that concern emails. The values of pages are the usual ones."""
+    return read_yaml(text, _BrandReader(), lambda reader, root: reader.brand(_without_pages(root)))
+
+
+def _without_pages(root: yaml.Node | None) -> yaml.Node | None:
+    """Return the root of a brand without the keys that only pages show."""
+    if not isinstance(root, yaml.MappingNode):
+        return root
+    pairs = [(key, value) for key, value in root.value if not _is_of_pages(key)]
+    return yaml.MappingNode(root.tag, pairs, root.start_mark, root.end_mark)
+
+
+def _is_of_pages(key: yaml.Node) -> bool:
+    return isinstance(key, yaml.ScalarNode) and key.value in _PAGE_KEYS
 
 
 class _BrandReader(Reader):
@@ -102,7 +117,7 @@ class _BrandReader(Reader):
         return value
 
     def colors(self, node: yaml.Node | None) -> Colors:
-        """Return the colors. Those that customers cannot read are noted. The accent of dark mode is derived if only the other one is given."""
+        """Return the colors. The accent of dark mode is derived if only the other one is given."""
         usual = Colors()
         if node is None:
             return usual
@@ -114,27 +129,10 @@ class _BrandReader(Reader):
             colors = replace(
                 colors, accent_dark=readable(colors.accent, behind, is_lighter=True, least=_DERIVED_CONTRAST)
             )
-        for name, accent, text, behind, is_lighter in (
-            ("accent", colors.accent, TEXT, (colors.background, CARD), False),
-            ("accent_dark", colors.accent_dark, TEXT_DARK, (colors.background_dark, CARD_DARK), True),
-        ):
-            background = name.replace("accent", "background")
-            least = least_contrast(accent, behind)
-            if least < LEAST_CONTRAST:
-                message = f"{accent} cannot be read on the background: its contrast is {_shown(least)}"
-                nearest = readable(accent, behind, is_lighter=is_lighter)
-                hint = f"choose colors with a contrast of {LEAST_CONTRAST}"
-                if least_contrast(nearest, behind) >= LEAST_CONTRAST:
-                    hint += f', for example {name}: "{nearest}"'
-                self.error("brand.E005", values.get(name) or values.get(background) or node, message, hint)
-            elif (least := least_contrast(text, behind)) < LEAST_CONTRAST:
-                message = f"text cannot be read on {behind[0]}: its contrast is {_shown(least)}"
-                hint = f"choose a {'darker' if is_lighter else 'lighter'} color"
-                self.error("brand.E009", values.get(background) or node, message, hint)
         return colors
 
     def color(self, node: yaml.Node, usual: str) -> str:
-        """Return a colour."""
+        """Return a color."""
         value = self.text(node)
         if _COLOR.match(value):
             return value.lower()
@@ -162,11 +160,6 @@ class _BrandReader(Reader):
             sites = self.mapping(value, tuple(REVIEW_SITES))
             found[country] = tuple([Destination(site, self.url(url)) for site, url in sites.items()])
         return MappingProxyType(found)
-
-
-def _shown(ratio: float) -> str:
-    """Return a contrast for people, rounded down so that too little does not look like enough."""
-    return f"{math.floor(10 * ratio) / 10:.1f}"
 
 
 def _is_https(value: str) -> bool:

@@ -7,6 +7,10 @@ from collections.abc import Iterable
 
 #: WCAG 2.2, 1.4.3: the least contrast of text with its background.
 LEAST_CONTRAST = 4.5
+#: The cards of pages and emails, which the accents are read on besides the backgrounds: the colors of pages.css.j2 and style.css.
+CARD, CARD_DARK = "#ffffff", "#232625"
+#: The text with the least contrast on the backgrounds: the foot of emails.
+TEXT, TEXT_DARK = "#666055", "#b5afa5"
 _STEPS = 100
 #: Light colors that are more saturated than this glare on dark backgrounds.
 _MOST_SATURATION = 0.55

@@ -1,4 +1,4 @@
-"""Positions of the parts of a flow in flow.yaml, for problems that are found after the whole flow is read."""
+"""Positions of the parts of a flow in flow.yaml, and of a brand in brand.yaml, for problems that are found after the whole file is read."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ def positions_in(text: str) -> dict[str, Position]:
             _add_steps(value, "", positions)
         elif key == "migrations":
             _add_migrations(value, positions)
+    return positions
+
+
+def brand_positions(text: str) -> dict[str, Position]:
+    """Return the positions of the values of the brand in `text`, which must be valid: "legal", "colors" and "colors.accent"."""
+    positions: dict[str, Position] = {}
+    for key, value in pairs_of(yaml.compose(text, yaml.SafeLoader)):
+        positions[key] = _position_of(value)
+        if key == "colors":
+            positions |= {f"colors.{name}": _position_of(node) for name, node in pairs_of(value)}
     return positions
 
 

@@ -58,19 +58,9 @@ ENTRIES = {
         '`cart: "https://shop.example/cart?items={items}"`',
     ),
     "brand.E004": Entry("Invalid logo", "The logo is a picture in the folder `shared`.", "`logo: logo.svg`"),
-    "brand.E005": Entry(
-        "Too little contrast",
-        "Customers must be able to read the accent on the background and on the card (WCAG 2.2).",
-        "a darker `accent`, or a lighter `accent_dark`",
-    ),
     "brand.E006": Entry("Invalid color", "Colors are six hexadecimal digits.", '`"#2f5d50"`'),
     "brand.E007": Entry("Invalid name of a date", "The name becomes a field of the customer.", "`partner_birthday`"),
     "brand.E008": Entry("Unknown country", "Countries are codes of ISO 3166-1.", "`GB`"),
-    "brand.E009": Entry(
-        "Unreadable text",
-        "Customers must be able to read the small text at the foot of pages and emails on the background (WCAG 2.2).",
-        "a lighter `background`, or a darker `background_dark`",
-    ),
     "brand.W001": Entry(
         "Logo only on pages",
         "Each email carries the logo, so that reading it asks no server. Email programs show PNG and JPEG, and not SVG.",
@@ -80,5 +70,20 @@ ENTRIES = {
         "The brand of the example",
         "Customers would see its name, its company and its addresses in emails and on pages.",
         "your own `name`, `shop_url`, `legal` and `privacy_url`",
+    ),
+    "brand.W003": Entry(
+        "Too little contrast",
+        "Customers must be able to read the accent on the background and on the card (WCAG 2.2).",
+        "a darker `accent`, or a lighter `accent_dark`",
+    ),
+    "brand.W004": Entry(
+        "Unreadable text",
+        "Customers must be able to read the small text at the foot of pages and emails on the background (WCAG 2.2).",
+        "a lighter `background`, or a darker `background_dark`",
+    ),
+    "brand.W005": Entry(
+        "Placeholders in the legal lines",
+        "The law requires the company and its address in marketing emails. Mailers hold these back while they would name the example's.",
+        '`legal: ["Skovgaard & Søn ApS, Skovvej 12, 8000 Aarhus C"]`',
     ),
 }

@@ -20,7 +20,7 @@ class Node(Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: the path of its step, or "begin" or "end".
-        kind: the kind of box, which decides its colour and shape.
+        kind: the kind of box, which decides its color and shape.
         label: its text.
         row: its row, from 0.
         column: its centre, from 0, in halves of a box.

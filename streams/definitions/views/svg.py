@@ -1,4 +1,4 @@
-"""A flow as an SVG picture, without scripts and external resources, in light and dark colours."""
+"""A flow as an SVG picture, without scripts and external resources, in light and dark colors."""
 
 from __future__ import annotations
 

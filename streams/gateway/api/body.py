@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from streams.gateway.api.problems import Problem
+from streams.gateway.api.problems import OTHER_KEYS, Problem
 
 #: Seconds in which a body must arrive.
 TIMEOUT_S = 30.0
@@ -26,7 +26,8 @@ async def read_body(request: web.Request, limit: int) -> bytes:
         raise Problem(415, "unsupported_charset", "the body is not UTF-8", "send UTF-8")
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise Problem(415, "unsupported_encoding", "the body is compressed", "send it without Content-Encoding")
-    too_large = Problem(413, "too_large", f"the body has more than {limit:,} bytes", "send less per request")
+    hint = f"send less per request; {OTHER_KEYS}"
+    too_large = Problem(413, "too_large", f"the body has more than {limit:,} bytes", hint)
     if (request.content_length or 0) > limit:
         raise too_large
     chunks, size = [], 0

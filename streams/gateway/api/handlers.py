@@ -20,7 +20,7 @@ from streams.gateway.api.json_text import InvalidJson, parse_json
 from streams.gateway.api.keys import ApiKey, KeyFile
 from streams.gateway.api.kinds import ENDPOINTS, Target, targets_in
 from streams.gateway.api.openapi import openapi
-from streams.gateway.api.problems import Problem, json_response, unpublished
+from streams.gateway.api.problems import OTHER_KEYS, Problem, json_response, unpublished
 from streams.gateway.api.records import ACCEPTED, REFUSED, Result, judge, record_id
 from streams.gateway.context import GATEWAY, Unavailable
 from streams.gateway.limits import RateLimit
@@ -143,7 +143,7 @@ async def _receive(request: web.Request) -> web.Response:
     try:
         results = await _publish(rows, endpoint, key, idempotency_key, request.app)
     except (Unavailable, RecordRefused) as error:
-        raise unpublished(error) from error
+        raise unpublished(error, is_named=bool(idempotency_key)) from error
     return _batch_answer(results) if is_batch else _answer(results[0])
 
 
@@ -217,7 +217,7 @@ def rows_of(body: bytes, is_batch: bool) -> list[tuple[int, bytes]]:
     if not rows:
         raise Problem(400, "empty", "the body has no record")
     if len(rows) > MAX_RECORDS:
-        hint = f"send at most {MAX_RECORDS:,} records per request"
+        hint = f"send at most {MAX_RECORDS:,} records per request; {OTHER_KEYS}"
         raise Problem(413, "too_many_records", f"the batch has {len(rows):,} records", hint)
     return rows
 

@@ -163,7 +163,8 @@ def _operation(endpoint: str, record: dict[str, Any]) -> dict[str, Any]:
             {
                 "name": "Idempotency-Key",
                 "in": "header",
-                "description": "A name of this request, such as a UUID. A repetition with the same name has the same record ids.",
+                "description": "A name of this request, such as a UUID. A repetition with the same name has the same record ids. Parts "
+                "of a request that is split (413) are requests of their own: each needs another name.",
                 "schema": {"type": "string", "minLength": 1, "maxLength": 200},
             }
         ],

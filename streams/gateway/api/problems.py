@@ -13,6 +13,8 @@ from streams.gateway.producers import RecordRefused
 from streams.observability import metrics
 
 PROBLEM_JSON = "application/problem+json"
+#: The end of hints to send a request in parts. With the key of another part, records would have the ids of that part's records.
+OTHER_KEYS = "if you send an Idempotency-Key, use another one for each part"
 
 
 class Problem(Exception):
@@ -58,11 +60,20 @@ class Problem(Exception):
         return response
 
 
-def unpublished(error: Unavailable | RecordRefused) -> Problem:
-    """Return the answer to records that are not safe, and count it."""
+def unpublished(error: Unavailable | RecordRefused, *, is_named: bool = False) -> Problem:
+    """Return the answer to records that are not safe, and count it.
+
+    Args:
+        error: why they are not.
+        is_named: whether the request has an Idempotency-Key. A stored record then keeps its id only at its place in the same request.
+    """
     if isinstance(error, RecordRefused):
         detail = "Kafka refuses a record; others of the request may be stored"
-        return Problem(413, "record_refused", detail, "send the records one by one to find it")
+        hint = "send the records one by one, with the same bytes, to find it: those that are stored are not doubled"
+        if is_named:
+            hint = "repeat the request with the same Idempotency-Key and {} in place of some records, to find it: with another "
+            hint += "key or place, records that are stored would be doubled"
+        return Problem(413, "record_refused", detail, hint)
     metrics.GATEWAY_UNAVAILABLE.inc()
     return Problem(
         503,

@@ -8,11 +8,20 @@ from aiohttp import web
 from babel import Locale
 
 from streams.addresses import MAX_ADDRESS, parse_address
-from streams.gateway.pages.base.days import DayFields
+from streams.gateway.pages.base.days import DayFields, fields_of
 from streams.gateway.pages.base.forms import Form
 from streams.gateway.pages.base.records import engagement, event_id, publish, request, request_id
 from streams.gateway.pages.base.visit import Submission, Visit, acted, shown
-from streams.gateway.pages.choices import FREQUENCIES, PURPOSES, Choices, choices_in, choices_of, date_names, records_of
+from streams.gateway.pages.choices import (
+    BIRTHDAY,
+    FREQUENCIES,
+    PURPOSES,
+    Choices,
+    choices_in,
+    choices_of,
+    date_names,
+    records_of,
+)
 
 TEMPLATE = "preferences.html.j2"
 #: The requests on this page that an email asks the customer to confirm.
@@ -99,9 +108,25 @@ async def _save(visit: Visit, submission: Submission) -> web.Response:
     records = records_of(visit, submission, choices)
     if records:
         await publish(visit, *records)
+    present = choices_of(visit)
     # In the language that the customer has just chosen.
-    has_chosen = choices.language != choices_of(visit).language
-    return visit.redirect("saved", choices.language if has_chosen else "")
+    has_chosen = choices.language != present.language
+    done = "older" if _is_outdated(choices, present) else "saved"
+    return visit.redirect(done, choices.language if has_chosen else "")
+
+
+def _is_outdated(choices: Choices, present: Choices) -> bool:
+    """Return whether something that the customer left as the page showed it is no longer so: not all that the form says holds.
+
+    The browser's button to go back shows the page of before, with what was typed into it.
+    """
+    has_box = (choices.shown ^ present.shown) - (choices.shown ^ choices.ticked)
+    typed = {BIRTHDAY: choices.birthday, **choices.dates}
+    shown, days = choices.shown_days, present.shown_days
+    return bool(has_box) or any(
+        fields == fields_of(shown.get(name, "")) and shown.get(name, "") != days.get(name, "")
+        for name, fields in typed.items()
+    )
 
 
 get, post = shown("p", show), acted("p", act, again)

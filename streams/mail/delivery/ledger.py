@@ -48,8 +48,8 @@ class Entry(Struct, frozen=True, array_like=True):
         attempt: the attempt that reached it, from 1; for a send in flight whose batch no longer waits for its answer, the next one.
         at: when it was reached, UTC.
         queue_id: the mail server's id of the email, `UNANSWERED` or `UNANSWERED_AGAIN`.
-        disk: for a send in flight, the name of the disk that has its mark, `ACCEPTED` or `ACCEPTED_AGAIN`; for one that was sent,
-            `ACCEPTED_AGAIN` if it may have left before, too.
+        disk: for a send in flight, the name of the disk that has its mark, `ACCEPTED` or `ACCEPTED_AGAIN`; for one that was sent or has a
+            retry, `ACCEPTED_AGAIN` if it may have left before, too.
     """
 
     state: State
@@ -70,7 +70,7 @@ class Entry(Struct, frozen=True, array_like=True):
 
     @property
     def is_resend(self) -> bool:
-        """Whether an accepted or unanswered send may have left before, too."""
+        """Whether an accepted, unanswered or deferred send may have left before, too."""
         return self.disk == ACCEPTED_AGAIN or (self.is_unanswered and self.queue_id == UNANSWERED_AGAIN)
 
 
@@ -104,6 +104,8 @@ def plan_delivery(
                 return "unanswered" if entry.is_unanswered else "abandon"
         elif not (entry.state == "retry" and entry.attempt < command.attempt):
             return "skip"
+        elif entry.is_resend:
+            return "resend" if now <= command.not_after else "unanswered"
     return "expire" if now > command.not_after else "send"
 
 

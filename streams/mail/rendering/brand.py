@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -14,9 +15,17 @@ REVIEW_SITES: Mapping[str, str] = MappingProxyType(
     {"trustpilot": "Trustpilot", "pricerunner": "PriceRunner", "facebook": "Facebook", "google": "Google"}
 )
 
+#: A street and a host of the example brand. No shop has a host below `.example` (RFC 2606).
+_PLACEHOLDER = re.compile(r"\bexample street\b|\.example\b(?!-|\.\w)", re.IGNORECASE)
+
+
+def is_placeholder(line: str) -> bool:
+    """Return whether a legal line is one of the brand that Takk comes with: it names no company that exists."""
+    return _PLACEHOLDER.search(line) is not None
+
 
 class Colors(Struct, frozen=True, kw_only=True):
-    """The colours of pages and emails as `#rrggbb`.
+    """The colors of pages and emails as `#rrggbb`.
 
     Attributes:
         accent, accent_dark: of buttons, links and headings, on light and on dark backgrounds. Both can be read on them.
@@ -48,7 +57,7 @@ class Brand(Struct, frozen=True, kw_only=True):
         name: the name that customers know.
         shop_url: where the shop is, or "".
         logo: file name of the logo in the folder `shared`, or "".
-        colors: the colours.
+        colors: the colors.
         legal: the lines at the foot of each page and email.
         privacy_url: the page on privacy, or "".
         notice: the version of the notice that pages show beside the questions for consent.

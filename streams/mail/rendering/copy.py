@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
 import yaml
 
 _TEXT_TAG = "tag:yaml.org,2002:str"
@@ -29,8 +33,9 @@ def is_text(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag == _TEXT_TAG
 
 
-def copy_texts(content: str) -> dict[str, str]:
-    """Return the texts of a copy file by key.
+@lru_cache(maxsize=256)
+def copy_texts(content: str) -> Mapping[str, str]:
+    """Return the texts of a copy file by key. All flows read the shared copies, so the result is kept.
 
     Raises:
         yaml.YAMLError: the file is not valid YAML.
@@ -41,4 +46,4 @@ def copy_texts(content: str) -> dict[str, str]:
         isinstance(key, yaml.ScalarNode) and is_text(value) for key, value in root.value
     ):
         raise InvalidCopy("expected lines of the form `key: text`")
-    return {str(key.value): str(value.value) for key, value in root.value}
+    return MappingProxyType({str(key.value): str(value.value) for key, value in root.value})

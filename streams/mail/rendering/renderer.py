@@ -225,7 +225,7 @@ class Renderer:
         Raises:
             RenderError: the flow or its copy cannot be read.
         """
-        return self._texts(COPY, language) | self._texts(f"{self._folder(flow)}/{COPY}", language)
+        return {**self._texts(COPY, language), **self._texts(f"{self._folder(flow)}/{COPY}", language)}
 
     def _copy(self, flow: str, locale: str) -> _Copy:
         """Return the copy of a flow for a locale, in the best language of the flow (`language_chain`), else the shop's default.
@@ -262,7 +262,7 @@ class Renderer:
             raise MissingMessage(f"missing folder {FLOWS}/<group>/{flow}")
         return self._folders[flow]
 
-    def _texts(self, folder: str, language: str) -> dict[str, str]:
+    def _texts(self, folder: str, language: str) -> Mapping[str, str]:
         name = f"{folder}/{language}.yaml"
         try:
             return copy_texts((self._dir / name).read_text(encoding="utf-8"))

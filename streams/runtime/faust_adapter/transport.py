@@ -14,6 +14,7 @@ from typing import Any
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode import Service
+from mode.utils.queues import FlowControlEvent
 
 from streams.runtime.errors import GroupLeft
 from streams.runtime.faust_adapter.assignment import ConsumerThread
@@ -80,6 +81,19 @@ def check_group(coordinator: Any) -> None:
         ) from error
 
 
+class FlowControl(FlowControlEvent):  # type: ignore[misc]  # mode's queues have no usable types
+    """Faust's flow control, which keeps what is queued when the flow resumes.
+
+    Faust resumes it twice after each assignment, and drops what was queued in between. Nobody would process those batches, and their tasks
+    would wait for them until the next assignment. Batches of an earlier assignment are dropped by their generation.
+    """
+
+    def resume(self) -> None:
+        """Let batches into the queues."""
+        self._suspend.clear()
+        self._resume.set()
+
+
 class RebalanceListener(driver.ConsumerRebalanceListener):  # type: ignore[misc]
     """Faust's listener, which also keeps the worker in its group while it takes over partitions."""
 
@@ -118,6 +132,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def commit_and_end_transactions(self) -> None:
         """Do nothing, for the same reason."""
+
+    def resume_flow(self) -> None:
+        """Let the reader continue if the partitions have been taken over.
+
+        Faust resumes after the end of a takeover even if the next rebalance has begun meanwhile. The reader would then hand out records of
+        partitions that are being given away, from offsets of the earlier assignment.
+        """
+        if self.task_manager.is_ready:
+            super().resume_flow()
 
     async def perform_seek(self) -> None:
         """Do nothing: the fetcher starts at the committed offsets that the task manager read after fencing."""

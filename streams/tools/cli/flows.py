@@ -35,7 +35,8 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     """Check flows, messages, segments, rules and the brand.
 
     Run this before deploying. A worker does not start with errors in flows, segments, rules or the consent policy. It starts
-    with invalid messages, but cannot send them. A gateway and a mailer do not start with errors in the brand.
+    with invalid messages, but cannot send them. A gateway does not start with errors in the brand. Neither does a mailer, unless
+    they concern only pages.
 
     Each problem is printed as file:line:column, with an id, what is wrong and a hint. templates/LANGUAGE.md explains the ids.
     Errors are invalid keys and values, unreachable steps and branches, events that can never occur, and messages that

@@ -269,8 +269,8 @@ def dead_letters_replay(
 def doctor(context: click.Context) -> None:
     """Check the configuration and suggest fixes.
 
-    Checks the broker, the topics, the schema registry if there is one, the mail server, the sender, the flows and the disk.
-    Changes nothing and sends nothing.
+    Checks the broker, the topics, the schema registry if there is one, the mail server, the sender, the flows, the
+    brand and the disk. Changes nothing and sends nothing.
 
     Exit codes: 0 every check passed, 1 a check failed.
     """

@@ -16,9 +16,10 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
+from streams.agents.brand_check import placeholder_problem, reaches_customers
 from streams.agents.limits_check import limit_problems
 from streams.core.values.text import counted
-from streams.definitions.loader import load_flows
+from streams.definitions.loader import brand_problems, load_flows
 from streams.definitions.problems import FlowFileError
 from streams.endpoints import is_loopback, split_urls
 from streams.runtime.avro.registry import connect
@@ -70,6 +71,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
         ("smtp", smtp),
         ("sender", sender),
         ("templates", templates),
+        ("brand", brand),
         ("disk", disk),
     ]
     if settings.schema_registry_url:
@@ -249,6 +251,18 @@ def templates(settings: Settings) -> str:
             f"{counted(len(error.errors), 'error')}, see `takk flows check`; the first: {error.errors[0]}"
         ) from error
     return f"{counted(len(flows), 'flow')} in {settings.templates_dir}"
+
+
+def brand(settings: Settings) -> str:
+    """Check that the brand contains no errors, and that emails to customers name the shop's company."""
+    problems = brand_problems(settings.templates_dir)
+    if errors := [problem for problem in problems if problem.level == "error"]:
+        raise CheckFailed(f"{counted(len(errors), 'error')}, see `takk flows check`; the first: {errors[0]}")
+    if placeholder := placeholder_problem(settings):
+        if reaches_customers(settings):
+            raise CheckFailed(placeholder)
+        return f"only for a trial: {placeholder}"
+    return f"{counted(len(problems), 'warning')}, see `takk flows check`" if problems else "no problems"
 
 
 def disk(settings: Settings) -> str:

@@ -125,6 +125,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "refused_us": "the mail server refused the sender, not the recipient: it is tried again",
         "no_answer": "the mail server did not answer this email, or closed the connection: it is tried again, unless it arrived",
         "newer_templates": "the mailer has older templates, without this version or message: it is tried again",
+        "example_brand": "the legal lines of the shop's emails are still those of the example: such emails wait until it has its own",
         "put_off": "the mail server asked to retry later",
         "not_after": "it was too late to send it",
         "withdrawn": "it was no longer allowed when it was about to be sent",

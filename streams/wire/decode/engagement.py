@@ -10,7 +10,17 @@ from streams.core.model import events
 from streams.core.model.events import Event
 from streams.core.model.person_events import ActivityKind
 from streams.core.values.text import thousandths_text
-from streams.wire.validation import MAX_LINK, Record, ValidationFailed, check_number, parse_id, parse_text, parse_time
+from streams.wire.validation import (
+    MAX_LINK,
+    Record,
+    ValidationFailed,
+    check_currency,
+    check_number,
+    parse_id,
+    parse_optional_amount,
+    parse_text,
+    parse_time,
+)
 
 #: A number that answers a question is at most a billion, in thousandths.
 MAX_ANSWER = 10**12
@@ -76,6 +86,7 @@ def _activity(record: Record, at: datetime, event_id: str) -> Event:
             raise ValidationFailed("missing_field", "reviewed without stars")
         if stars > most:
             raise ValidationFailed("too_much", "stars is above most_stars")
+    price, currency = _price(record) if kind == "wished" else (None, "")
     return events.CustomerActed(
         customer_id=record["customer_id"],
         kind=kind,
@@ -86,7 +97,19 @@ def _activity(record: Record, at: datetime, event_id: str) -> Event:
         # On a scale of five, and never 0: one star of ten is still one.
         stars=max(1, (stars * _STARS + most // 2) // most) if kind == "reviewed" else 0,
         contest=parse_id(record, "contest") if record["contest"] else "",
+        unit_price_minor=price,
+        currency=currency,
     )
+
+
+def _price(record: Record) -> tuple[int | None, str]:
+    """Return the price of a product in minor units, and its currency; None and "" if the record has none."""
+    price, currency = parse_optional_amount(record, "unit_price_minor"), record["currency"] or ""
+    if (price is None) != (not currency):
+        raise ValidationFailed("missing_field", "unit_price_minor without currency, or currency without it")
+    if currency:
+        check_currency(currency)
+    return price, currency
 
 
 def _clicked(record: Record, customer_id: str, send_id: str, at: datetime) -> Event:

@@ -26,7 +26,7 @@ async def test_invalid_brand(folder: Path) -> None:
     """A mailer does not start with an invalid brand, and says where the error is. One that runs keeps its brand, also in new renderers."""
     pool = open_renderer(Settings(templates_dir=folder, mail_renderers=1), SENDER)
     assert isinstance(pool, RendererPool)
-    (folder / "shared" / "brand.yaml").write_text('name: Teahouse\ncolors: {accent: "#ffffff"}\n')
+    (folder / "shared" / "brand.yaml").write_text("name: Teahouse\ncolors: {accent: white}\n")
     await pool.start()
     try:
         await pool.until_ready()
@@ -35,7 +35,7 @@ async def test_invalid_brand(folder: Path) -> None:
     finally:
         await pool.stop()
     with pytest.raises(
-        SystemExit, match=r"cannot start: the brand of the emails .*\n.*brand\.yaml:2:18: error brand\.E005"
+        SystemExit, match=r"cannot start: the brand of the emails .*\n.*brand\.yaml:2:18: error brand\.E006"
     ):
         open_renderer(Settings(templates_dir=folder, mail_renderers=1), SENDER)
 

@@ -16,7 +16,7 @@ from streams.definitions.language import keys
 from streams.definitions.language.conditions import InvalidCondition, compile_condition
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.steps.kinds import BY_KEY, KINDS
-from streams.definitions.problem_table import PREFIXES, PROBLEMS
+from streams.definitions.problem_table import PREFIXES, PROBLEMS, RETIRED
 from streams.definitions.problems import FlowFileError, Location, Problem
 from streams.settings import PROJECT_ROOT
 from tests.harness.examples import examples
@@ -52,16 +52,23 @@ def test_every_id_is_in_the_table() -> None:
 
 
 def test_table_is_in_order() -> None:
-    """The ids are sorted within their prefixes, without gaps, and each has a title, an explanation and a fix."""
+    """The ids are sorted within their prefixes, without gaps but for retired ones, and each has a title, an explanation and a fix."""
     assert list(dict.fromkeys(id.partition(".")[0] for id in PROBLEMS)) == list(PREFIXES)
     for prefix in PREFIXES:
         for level in "EW":
             numbers = [int(id[-3:]) for id in PROBLEMS if id.startswith(f"{prefix}.{level}")]
-            assert numbers == list(range(1, len(numbers) + 1))
+            retired = [int(id[-3:]) for id in RETIRED if id.startswith(f"{prefix}.{level}")]
+            assert numbers == sorted(numbers)
+            assert sorted(numbers + retired) == list(range(1, len(numbers + retired) + 1))
     for id, entry in PROBLEMS.items():
         assert ID.fullmatch(id)
         assert all(entry), id
         assert entry.explanation.endswith("."), id
+
+
+def test_retired_ids() -> None:
+    """An id that is no longer used names the one that took its place, which exists."""
+    assert set(RETIRED.values()) <= set(PROBLEMS)
 
 
 def test_form_of_a_problem() -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 import click
 
 from streams import settings
-from streams.definitions.problem_table import PREFIXES, PROBLEMS
+from streams.definitions.problem_table import PREFIXES, PROBLEMS, RETIRED
 from streams.observability import metrics
 from streams.settings import FROM_FILE, PROJECT_ROOT, Settings, env_name, seconds
 from streams.tools.cli.main import main as takk
@@ -218,7 +218,9 @@ def language_page() -> str:
             for id, entry in PROBLEMS.items()
             if id.startswith(f"{prefix}.")
         ]
-        parts.append(f"\n### {prefix}\n\n{files}\n\n{table(('id', 'problem', 'why', 'fix'), rows)}")
+        retired = [f"`{old}` (now `{new}`)" for old, new in RETIRED.items() if old.startswith(f"{prefix}.")]
+        note = f"\nIds that are no longer used: {', '.join(retired)}.\n" if retired else ""
+        parts.append(f"\n### {prefix}\n\n{files}\n\n{table(('id', 'problem', 'why', 'fix'), rows)}{note}")
     begin, end = (f"<!-- problems: {mark} -->\n" for mark in ("begin (generated from the code)", "end"))
     text = LANGUAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(begin)

@@ -24,6 +24,10 @@ from tests.harness.mailer_setup import ADDRESS_KEY, InMemoryStore, MailerSetup, 
 from tests.harness.smtp_server import DROP
 
 LATER = NOW + timedelta(days=3)
+#: The context of an email that needs two products to recommend.
+FEW_PRODUCTS = {
+    "context": example("order-confirmation") | {"recommend": request_for([products.order("o1", "x")], 3, 2)}
+}
 
 
 @pytest.fixture
@@ -246,13 +250,72 @@ async def test_a_withdrawn_email_is_suppressed(setup: MailerSetup) -> None:
     assert (reports["s2"].outcome, setup.marked, setup.server.accepted) == ("sent", ["s2"], ["s2"])
 
 
+async def test_emails_that_name_no_company_wait(setup: MailerSetup) -> None:
+    """While the brand has the legal lines of the example, transactional emails are sent, and others wait, or are not sent if it is too late."""
+    setup.mailer = setup.new_mailer(holds_marketing=True)
+    planned: list[tuple[Command, Plan]] = [
+        (command(send_id=purpose, purpose=purpose), "send")
+        for purpose in ("order", "service", "review", "survey", "marketing", "profile")
+    ]
+    late = command(send_id="late", purpose="marketing", not_after=NOW + timedelta(seconds=5))
+    reports = await setup.deliver(*planned, (late, "send"), (command(send_id="again"), "resend"))
+    assert sorted(setup.server.accepted) == ["again", "order", "service"]
+    held = [reports[purpose] for purpose in ("review", "survey", "marketing", "profile")]
+    assert {(report.outcome, report.rule) for report in held} == {("deferred", "example_brand")}
+    assert all(report.retry_at is not None and report.retry_at > NOW for report in held)
+    assert (reports["late"].outcome, reports["late"].rule) == ("suppressed", "example_brand")
+
+
 async def test_an_email_of_an_erased_customer_is_not_sent(setup: MailerSetup) -> None:
     """The erasure of its customer withdraws a transactional email too, also one that may have left before a crash."""
     setup.withdrawn["s1"] = "erased"
-    for plan in ("send", "resend"):
+    expected: dict[Plan, str] = {"send": "suppressed", "resend": "unknown"}
+    for plan, outcome in expected.items():
         report = (await setup.deliver((command(), plan)))["s1"]
-        assert (report.outcome, report.rule, report.text) == ("suppressed", "withdrawn", "erased")
+        assert (report.outcome, report.rule, report.text) == (outcome, "withdrawn", "erased")
     assert setup.server.accepted == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer", "first", "rule"),
+    [
+        ({"message": "gone"}, None, "refused", "unrenderable"),
+        ({"to_address": "anna@post.example\nbo@post.example"}, None, "refused", "unsendable"),
+        (FEW_PRODUCTS, None, "suppressed", "too_few_products"),
+        ({"not_after": NOW + timedelta(seconds=5)}, "450 4.2.0 later", "refused", "gave_up"),
+        ({"not_after": NOW + timedelta(seconds=5)}, "550 5.7.26 no SPF", "refused", "gave_up"),
+        ({"not_after": NOW - timedelta(seconds=5)}, None, "expired", "not_after"),
+    ],
+)
+async def test_a_second_copy_that_is_not_sent(
+    setup: MailerSetup, changes: dict[str, Any], answer: str | None, first: str, rule: str
+) -> None:
+    """The first copy may have arrived, so the outcome of the email stays unknown, whatever keeps the second one back."""
+    setup.assortment.set_result(Assortment())
+    expected: dict[Plan, str] = {"send": first, "resend": "unknown"}
+    for plan, outcome in expected.items():
+        setup.server.answers["rcpt"] = [answer] if answer else []
+        report = await setup.one(plan, **changes)
+        assert report.outcome == outcome
+        assert report.rule == (rule if plan == "send" or rule != "not_after" else "in_flight_after_crash")
+        assert not report.is_resend
+    assert setup.server.accepted == []
+
+
+async def test_a_second_copy_whose_first_one_was_lost_in_the_same_attempt(setup: MailerSetup) -> None:
+    """After the connection broke, the second copy is refused for now and has no time left: the first one may have arrived."""
+    setup.server.answers["data"] = [DROP]
+    setup.server.answers["rcpt"] = ["250 ok", "450 4.2.0 later"]
+    report = await setup.one(not_after=NOW + timedelta(seconds=5))
+    assert (report.outcome, report.rule) == ("unknown", "gave_up")
+
+
+async def test_a_second_copy_that_is_deferred(setup: MailerSetup) -> None:
+    """Its retry is a second copy too: the report says so, for the ledger. A refusal of the address by the server stands."""
+    setup.server.answers["rcpt"] = ["450 4.2.0 later", "550 5.1.1 no such user"]
+    deferred, refused = await setup.one("resend"), await setup.one("resend")
+    assert (deferred.outcome, deferred.is_resend) == ("deferred", True)
+    assert (refused.outcome, refused.is_hard) == ("refused", True)
 
 
 class WithdrawingStore(InMemoryStore):

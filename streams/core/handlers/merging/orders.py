@@ -1,4 +1,13 @@
-"""The orders of two customer ids that are one person: each order once, with the newest that is known of it."""
+"""The orders of two customer ids that are one person: each order once, with the newest that is known of it.
+
+An order counts once if at least one of both customers still stores it: its share of the totals is then known, and is subtracted from the sum.
+An order that both have forgotten counts twice. All that is left of it is a hash of its id and its state, which has neither an amount nor
+whether the order still counts. Such orders cannot even be counted: the hashes of open orders' parcels are in the same row. So the totals are
+not corrected in part, and purchases and spend stay in step.
+
+The error has bounds. The totals are never too low. `purchases` are too high by at most the fingerprints that both rows have, of which there are
+at most `Limits.order_fingerprints`, and the spend by the amounts of these orders. The decision `forgotten_orders` reports their number.
+"""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from streams.core.model.events import SurveyAnswered
 from streams.core.model.person_events import ActivityKind, CustomerActed
@@ -75,3 +77,15 @@ def test_a_number_in_an_answer() -> None:
             )
         )
         assert run.messages() == (["a"] if number == 9_000 else [])
+
+
+def test_the_price_of_a_wish() -> None:
+    """A wish keeps the price of its record, and a newer wish has the newer one."""
+    run = run_on("{on: product.wished}")
+    run.handle(acted("wished", sku="s1", unit_price_minor=12_900, currency="DKK"))
+    (wish,) = run.customers["c1"].profile.traits.collected
+    assert (wish.unit_price_minor, wish.currency) == (12_900, "DKK")
+    later = CustomerActed(customer_id="c1", kind="wished", sku="s1", occurred_at=START + timedelta(days=1))
+    run.handle(replace(later, unit_price_minor=9_900, currency="DKK"))
+    (wish,) = run.customers["c1"].profile.traits.collected
+    assert wish.unit_price_minor == 9_900

@@ -6,8 +6,11 @@ from datetime import date, timedelta
 from functools import reduce
 from itertools import permutations
 
+from msgspec.structs import replace
+
 from streams.core.handlers.profiles import merge_profile
 from streams.core.model.customer import Profile
+from streams.core.model.removed_dates import after_answer
 from tests.harness.driver import START
 
 HOUR = timedelta(hours=1)
@@ -69,3 +72,17 @@ def test_birthday_of_an_older_program() -> None:
     stored = Profile("a@example.com", at=START + HOUR, birthday=date(1984, 5, 1))
     assert merge_profile(stored, Profile(at=START + 2 * HOUR, birthday_at=START + 2 * HOUR)).birthday is None
     assert merge_profile(stored, Profile(at=START, birthday_at=START)).birthday == stored.birthday
+
+
+def test_a_birthday_that_the_customer_removed() -> None:
+    """The same birthday does not return in a newer profile, and not in a merge; another one counts."""
+    day, other = date(1984, 5, 1), date(1985, 6, 2)
+    row = after_answer(b"", day, START, None, START + HOUR)
+    removed = Profile(at=START + HOUR, birthday_at=START + HOUR, removed_birthdays=row)
+    same = Profile(at=START + 5 * HOUR, birthday=day, birthday_at=START + 5 * HOUR)
+    for order in ((removed, same), (same, removed)):
+        merged = merge_profile(*order)
+        assert (merged.birthday, merged.birthday_at, merged.removed_birthdays) == (None, START + HOUR, row)
+    newer = merge_profile(removed, Profile(at=START + 5 * HOUR, birthday=other, birthday_at=START + 5 * HOUR))
+    assert newer.birthday == other
+    assert merge_profile(newer, replace(same, birthday_at=START + 9 * HOUR)).birthday == other

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from streams.definitions.language.brand import CARD_DARK, parse_brand
-from streams.definitions.language.contrast import contrast, least_contrast
-from streams.definitions.loader import brand_problems, load_brand
-from streams.definitions.problems import FlowFileError
-from streams.mail.rendering.brand import Brand
+from streams.definitions.language.brand import parse_brand
+from streams.definitions.language.contrast import CARD_DARK, contrast, least_contrast
+from streams.definitions.loader import brand_problems, load_brand, load_email_brand
+from streams.definitions.problems import FlowFileError, Problem
+from streams.mail.rendering.brand import Brand, is_placeholder
 from streams.settings import PROJECT_ROOT
+
+
+def problems_of(root: Path, text: str) -> list[Problem]:
+    """Return the problems of a brand."""
+    (root / "shared").mkdir()
+    (root / "shared" / "brand.yaml").write_text(text)
+    return list(brand_problems(root))
 
 
 def test_file_of_takk() -> None:
@@ -23,8 +30,16 @@ def test_file_of_takk() -> None:
     assert brand.destinations("FR") == brand.destinations("*") != brand.destinations("DK")
 
 
+def test_legal_lines_of_takk() -> None:
+    """Each legal line of the file that Takk comes with is known as a placeholder."""
+    brand = load_brand(PROJECT_ROOT / "templates")
+    assert brand is not None
+    assert brand.legal
+    assert [line for line in brand.legal if not is_placeholder(line)] == []
+
+
 def test_only_the_name_is_needed() -> None:
-    """A file with a name only gives Takk's colours, and no links."""
+    """A file with a name only gives Takk's colors, and no links."""
     assert parse_brand("name: Tea\n") == Brand(name="Tea")
 
 
@@ -32,7 +47,7 @@ def test_only_the_name_is_needed() -> None:
     ("one", "other", "ratio"), [("#000000", "#ffffff", 21), ("#ffffff", "#ffffff", 1), ("#767676", "#ffffff", 4.54)]
 )
 def test_contrast(one: str, other: str, ratio: float) -> None:
-    """The contrast is that of WCAG, whichever colour comes first."""
+    """The contrast is that of WCAG, whichever color comes first."""
     assert contrast(one, other) == contrast(other, one) == pytest.approx(ratio, abs=0.01)
 
 
@@ -67,10 +82,9 @@ def test_accent_of_dark_mode() -> None:
     ("colors", "hint"),
     [('{accent: "#ffcc00"}', 'accent: "#856a00"'), ('{accent_dark: "#2f5d50"}', 'accent_dark: "#4e9a85"')],
 )
-def test_color_that_can_be_read(colors: str, hint: str) -> None:
+def test_color_that_can_be_read(tmp_path: Path, colors: str, hint: str) -> None:
     """The hint names the nearest color of the same hue that can be read."""
-    problems = parse_brand(f"name: Tea\ncolors: {colors}\n")
-    assert isinstance(problems, list)
+    problems = problems_of(tmp_path, f"name: Tea\ncolors: {colors}\n")
     assert [problem.hint.endswith(f"for example {hint}") for problem in problems] == [True], problems
 
 
@@ -92,10 +106,65 @@ def test_logo_that_emails_cannot_show(tmp_path: Path) -> None:
         ("name: Tea\nshop_url: https://tea.example.com/\n", []),
         ("name: Tea\nshop_url: https://shop.example/\n", ["brand.W002"]),
         ("name: Tea\nprivacy_url: https://shop.example/privacy\n", ["brand.W002"]),
+        ("name: Tea\nlegal: [Tea ApS, 'privacy@tea.example.com', 'Example Streets 1']\n", []),
+        ("name: Tea\nlegal: ['Tea ApS, Example Street 1, 2100 Copenhagen']\n", ["brand.W005"]),
+        ("name: Tea\nlegal: [Tea ApS, 'Write to privacy@shop.example.']\n", ["brand.W005"]),
     ],
 )
 def test_the_brand_of_the_example(tmp_path: Path, lines: str, ids: list[str]) -> None:
-    """A brand with an address of the example is a warning."""
+    """A brand with an address, a street or a host of the example is a warning."""
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "brand.yaml").write_text(lines)
     assert [problem.id for problem in brand_problems(tmp_path)] == ids
+
+
+@pytest.mark.parametrize(
+    ("colors", "expected"),
+    [
+        ('{accent: "#ffcc00"}', "brand.W003 2:18"),
+        ('{background: "#2f5d50"}', "brand.W003 2:22"),
+        ('{background: "#777777", accent: "#000000"}', "brand.W004 2:22"),
+        ('{accent_dark: "#ffffff", background_dark: "#5a5a5a"}', "brand.W004 2:51"),
+    ],
+)
+def test_contrast_is_a_warning(tmp_path: Path, colors: str, expected: str) -> None:
+    """Colors that customers cannot read are reported at their place, and stop neither emails nor pages."""
+    (warning,) = problems_of(tmp_path, f"name: Tea\ncolors: {colors}\n")
+    assert f"{warning.id} {warning.location.line}:{warning.location.column}" == expected
+    assert warning.level == "warning"
+    assert load_brand(tmp_path) is not None
+    assert load_email_brand(tmp_path, "Shop").name == "Tea"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "notice: ''",
+        "dates: [Partner Birthday]",
+        "dates: none",
+        "reviews: {XX: {trustpilot: https://tea.example.com/}}",
+        "reviews: {DK: {trustplot: https://tea.example.com/}}",
+        "cart: https://tea.example.com/",
+        "cart: https://tea.example.com/{items}\ncart: https://tea.example.com/{items}",
+        "referral: http://tea.example.com/{code}",
+    ],
+)
+def test_errors_of_pages(tmp_path: Path, lines: str) -> None:
+    """An error in what only pages show stops the pages, and no emails."""
+    (problem, *_) = problems_of(tmp_path, f"name: Tea\n{lines}\n")
+    assert problem.level == "error"
+    with pytest.raises(FlowFileError):
+        load_brand(tmp_path)
+    assert load_email_brand(tmp_path, "Shop").name == "Tea"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["legal: a word", "shop_url: tea", "colors: {accent: red}", "logo: tea.gif", "lgo: tea.png", "name: Tee", ": :"],
+)
+def test_errors_of_emails(tmp_path: Path, lines: str) -> None:
+    """An error in what emails show stops emails and pages, and so does an unknown key, which may be meant for emails."""
+    problems_of(tmp_path, f"name: Tea\n{lines}\n")
+    for load in (load_brand, lambda root: load_email_brand(root, "Shop")):
+        with pytest.raises(FlowFileError):
+            load(tmp_path)

@@ -169,7 +169,7 @@ def test_mermaid(drawn: Flow) -> None:
 
 @pytest.mark.parametrize("drawn", [flow(), evil(), *shop_flows()], ids=lambda flow: flow.trigger.on)
 def test_svg(drawn: Flow) -> None:
-    """The picture is XML with a box for each step, without scripts, links or external resources, and has dark colours."""
+    """The picture is XML with a box for each step, without scripts, links or external resources, and has dark colors."""
     picture = as_svg(drawn)
     root = ElementTree.fromstring(picture)
     kinds = {element.tag.rpartition("}")[2] for element in root.iter()}

@@ -182,9 +182,10 @@ async def test_batch_statuses(api: JsonApi) -> None:
 
 
 async def test_too_many_records(api: JsonApi) -> None:
-    """A batch with too many records is refused as a whole."""
+    """A batch with too many records is refused as a whole, and its parts need other keys: with one key, their ids would be the same."""
     status, answer = await api.post("orders", b"{}\n" * (MAX_RECORDS + 1))
     assert (status, answer["code"]) == (413, "too_many_records")
+    assert "Idempotency-Key, use another one for each part" in answer["hint"]
 
 
 async def test_repetitions_have_the_same_ids(api: JsonApi) -> None:
@@ -246,9 +247,21 @@ async def test_unavailable(api: JsonApi) -> None:
 async def test_a_record_that_kafka_refuses(api: JsonApi) -> None:
     """The answer to a record that the broker refuses for good has problem details, too."""
     api.published.error = RecordRefused("too large")
-    answer = await api.client.post("/v1/orders", json=ORDER, headers=api.add_key("orders"))
+    key = api.add_key("orders")
+    answer = await api.client.post("/v1/orders", json=ORDER, headers=key)
     assert (answer.status, answer.content_type) == (413, "application/problem+json")
-    assert (await answer.json(content_type=None))["code"] == "record_refused"
+    problem = await answer.json(content_type=None)
+    assert (problem["code"], "one by one, with the same bytes" in problem["hint"]) == ("record_refused", True)
+    answer = await api.client.post("/v1/orders", json=ORDER, headers={**key, "Idempotency-Key": "a"})
+    assert "with the same Idempotency-Key and {} in place" in (await answer.json(content_type=None))["hint"]
+
+
+async def test_a_record_that_is_replaced_to_find_another_one(api: JsonApi) -> None:
+    """With {} in place of a record, the others of a request with a key keep their ids."""
+    key = {**api.add_key("admin"), "Idempotency-Key": "a"}
+    await api.post("orders", lines(order(order_id="1"), order(order_id="2")), key)
+    await api.post("orders", lines({}, order(order_id="2")), key)
+    assert api.ids[1:2] == api.ids[2:]
 
 
 async def test_orders_belong_to_the_shop_of_the_key(api: JsonApi) -> None:

@@ -127,7 +127,9 @@ async def test_oversized_bodies(api: JsonApi, is_chunked: bool) -> None:
 
     data: Any = chunks() if is_chunked else b" " * (MAX_BODY_BYTES + 1)
     answer = await api.client.post("/v1/orders", data=data, headers={**key, **JSON})
-    assert (answer.status, (await answer.json(content_type=None))["code"]) == (413, "too_large")
+    problem = await answer.json(content_type=None)
+    assert (answer.status, problem["code"]) == (413, "too_large")
+    assert "use another one for each part" in problem["hint"]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ COPY = {
 STATES = [
     *(("u", scope, query) for scope in ("marketing", "review", "survey", "service") for query in ("", f"&done={scope}", f"&done=back-{scope}")),
     ("u", "marketing", "&done=fewer"),
-    *(("p", "", query) for query in ("", *(f"&done={done}" for done in ("saved", "nothing", "address", "export", "erase")))),
+    *(("p", "", query) for query in ("", *(f"&done={done}" for done in ("saved", "older", "nothing", "address", "export", "erase")))),
     *(("s", question, query) for question in ("nps", "quality") for query in ("", "&value=3", "&done=answered", "&done=thanks")),
     *(("r", sku, query) for sku in ("", "TEA-1", "OTHER") for query in ("", "&done=reviewed")),
     ("b", "o-1", ""), ("b", "o-1", "&done=ordered"), ("b", "o-9", ""), ("f", "CODE", ""),

@@ -40,7 +40,7 @@ def files_in(folder: Path) -> list[Path]:
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "CMYK"])
 def test_picture_becomes_jpeg(format: str, mode: str) -> None:
-    """Each format and colour mode becomes a JPEG of the same size."""
+    """Each format and color mode becomes a JPEG of the same size."""
     if format == "WEBP" or (format, mode) in (("JPEG", "RGBA"), ("JPEG", "P"), ("PNG", "CMYK")):
         mode = "RGB"
     color = {"L": 7, "P": 7, "RGBA": (1, 2, 3, 0), "CMYK": (1, 2, 3, 4)}.get(mode, "teal")

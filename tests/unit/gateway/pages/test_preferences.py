@@ -138,6 +138,39 @@ async def test_days_that_became_known_since_the_page_was_shown() -> None:
     assert pages.publisher.records == []
 
 
+@pytest.mark.parametrize(
+    ("change", "fields", "done"),
+    [
+        ({"birthday": "1984-05-02"}, [], "older"),
+        ({"birthday": "1984-05-02"}, [("birthday-day", "3")], "saved"),
+        ({"birthday": ""}, [], "older"),
+        ({"dates": {"anniversary": "--07-01"}}, [], "older"),
+        ({"answers": {**ANNA.answers, "marketing": False}}, [], "older"),
+        ({"answers": {**ANNA.answers, "survey": True}}, [("on", "survey")], "saved"),
+        ({"tracking": False}, [], "older"),
+        ({}, [], "saved"),
+    ],
+)
+async def test_page_from_before_the_last_change(
+    change: dict[str, Any], fields: list[tuple[str, str]], done: str
+) -> None:
+    """A form that was changed and saved, and is brought back by the browser's button, does not say that all of it is saved."""
+    pages = Pages()
+    async with pages.client() as client:
+        html = await opened(client, pages.link("p"))
+        hidden = [field for field in _HIDDEN.findall(html) if field[0] not in ("check", "shown")]
+        birthday = {"birthday-day": "1", "birthday-month": "5", "birthday-year": "1984", **dict(fields)}
+        date = [("anniversary-day", "21"), ("anniversary-month", "6")]
+        pages.people["c-1"] = replace(ANNA, **change)
+        boxes = [field for field in fields if field[0] == "on"]
+        birthday.pop("on", None)
+        response = await submit(
+            client, pages.link("p"), [*KEPT, *hidden, *birthday.items(), *date, *boxes, ("act", "save")]
+        )
+        assert response.headers["Location"].endswith(f"done={done}")
+        assert "p.done" not in await opened(client, pages.link("p") + response.headers["Location"])
+
+
 async def test_day_of_the_shop_that_the_form_would_refuse() -> None:
     """A day in the future, which only the shop can state, does not keep the customer from saving the page."""
     pages = Pages()

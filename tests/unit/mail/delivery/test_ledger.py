@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from streams.mail.delivery.ledger import (
+    ACCEPTED_AGAIN,
     UNANSWERED,
     UNANSWERED_AGAIN,
     Entry,
@@ -93,6 +94,14 @@ def test_an_expired_unanswered_email(crash_state: CrashState, plan: Plan) -> Non
     """An email that may have left keeps its own outcome after `not_after`."""
     entry = Entry("in_flight", 2, NOW, UNANSWERED, "disk")
     assert plan_delivery(entry, command(attempt=2), LATE, crash_state) == plan
+
+
+def test_the_retry_of_a_second_copy() -> None:
+    """It is a second copy again, and too late its outcome is unknown; the same attempt is skipped."""
+    entry = decode_entry(encode_entry(Entry("retry", 1, NOW, None, ACCEPTED_AGAIN)))
+    assert plan_delivery(entry, command(attempt=2), NOW, "none") == "resend"
+    assert plan_delivery(entry, command(attempt=2), LATE, "none") == "unanswered"
+    assert plan_delivery(entry, command(), NOW, "none") == "skip"
 
 
 def test_a_late_email_is_not_sent() -> None:

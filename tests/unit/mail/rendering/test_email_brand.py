@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.definitions.language import brand as brand_file
-from streams.definitions.language.contrast import contrast
+from streams.definitions.language.contrast import CARD, CARD_DARK, TEXT, TEXT_DARK, contrast
 from streams.definitions.loader import load_email_brand
 from streams.mail.click_links import track_links
 from streams.mail.rendering.email_brand import EmailBrand
@@ -118,9 +117,9 @@ def test_texts_can_be_read() -> None:
     """The check of a brand knows the colors of the layout: the cards, and the weakest text on the backgrounds."""
     styles = (TEMPLATES / "shared" / "style.css").read_text(encoding="utf-8")
     layout = (TEMPLATES / "shared" / "layout.html.j2").read_text(encoding="utf-8")
-    assert f"background: {brand_file.CARD};" in styles
-    assert f"color: {brand_file.TEXT};" in styles
-    assert f".card {{ background: {brand_file.CARD_DARK} !important; }}" in layout
-    assert f"color: {brand_file.TEXT_DARK} !important" in layout
+    assert f"background: {CARD};" in styles
+    assert f"color: {TEXT};" in styles
+    assert f".card {{ background: {CARD_DARK} !important; }}" in layout
+    assert f"color: {TEXT_DARK} !important" in layout
     on_card = set(re.findall(r"[^-]color: (#[0-9a-f]{6})", styles)) - {"#ffffff"}
-    assert min(contrast(color, brand_file.CARD) for color in on_card) >= 4.5
+    assert min(contrast(color, CARD) for color in on_card) >= 4.5

@@ -15,6 +15,7 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import GroupAuthorizationFailedError
 from confluent_kafka import KafkaError, KafkaException
 from faust.types import TP
+from mode.utils.queues import FlowControlQueue
 
 from streams.runtime.errors import GroupLeft
 from streams.runtime.faust_adapter.coordinator import Coordinator as NamedCoordinator
@@ -23,6 +24,7 @@ from streams.runtime.faust_adapter.transport import (
     MEMBERSHIP_THREAD,
     READER_THREAD,
     Consumer,
+    FlowControl,
     RebalanceListener,
     as_faust_message,
     check_group,
@@ -148,7 +150,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.should_stop = False
-        self.flow_active = True
+        self.flow_active = self.is_ready = True
         self.generation = 1
         self.fetcher = BlockedFetcher()
         self.now = 0.0
@@ -211,6 +213,37 @@ async def test_an_assignment_during_a_read_leaves_no_task_queued() -> None:
     fetcher.may_return.set()
     await reading
     assert not fetcher.task.is_queued
+
+
+async def test_a_second_resume_keeps_a_queued_batch() -> None:
+    """Faust resumes the flow twice after an assignment. A batch that is queued in between is processed."""
+    flow = FlowControl()
+    queue: FlowControlQueue[str] = FlowControlQueue(maxsize=8, flow_control=flow, clear_on_resume=True)
+    flow.resume()
+    await queue.put("batch")
+    flow.resume()
+    assert queue.get_nowait() == "batch"
+    await queue.put("revoked")
+    flow.clear()
+    assert queue.empty()
+
+
+class FlowConsumer(Consumer):
+    """A consumer without Faust's app."""
+
+    def __init__(self, manager: Any) -> None:
+        self.task_manager = manager
+        self.flow_active = False
+        self.can_resume_flow, self.suspend_flow = asyncio.Event(), asyncio.Event()
+
+
+async def test_the_flow_stays_stopped_while_partitions_are_given_away() -> None:
+    """The end of an earlier takeover, which Faust may notice during the next rebalance, does not let the reader continue."""
+    manager = Worker()
+    consumer = FlowConsumer(manager)
+    for manager.is_ready in (False, True):
+        consumer.resume_flow()
+        assert consumer.flow_active == consumer.can_resume_flow.is_set() == manager.is_ready
 
 
 async def test_a_membership_thread_that_stands_still_is_noticed() -> None:

@@ -66,7 +66,18 @@ def test_broker_does_not_answer(settings: Callable[..., Settings], monkeypatch: 
     assert "KAFKA_BOOTSTRAP_SERVERS" in results["broker"].message
     assert "the broker is not reachable" in results["topics"].message
     assert "the broker is not reachable" in results["clock"].message
-    assert list(results) == ["broker", "replicas", "limits", "topics", "clock", "smtp", "sender", "templates", "disk"]
+    assert list(results) == [
+        "broker",
+        "replicas",
+        "limits",
+        "topics",
+        "clock",
+        "smtp",
+        "sender",
+        "templates",
+        "brand",
+        "disk",
+    ]
 
 
 def test_broker_settings_that_the_client_rejects(settings: Callable[..., Settings], tmp_path: Path) -> None:
@@ -118,6 +129,21 @@ def test_sender(settings: Callable[..., Settings]) -> None:
     remote["mail_from"] = "Shop <hello@shop.example>"
     assert "TAKK_MAIL_BASE_URL" in failure(doctor.sender, settings(**remote))
     assert "shop.example" in doctor.sender(settings(**remote, mail_base_url="https://mail.shop.example"))
+
+
+def test_brand(settings: Callable[..., Settings], tmp_path: Path) -> None:
+    """The placeholders of Takk's brand fail the check once the links lead to customers; an invalid brand fails it, and no brand does not."""
+    own = settings(mail_base_url="https://links.tea.example.com", templates_dir=tmp_path)
+    assert doctor.brand(own) == "no problems"
+    path = tmp_path / "shared" / "brand.yaml"
+    path.parent.mkdir()
+    path.write_text("name: Tea\nlegal: [Tea ApS, Skovvej 12]\ncolors: {accent: '#ffcc00'}\n")
+    assert doctor.brand(own) == "1 warning, see `takk flows check`"
+    path.write_text("name: Tea\nlegal: [Example Street 1]\n")
+    assert "2:8: warning brand.W005" in failure(doctor.brand, own)
+    assert "only for a trial" in doctor.brand(settings(templates_dir=tmp_path))
+    path.write_text("nme: Tea\n")
+    assert "brand.yaml:1:1: error yaml.E010" in failure(doctor.brand, own)
 
 
 def test_templates(settings: Callable[..., Settings], tmp_path: Path) -> None:

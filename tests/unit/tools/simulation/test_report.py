@@ -29,7 +29,7 @@ def test_the_page_is_accessible() -> None:
     assert '<th scope="row">f/a</th>' in text
 
 
-def test_each_variant_has_its_own_colour() -> None:
+def test_each_variant_has_its_own_color() -> None:
     """There are at most three variants: unchanged, with changes, and another directory."""
     text = page([result_of("a"), result_of("b"), result_of("c")])
     assert all(f"k{number}" in text and f'class="s{number}"' in text for number in range(3))

@@ -16,6 +16,7 @@ from streams.runtime.avro.codec import Codec
 from streams.wire import topics
 from streams.wire.codec import SCHEMAS, open_codec
 from streams.wire.decode.decoder import Decoder
+from streams.wire.validation import ValidationFailed
 from tests.harness import records
 from tests.harness.records import AT, AT_MS, KEY
 
@@ -172,6 +173,10 @@ def test_the_address_of_an_order(email: str, address: str, is_bad: bool) -> None
     assert (order.email, order.has_bad_address) == (address, is_bad)
 
 
+#: Former schemas that have the fields in `GROWN`.
+LATER = ("engagement-5e5db1e26736bee0", "engagement-375e672850b8d6f8")
+
+
 @pytest.mark.parametrize("topic", GROWN)
 def test_an_old_worker_beside_a_new_one(topic: str) -> None:
     """With a registry, a worker of the former schema reads records of the present one: it sees the fields and kinds that it knows."""
@@ -180,7 +185,7 @@ def test_an_old_worker_beside_a_new_one(topic: str) -> None:
     record = sample(**GROWN[topic]) if sample else records.engagement("delivered") | GROWN[topic]
     # The one before the fields in `GROWN`.
     former = max(
-        (path for path in (SCHEMAS / "history").glob(f"{name}-*.avsc") if path.stem != "engagement-5e5db1e26736bee0"),
+        (path for path in (SCHEMAS / "history").glob(f"{name}-*.avsc") if path.stem not in LATER),
         key=lambda path: len(path.read_text(encoding="utf-8")),
     )
     registry = SchemaRegistryClient.new_client({"url": f"mock://{name}"})
@@ -246,6 +251,9 @@ def test_the_details_of_a_parcel() -> None:
     ("changes", "expected"),
     [
         ({"kind": "wished", "sku": "s1"}, {"kind": "wished", "sku": "s1"}),
+        ({"kind": "wished", "sku": "s1", "unit_price_minor": 12_900, "currency": "DKK"},
+         {"kind": "wished", "sku": "s1", "unit_price_minor": 12_900, "currency": "DKK"}),
+        ({"kind": "liked", "sku": "s1", "unit_price_minor": 12_900, "currency": "DKK"}, {"kind": "liked", "sku": "s1"}),
         ({"kind": "reviewed", "stars": 4, "sku": "s1", "order_id": "o1", "event_id": "e1"},
          {"kind": "reviewed", "stars": 4, "sku": "s1", "order_id": "o1", "event_id": "e1"}),
         ({"kind": "reviewed", "stars": 7, "most_stars": 10}, {"kind": "reviewed", "stars": 4}),
@@ -259,6 +267,23 @@ def test_what_customers_do_besides_buying(changes: dict[str, Any], expected: dic
     record = {"customer_id": "c1", "occurred_at": AT, **changes}
     event = DECODER.event(topics.ENGAGEMENT, KEY, CODEC.encode("engagement", record), AT_MS)
     assert event == events.CustomerActed(customer_id="c1", occurred_at=AT, **expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"unit_price_minor": 12_900}, "missing_field"),
+        ({"currency": "DKK"}, "missing_field"),
+        ({"unit_price_minor": -1, "currency": "DKK"}, "negative_amount"),
+        ({"unit_price_minor": 12_900, "currency": "kr"}, "bad_currency"),
+    ],
+)
+def test_invalid_prices_of_wishes(changes: dict[str, Any], rule: str) -> None:
+    """A price needs a currency, and a currency a price; both are checked."""
+    record = {"customer_id": "c1", "occurred_at": AT, "kind": "wished", "sku": "s1", **changes}
+    with pytest.raises(ValidationFailed) as error:
+        DECODER.event(topics.ENGAGEMENT, KEY, CODEC.encode("engagement", record), AT_MS)
+    assert error.value.rule == rule
 
 
 def test_an_answer_with_a_number() -> None:

@@ -122,7 +122,7 @@ def test_more_customers_than_are_remembered() -> None:
 
 
 def test_an_order_that_both_have_forgotten() -> None:
-    """Its amount is no longer known, so it counts twice, and a decision says so; of an order that one has forgotten nothing is said."""
+    """Its amount is no longer known, so it counts twice, and a decision has the number; of an order that one has forgotten nothing is said."""
     row = forgotten_orders.add_order(b"", 4, OrderState("o1"), is_open=False)
     own = customer("c1", purchases=1, forgotten_order_fingerprints=row)
     state, effects = merged(own, customer("g", purchases=1, forgotten_order_fingerprints=row))
