@@ -43,7 +43,7 @@ def check_rewards(flow: Flow, showing: Collection[str]) -> list[Problem]:
             parts = parts_of(step.branches[number].when) if isinstance(step, Split) else []
             yield walk(branch, has_code or _GIVEN in parts)
             has_code = has_code or parts == [nodes.Not(_GIVEN)]  # customers whom this branch does not take have a code
-        if isinstance(step, Split) and step.branches[-1].when is not None:
+        if step.falls_through:
             yield has_code
 
     walk(flow.steps, False)
