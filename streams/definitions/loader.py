@@ -29,7 +29,7 @@ from streams.definitions.language.rules import parse_rules, parse_segments
 from streams.definitions.problems import FlowFileError, Problem, not_utf8, problem_at, unreadable
 from streams.mail.rendering.brand import Brand
 from streams.mail.rendering.email_brand import EmailBrand, email_brand
-from streams.mail.rendering.template_folders import FLOWS, SHARED, flow_folders, message_names
+from streams.mail.rendering.template_folders import FLOWS, flow_folders, message_names
 
 _KEPT = re.compile(r"flow\.v([1-9]\d{0,5})\.yaml\Z")
 _RULES = "rules.yaml"
@@ -123,10 +123,8 @@ class _Loader:
         brand = self.read(path, parse)
         if brand is None:
             return None
-        if brand.logo and not (self.root / SHARED / brand.logo).is_file():
-            self.error("brand.E004", path, f"missing file {brand.logo!r}", "add it to the same folder")
-        elif brand.logo:
-            self.warnings += [problem.in_file(path) for problem in check_logo(self.root, brand.logo)]
+        for problem in check_logo(self.root, brand.logo):
+            (self.errors if problem.level == "error" else self.warnings).append(problem)
         positions = brand_positions(path.read_text(encoding="utf-8"))
         problems = (*check_example(brand), *check_contrast(brand, positions))
         self.warnings += [problem.in_file(path, positions) for problem in problems]

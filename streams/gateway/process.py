@@ -29,6 +29,7 @@ from streams.definitions.problems import FlowFileError
 from streams.endpoints import networks_of
 from streams.gateway.api.keys import KeyFileInvalid, read_keys
 from streams.gateway.api.kinds import ENDPOINTS
+from streams.gateway.connections import GatewayRunner
 from streams.gateway.context import Gateway
 from streams.gateway.customer_pages import CustomerPageTable
 from streams.gateway.encoding import RecordEncoder
@@ -37,7 +38,7 @@ from streams.gateway.pages.base.uploads import NoBucketClient, open_store
 from streams.gateway.producers import open_producer
 from streams.gateway.products import ProductTable
 from streams.gateway.publishing import SpoolingPublisher
-from streams.gateway.server import connection_log, make_app, route_names
+from streams.gateway.server import make_app, route_names
 from streams.gateway.spool import Spool
 from streams.mail.tokens import LinkKeys
 from streams.observability import metrics
@@ -168,14 +169,10 @@ class _Process:
             lambda: datetime.now(UTC),
         )
         app = make_app(gateway, trusted=networks_of(settings.gateway_trusted_proxies))
-        runner = web.AppRunner(
+        runner = GatewayRunner(
             app,
-            access_log=None,
-            logger=connection_log(),
             keepalive_timeout=KEEPALIVE_S,
-            lingering_time=2.0,
             shutdown_timeout=STOP_TIMEOUT_S,
-            auto_decompress=False,  # no client of the gateway compresses a body, and signatures are made of its bytes
         )
         await runner.setup()
         starting = asyncio.create_task(self._start(publisher, pages, products), name="takk-gateway-start")

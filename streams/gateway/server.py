@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from streams.endpoints import Network
 from streams.gateway import tracking
 from streams.gateway.api import handlers as api
 from streams.gateway.context import GATEWAY, Gateway, Unavailable
 from streams.gateway.limits import RateLimit, client_address
+from streams.gateway.pages.base.forms import ignore_bad_headers
 from streams.gateway.pages.routes import routes as page_routes
 from streams.gateway.producers import RecordRefused
 from streams.gateway.requests import RECENT, RecentEvents
@@ -45,6 +44,8 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Server": "takk",
 }
+#: The header with the id of a request, which the log has too.
+REQUEST_ID = "X-Request-Id"
 #: The label of requests that match no route.
 UNMATCHED = "unmatched"
 
@@ -54,22 +55,6 @@ ROUTES: tuple[Callable[[], list[web.RouteDef]], ...] = (
     api.routes,
     site.routes,
 )
-
-
-class _ConnectionLog(logging.Filter):
-    """Leaves out what clients do wrong, and the addresses of clients, in the log of aiohttp."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the line is logged."""
-        record.msg, record.args = "an HTTP connection failed", ()
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
-def connection_log() -> logging.Logger:
-    """Return the logger for aiohttp's connections."""
-    logger = logging.getLogger(f"{__name__}.connections")
-    logger.filters[:] = [_ConnectionLog()]
-    return logger
 
 
 def make_app(
@@ -90,6 +75,7 @@ def make_app(
     Raises:
         KeyFileInvalid: the file of API keys is invalid.
     """
+    ignore_bad_headers()
     limit = RateLimit(gateway.settings.gateway_requests_per_minute, clock)
 
     @web.middleware
@@ -106,7 +92,7 @@ def make_app(
                 response = _too_many(wait_s)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
-        response.headers["X-Request-Id"] = request_id
+        response.headers[REQUEST_ID] = request_id
         route = route_of(request)
         metrics.GATEWAY_REQUESTS.labels(route, f"{response.status // 100}xx").inc()
         metrics.GATEWAY_SECONDS.labels(route).observe(time.perf_counter() - began)
@@ -138,32 +124,33 @@ async def _answer(request: web.Request, handler: Handler, body_timeout_s: float)
         if not request.body_exists:
             return await handler(request)
         if (request.content_length or 0) > MAX_FORM_BYTES and not request.path.startswith(LARGE_BODIES):
-            return _plain(413)
+            return plain(413)
         async with asyncio.timeout(body_timeout_s):
             return await handler(request)
     except web.HTTPException as error:
         if error.status >= 400:
-            return _plain(error.status)
+            allowed = {name: value for name, value in error.headers.items() if name == "Allow"}  # RFC 9110, 15.5.6
+            return plain(error.status, allowed)
         return web.Response(status=error.status, headers={"Location": error.headers["Location"]})
     except Unavailable as error:
         metrics.GATEWAY_UNAVAILABLE.inc()
-        return _plain(503, {"Retry-After": str(error.retry_after_s)})
+        return plain(503, {"Retry-After": str(error.retry_after_s)})
     except RecordRefused:
-        return _plain(413)
+        return plain(413)
     except TimeoutError:
-        return _plain(408)
+        return plain(408)
     except (ConnectionError, web.RequestPayloadError):
-        return _plain(400)  # the client has gone, or its body is not complete
+        return plain(400)  # the client has gone, or its body is not complete
     except Exception as error:
         log.error("request failed", route=route_of(request), exc_info=error)
-        return _plain(500)
+        return plain(500)
 
 
 _PHRASES = {400: "Bad request", 404: "Not found", 405: "Method not allowed", 408: "Request timeout", 413: "Too large", 415: "Unsupported media type",
-            429: "Too many requests", 500: "Internal error", 503: "Unavailable"}  # fmt: skip
+            417: "Expectation failed", 429: "Too many requests", 500: "Internal error", 503: "Unavailable"}  # fmt: skip
 
 
-def _plain(status: int, headers: dict[str, str] | None = None) -> web.Response:
+def plain(status: int, headers: dict[str, str] | None = None) -> web.Response:
     """Return a response of one line. Its connection is closed if the body of the request may not have been read."""
     response = web.Response(status=status, text=_PHRASES.get(status, "Error") + "\n", headers=headers)
     if status in (408, 413):
@@ -173,4 +160,4 @@ def _plain(status: int, headers: dict[str, str] | None = None) -> web.Response:
 
 def _too_many(wait_s: int) -> web.Response:
     metrics.GATEWAY_LIMITED.inc()
-    return _plain(429, {"Retry-After": str(wait_s)})
+    return plain(429, {"Retry-After": str(wait_s)})

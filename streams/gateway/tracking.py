@@ -6,23 +6,19 @@ neither Kafka nor the spool takes the record, the customer still gets the page, 
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from aiohttp import web
 
 from streams.gateway.classification import classify
 from streams.gateway.context import GATEWAY, Unavailable
 from streams.gateway.producers import RecordRefused
 from streams.gateway.requests import RECENT, engagement, event_id, minute_of, open_link
-from streams.gateway.site.visitors import named_target
+from streams.gateway.site.visitors import ascii_address, named_target
 from streams.mail.tokens import Link
 from streams.observability import metrics
 from streams.wire.validation import MAX_LINK
 
 #: A transparent GIF of one pixel.
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
-#: Characters of an address that are not encoded again: the reserved ones, and the sign of an encoding.
-_SAFE = "%/:?#[]@!$&'()*+,;=~"
 
 
 def routes() -> list[web.RouteDef]:
@@ -42,7 +38,7 @@ async def click(request: web.Request) -> web.Response:
     gateway = request.app[GATEWAY]
     if request.method == "GET":
         await _record(request, link, "clicked", "c")
-    return web.Response(status=302, headers={"Location": quote(named_target(gateway, link), safe=_SAFE)})
+    return web.Response(status=302, headers={"Location": ascii_address(named_target(gateway, link))})
 
 
 async def opening(request: web.Request) -> web.Response:

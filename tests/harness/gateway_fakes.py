@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 from confluent_kafka import KafkaError, KafkaException
 
+from streams.gateway.connections import GatewayRunner
 from streams.gateway.context import Gateway
 from streams.gateway.encoding import RecordEncoder
 from streams.gateway.server import make_app
@@ -168,6 +169,13 @@ class NoProducts:
         """Return None."""
 
 
+class GatewayServer(TestServer):
+    """A server that runs the application as the process of a gateway does."""
+
+    async def _make_runner(self, **options: Any) -> GatewayRunner:
+        return GatewayRunner(self.app, **options)
+
+
 class FakeGateway:
     """The application of a gateway on a port of this machine, with a publisher that keeps the records.
 
@@ -204,5 +212,5 @@ class FakeGateway:
     async def client(self, **more: Any) -> AsyncIterator[Any]:
         """Serve, and return a client of the server."""
         app = make_app(self.context, clock=lambda: self.clock, **more)
-        async with TestClient(TestServer(app)) as client:
+        async with TestClient(GatewayServer(app)) as client:
             yield client

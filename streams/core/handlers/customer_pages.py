@@ -26,7 +26,7 @@ from streams.core.values import ids, local_time
 from streams.core.values.moments import LONG_AGO
 from streams.core.values.person_names import first_name
 
-#: Lines of the order, wishes and likes that a page shows.
+#: Wishes and likes that a page shows.
 MOST = 20
 #: In the place of the characters of an address that are not shown.
 _MASK = "•••"
@@ -147,7 +147,7 @@ def _page_order(order: OrderState | None) -> PageOrder | None:
         number=order_number(order),
         currency=facts.currency,
         city=place.city if place is not None else "",
-        lines=tuple([_page_line(line) for line in facts.lines if line.sku and line.is_goods][:MOST]),
+        lines=tuple([_page_line(line) for line in facts.lines if line.sku and line.is_goods]),
     )
 
 

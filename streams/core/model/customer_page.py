@@ -38,7 +38,7 @@ class PageOrder(Struct, frozen=True, gc=False, kw_only=True):
         number: the number that the customer knows.
         currency: ISO 4217.
         city: the place of delivery, "" if unknown.
-        lines: at most 20.
+        lines: those that the state keeps of an order.
     """
 
     order_id: str

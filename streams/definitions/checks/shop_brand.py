@@ -17,7 +17,7 @@ from streams.definitions.language.contrast import (
     least_contrast,
     readable,
 )
-from streams.definitions.problems import Position, Problem, problem_at
+from streams.definitions.problems import Position, Problem, problem_at, unreadable
 from streams.mail.rendering.brand import Brand, is_placeholder
 from streams.mail.rendering.email_brand import EmailBrand, email_brand
 from streams.mail.rendering.logo import MAX_BYTES, UnusableLogo, read_logo
@@ -41,18 +41,27 @@ def brand_of(root: Path) -> EmailBrand:
 
 
 def check_logo(root: Path, name: str) -> Iterator[Problem]:
-    """Yield a warning if emails cannot show the logo.
+    """Yield an error if the logo is missing or cannot be read, and a warning if emails cannot show it. Each names its file.
 
     Args:
         root: the templates folder.
-        name: the logo's file name; the file exists.
+        name: the logo's file name, or "" without a logo.
     """
+    path = root / SHARED / name
+    if not name:
+        return
+    if not path.is_file():
+        yield Problem("brand.E004", f"missing file {name!r}", "add it to the same folder").in_file(root / BRAND)
+        return
     try:
-        read_logo(root / SHARED / name)
-    except (UnusableLogo, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        message = f"emails show the name instead of {name!r}: {reason}"
-        yield Problem("brand.W001", message, f"use a PNG or JPEG picture of at most {MAX_BYTES // 1024} kB")
+        path.read_bytes()  # also of a picture that emails do not show
+        read_logo(path)
+    except OSError as error:
+        yield unreadable(path, error)
+    except UnusableLogo as error:
+        message = f"emails show the name instead of {name!r}: {error}"
+        hint = f"use a PNG or JPEG picture of at most {MAX_BYTES // 1024} kB"
+        yield Problem("brand.W001", message, hint).in_file(root / BRAND)
 
 
 def check_contrast(brand: Brand, positions: Mapping[str, Position]) -> Iterator[Problem]:

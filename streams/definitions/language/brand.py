@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from string import Formatter
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -26,6 +25,8 @@ _COLOR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 _LOGO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*\.(svg|png|jpg|jpeg|webp)\Z")
 #: The contrast of an accent that is derived for dark mode.
 _DERIVED_CONTRAST = 6.0
+#: A placeholder, or a brace that belongs to none.
+_BRACES = re.compile(r"\{[^{}]*\}|[{}]")
 _MAX_LINES, _MAX_CHARS = 6, 200
 
 
@@ -96,14 +97,18 @@ class _BrandReader(Reader):
         """Return the template of an address that has `{name}` once, behind its host."""
         value = self.url(node)
         if node is not None and value:
+            placeholder = f"{{{name}}}"
             try:
-                names = [field for _, field, spec, conversion in Formatter().parse(value) if field is not None]
                 host = urlsplit(value).netloc
             except ValueError:
-                names, host = [], "{"
-            if names != [name] or "{" in host or f"{{{name}}}" not in value:
-                hint = f"write {{{name}}} once, for example https://shop.example/path?{name}={{{name}}}"
-                self.error("brand.E003", node, f"expected {{{name}}} in the address", hint)
+                host = "{"
+            if value.count(placeholder) != 1 or placeholder in host:
+                hint = f"write {placeholder} once, for example https://shop.example/path?{name}={placeholder}"
+                self.error("brand.E003", node, f"expected {placeholder} in the address", hint)
+            elif (other := _BRACES.search(value.replace(placeholder, ""))) is not None:
+                # A doubled brace does not stand for one brace, as it does in other templates.
+                hint = f"leave it out: only {placeholder} is replaced, and customers would see the rest"
+                self.error("brand.E003", node, f"unknown placeholder {other[0]!r} in the address", hint)
         return value
 
     def logo(self, node: yaml.Node | None) -> str:

@@ -53,8 +53,8 @@ ENTRIES = {
         "Invalid address", "Pages and emails link only to addresses with https.", "`https://shop.example/`"
     ),
     "brand.E003": Entry(
-        "Address without its name",
-        "`cart` needs `{items}` and `referral` needs `{code}`, once and behind the host.",
+        "Placeholder that is missing or unknown",
+        "`cart` needs `{items}` and `referral` needs `{code}`, once and behind the host. Nothing else in braces is replaced.",
         '`cart: "https://shop.example/cart?items={items}"`',
     ),
     "brand.E004": Entry("Invalid logo", "The logo is a picture in the folder `shared`.", "`logo: logo.svg`"),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import orjson
@@ -38,6 +39,8 @@ MAX_VISITOR_BYTES = 4096
 MIXED = 207
 #: Records that are checked before other requests get their turn.
 _RECORDS_PER_TURN = 10
+#: The methods of the other paths beside the endpoints. Requests with another method are routed like those to an endpoint.
+_NEIGHBOURS: Mapping[str, str] = MappingProxyType({"openapi.json": "GET, HEAD", "visitors": "POST"})
 _JSON, _NDJSON = "application/json", ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,199}")
 
@@ -173,6 +176,9 @@ async def _publish(
 
 def _check_place(method: str, endpoint: str) -> None:
     """Raise Problem (404, 405) unless a record may be sent to an endpoint with a method."""
+    if endpoint in _NEIGHBOURS:
+        allowed = _NEIGHBOURS[endpoint]
+        raise Problem(405, "method_not_allowed", f"the methods here are: {allowed}", headers={"Allow": allowed})
     if endpoint not in ENDPOINTS:
         meant = similar(endpoint[:40], tuple(ENDPOINTS))
         paths = ", ".join([f"/v1/{name}" for name in ENDPOINTS])

@@ -8,11 +8,12 @@ from the start does not remove a day that has become known since.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
+from types import MappingProxyType
 
 from msgspec import Struct
 
-from streams.gateway.pages.base.days import DayFields, InvalidDay, fields_of, read_fields, shown_day, stored_day
+from streams.gateway.pages.base.days import DayFields, InvalidDay, changed_day, fields_of, read_fields, shown_day
 from streams.gateway.pages.base.forms import Form
 from streams.gateway.pages.base.records import engagement, event_id, evidence, request, request_id
 from streams.gateway.pages.base.site import LANGUAGES, page_language
@@ -28,6 +29,7 @@ FREQUENCIES = ("normal", "fewer")
 BIRTHDAY = "birthday"
 SOURCE = "preference page"
 _BOXES = (*PURPOSES, TRACKING)
+_NO_DAYS: Mapping[str, str] = MappingProxyType({})
 
 
 class Choices(Struct, frozen=True, kw_only=True):
@@ -37,6 +39,7 @@ class Choices(Struct, frozen=True, kw_only=True):
         shown, ticked: the boxes that were ticked when the page was made, and now: purposes, and `tracking`.
         birthday, dates: the fields of the days.
         shown_days: the days that the page showed, by the name of the field; "" or missing for none.
+        changed_days: the days that the customer changed, by the name of the day; "" for one that they removed.
         removed: kind of engagement (`unwished`, `unliked`) and sku of what was taken off the lists.
     """
 
@@ -47,6 +50,7 @@ class Choices(Struct, frozen=True, kw_only=True):
     birthday: DayFields
     dates: Mapping[str, DayFields]
     shown_days: Mapping[str, str]
+    changed_days: Mapping[str, str] = _NO_DAYS
     removed: tuple[tuple[str, str], ...] = ()
 
 
@@ -54,6 +58,11 @@ def date_names(visit: Visit) -> tuple[str, ...]:
     """Return the names of the dates on the page besides the birthday: the brand's, and those that are known of the customer."""
     known = visit.person.dates if visit.person is not None else {}
     return tuple([name for name in dict.fromkeys((*visit.site.brand.dates, *sorted(known))) if name != BIRTHDAY])
+
+
+def field_of(name: str) -> str:
+    """Return the first part of the names of a day's fields. The dates of a shop have a prefix, so that none is named like another field."""
+    return name if name == BIRTHDAY else f"date-{name}"
 
 
 def choices_of(visit: Visit) -> Choices:
@@ -80,7 +89,7 @@ def choices_of(visit: Visit) -> Choices:
         language=page_language(person.locale) if person.locale else visit.language,
         birthday=fields_of(person.birthday),
         dates={name: fields_of(person.dates[name]) for name in date_names(visit) if name in person.dates},
-        shown_days={**person.dates, BIRTHDAY: person.birthday},
+        shown_days={field_of(name): day for name, day in (*person.dates.items(), (BIRTHDAY, person.birthday))},
     )
 
 
@@ -93,15 +102,26 @@ def choices_in(visit: Visit, form: Form) -> tuple[Choices, dict[str, str]]:
         errors["frequency"], frequency = "error.choose", present.frequency
     if language not in LANGUAGES:
         errors["language"], language = "error.choose", present.language
-    days = {name: read_fields(form, name, has_year=name == BIRTHDAY) for name in (BIRTHDAY, *date_names(visit))}
-    shown_days = {**present.shown_days, **{name: day for name in days if (day := shown_day(form, name)) is not None}}
-    for name, fields in days.items():
+    days, shown_days, changed_days = dict[str, DayFields](), dict(present.shown_days), dict[str, str]()
+    for name in (BIRTHDAY, *date_names(visit)):
+        field, has_year = field_of(name), name == BIRTHDAY
+        # The second name is that of pages which were opened before dates had a prefix.
+        typed = next(
+            ((each, found) for each in (field, name) if (found := read_fields(form, each, has_year=has_year))), None
+        )
+        if typed is None:
+            continue
+        days[name], shown = typed[1], shown_day(form, typed[0])
+        if shown is not None:
+            shown_days[field] = shown
         try:
-            _new_day(fields or DayFields(), shown_days.get(name, ""), visit.now.date())
+            day = changed_day(days[name], shown_days.get(field, ""), visit.now.date(), has_year=has_year)
         except InvalidDay:
-            errors[name] = "error.day"
-    birthday = days.pop(BIRTHDAY)
-    dates = {**present.dates, **{name: fields for name, fields in days.items() if fields is not None}}
+            errors[field] = "error.day"
+            continue
+        if day is not None:
+            changed_days[name] = day
+    birthday = days.pop(BIRTHDAY, present.birthday)
     listed = {
         "unwished": visit.person.wishes if visit.person is not None else (),
         "unliked": visit.person.likes if visit.person is not None else (),
@@ -113,25 +133,14 @@ def choices_in(visit: Visit, form: Form) -> tuple[Choices, dict[str, str]]:
             ticked=_boxes(form.all("on")) if has_boxes else present.shown,
             frequency=frequency,
             language=language,
-            birthday=birthday if birthday is not None else present.birthday,
-            dates=dates,
+            birthday=birthday,
+            dates={**present.dates, **days},
             shown_days=shown_days,
+            changed_days=changed_days,
             removed=tuple(removed),
         ),
         errors,
     )
-
-
-def _new_day(typed: DayFields, shown: str, today: date) -> str | None:
-    """Return the stored day that a customer changed `shown` to, "" if they removed it, or None if it is unchanged.
-
-    Raises:
-        InvalidDay: there is no such day. A day that the shop stated is not judged.
-    """
-    if typed == fields_of(shown):
-        return None
-    day = stored_day(typed, today)
-    return day if day != shown else None
 
 
 def _boxes(names: list[str]) -> frozenset[str]:
@@ -175,14 +184,11 @@ def _preferences(visit: Visit, choices: Choices, changed: dict[str, bool]) -> di
     agreed = [f"p.on.{box}" for box in _BOXES if answers.get(box) or (box == TRACKING and changed.get(box))]
     if answers or TRACKING in changed:
         fields |= evidence(visit, SOURCE, agreed)
-    shown, today = choices.shown_days, visit.now.date()
     if choices.language != choices_of(visit).language:
         fields["locale"] = choices.language
-    birthday = _new_day(choices.birthday, shown.get(BIRTHDAY, ""), today)
-    if birthday is not None:
-        fields[BIRTHDAY] = birthday  # "" removes it
-    days = {name: _new_day(typed, shown.get(name, ""), today) for name, typed in choices.dates.items()}
-    dates = {name: day or None for name, day in days.items() if day is not None}
+    dates = {name: day or None for name, day in choices.changed_days.items() if name != BIRTHDAY}
+    if BIRTHDAY in choices.changed_days:
+        fields[BIRTHDAY] = choices.changed_days[BIRTHDAY]  # "" removes it
     if dates:
         fields["dates"] = dates
     return fields

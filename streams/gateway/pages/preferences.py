@@ -20,6 +20,7 @@ from streams.gateway.pages.choices import (
     choices_in,
     choices_of,
     date_names,
+    field_of,
     records_of,
 )
 
@@ -51,7 +52,9 @@ def _page(
         choices=choices,
         purposes=PURPOSES,
         frequencies=FREQUENCIES,
-        dates=[(name, _label(visit, name), choices.dates.get(name, DayFields())) for name in date_names(visit)],
+        dates=[
+            (field_of(name), _label(visit, name), choices.dates.get(name, DayFields())) for name in date_names(visit)
+        ],
         months=[(str(number), months[number]) for number in range(1, 13)],
         wishes=_titled(visit, person.wishes if person is not None else ()),
         likes=_titled(visit, person.likes if person is not None else ()),
@@ -124,8 +127,8 @@ def _is_outdated(choices: Choices, present: Choices) -> bool:
     typed = {BIRTHDAY: choices.birthday, **choices.dates}
     shown, days = choices.shown_days, present.shown_days
     return bool(has_box) or any(
-        fields == fields_of(shown.get(name, "")) and shown.get(name, "") != days.get(name, "")
-        for name, fields in typed.items()
+        fields.is_same(fields_of(shown.get(field, ""))) and shown.get(field, "") != days.get(field, "")
+        for field, fields in ((field_of(name), fields) for name, fields in typed.items())
     )
 
 

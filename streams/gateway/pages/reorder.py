@@ -96,7 +96,7 @@ def _cart(visit: Visit, order: PageOrder) -> str:
 async def act(visit: Visit, submission: Submission) -> web.Response:
     """Publish the order. The same order again on one day, from the same email, is the same request."""
     form, link, order = submission.form, visit.link, _order(visit)
-    if order is None or form.text("order") != order.order_id or visit.site.brand.cart:
+    if order is None or form.exact("order") != order.order_id or visit.site.brand.cart:
         return await again(visit, form, "error.order-changed")
     day = int(submission.made, 16) // _MS_PER_DAY
     id = event_id(visit, "reordered", f"{order.order_id}.{day}")

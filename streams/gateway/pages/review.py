@@ -22,7 +22,7 @@ async def show(visit: Visit) -> web.Response:
 
 async def again(visit: Visit, form: Form, error: str) -> web.Response:
     """Return the form again, with what was typed and an error."""
-    return _page(visit, form.number("stars", 1, 5), form.text("text"), form.text("name"), error, _errors(form, error))
+    return _page(visit, form.number("stars", 1, 5), form.text("text"), form.line("name"), error, _errors(form, error))
 
 
 def _page(
@@ -51,7 +51,7 @@ def _errors(form: Form, error: str = "") -> dict[str, str]:
         errors["stars"] = "error.stars"
     if len(form.text("text")) > MAX_TEXT:
         errors["text"] = "error.long"
-    if len(form.text("name")) > MAX_NAME:
+    if len(form.line("name")) > MAX_NAME:
         errors["name"] = "error.long"
     if error.startswith("error.photo"):
         errors["photo"] = error
@@ -80,13 +80,13 @@ async def act(visit: Visit, submission: Submission) -> web.Response:
         "sku": link.target or None,
         "stars": stars,
         "text": form.text("text"),
-        "name": form.text("name"),
+        "name": form.line("name"),
         "locale": visit.language,
         "photo": photo,
         "occurred_at": visit.now,
     }
     # The ids of records differ by content: a corrected review is another version of the same review.
-    record_id = event_id(visit, "review", f"{stars}.{form.text('text')}.{form.text('name')}.{photo or ''}")
+    record_id = event_id(visit, "review", f"{stars}.{form.text('text')}.{form.line('name')}.{photo or ''}")
     await publish(
         visit,
         visit.gateway.encoder.record(topics.REVIEWS, link.customer_id, record_id, review),

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
+from urllib.parse import quote, unquote, urlsplit
+
+import idna
 
 from streams.gateway.context import Gateway
 from streams.mail.tokens import Link
 
 #: The parameter of the shop's address that has the token. The script removes it from the address.
 PARAMETER = "takk"
+#: Characters of an address that are not encoded again: the reserved ones, and the sign of an encoding.
+_SAFE = "%/:?#[]@!$&'()*+,;=~"
+#: Scheme, login, host and port at the start of an address.
+_HOST = re.compile(r"([a-z]+://(?:[^/?#]*@)?)([^/?#@:\[\]]+)", re.IGNORECASE)
 
 
 def is_shop(gateway: Gateway, origin: str) -> bool:
@@ -29,10 +36,35 @@ def named_target(gateway: Gateway, link: Link) -> str:
         parts = urlsplit(target)
     except ValueError:
         return target
-    if not is_shop(gateway, f"{parts.scheme}://{parts.netloc}".lower()):
+    if not is_shop(gateway, ascii_address(f"{parts.scheme}://{parts.netloc}").lower()):
         return target
     if refuses_tracking(gateway, link.customer_id):
         return target
     token = gateway.keys.seal("v", link.customer_id, "", "", gateway.now())
     address, mark, fragment = target.partition("#")
     return f"{address}{'&' if '?' in address else '?'}{PARAMETER}={token}{mark}{fragment}"
+
+
+def ascii_address(address: str) -> str:
+    """Return an address as HTTP writes it: the host in its ASCII form (RFC 5891), everything else percent-encoded (RFC 3986).
+
+    A host that has no ASCII form is percent-encoded, too, as browsers accept it.
+    """
+    match = _HOST.match(address)
+    if match is not None:
+        address = f"{match[1]}{_ascii_host(match[2])}{address[match.end() :]}"
+    return quote(address, safe=_SAFE)
+
+
+def _ascii_host(host: str) -> str:
+    name = unquote(host)
+    if name.isascii():
+        return host
+    try:
+        return idna.encode(name, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        pass  # a name that only the earlier standard allows, for example one with an emoji
+    try:
+        return name.encode("idna").decode("ascii")
+    except UnicodeError:
+        return host

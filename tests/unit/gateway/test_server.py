@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -111,6 +112,74 @@ def test_headers_of_every_answer() -> None:
                 assert {name: answer.headers[name] for name in HEADERS} == HEADERS
                 ids.add(answer.headers["X-Request-Id"])
         assert len(ids) == 5
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: b\x00c\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n : b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 1_000 + b"\r\n",
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"GET http:// HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nExpect: <b>magic</b>\r\n\r\n",
+        b"PUT /t.js HTTP/1.1\r\nHost: x\r\nExpect: <b>magic</b>\r\n\r\n",
+        b"POST /t HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: <b>magic</b>\r\n\r\n",
+    ],
+    ids=lambda sent: repr(sent[:60])[2:-1],
+)
+def test_answers_before_the_application(sent: bytes) -> None:
+    """A request that is not one, or that expects something unknown, gets a plain answer: the headers of all, and nothing of the software."""
+
+    async def check() -> None:
+        gateway = FakeGateway()
+        with capture_logs() as lines:
+            async with gateway.client() as client:
+                reader, writer = await asyncio.open_connection(client.host, client.port)
+                writer.write(sent)
+                answer = (await reader.read()).decode()
+                writer.close()
+        first, _, rest = answer.partition("\r\n")
+        assert re.fullmatch(r"HTTP/1\.[01] 4[0-9]{2} [A-Za-z ]+", first), answer
+        headers, _, text = rest.partition("\r\n\r\n")
+        found = dict(line.split(": ", 1) for line in headers.split("\r\n"))
+        assert {name: found.get(name) for name in HEADERS} == HEADERS
+        assert re.fullmatch("[0-9a-f]{16}", found["X-Request-Id"])
+        assert text in ("Bad request\n", "Expectation failed\n", "Not found\n")
+        assert lines == []
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/c/x", "GET,HEAD"),
+        ("DELETE", "/u/x", "GET,HEAD,POST"),
+        ("GET", "/t", "OPTIONS,POST"),
+        ("GET", "/v1/orders", "POST"),
+        ("GET", "/v1/visitors", "POST"),
+        ("DELETE", "/v1/openapi.json", "GET, HEAD"),
+        ("POST", "/assets/pages.css", "GET,HEAD"),
+    ],
+)
+def test_another_method(method: str, path: str, allowed: str) -> None:
+    """The answer to a method that a path does not have names those that it has (RFC 9110, 15.5.6)."""
+
+    async def check() -> None:
+        gateway = FakeGateway()
+        async with gateway.client() as client:
+            answer = await client.request(method, path)
+            assert (answer.status, answer.headers["Allow"]) == (405, allowed)
 
     asyncio.run(check())
 

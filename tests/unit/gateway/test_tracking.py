@@ -57,6 +57,33 @@ def test_a_click_on_a_link_in_capitals() -> None:
     asyncio.run(check())
 
 
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        ("https://blå.example/å?q=ø#æ", "https://xn--bl-zia.example/%C3%A5?q=%C3%B8#%C3%A6"),
+        ("https://BLÅ.example:8443/", "https://xn--bl-zia.example:8443/"),
+        ("https://bl%C3%A5.example/", "https://xn--bl-zia.example/"),
+        ("https://anna@blå.example?x=@å", "https://anna@xn--bl-zia.example?x=@%C3%A5"),
+        ("https://faß.example/", "https://xn--fa-hia.example/"),
+        ("https://i❤.example/", "https://xn--i-7iq.example/"),
+        ("https://[2001:db8::1]:8443/å", "https://[2001:db8::1]:8443/%C3%A5"),
+        ("https://a..ü/", "https://a..%C3%BC/"),
+        ("https://xn--bl-zia.example/blå", "https://xn--bl-zia.example/bl%C3%A5"),
+    ],
+)
+def test_a_host_with_other_letters(target: str, location: str) -> None:
+    """The host of a redirect is in its ASCII form, which every client knows; the rest is percent-encoded. The record has the link as it is."""
+
+    async def check() -> None:
+        gateway = FakeGateway()
+        async with gateway.client() as client:
+            answer = await client.get(gateway.link("c", target), allow_redirects=False, headers=BROWSER)
+            assert (answer.status, answer.headers["Location"]) == (302, location)
+        assert [sent["link"] for sent in gateway.sent()] == [target]
+
+    asyncio.run(check())
+
+
 def test_an_open() -> None:
     """The pixel is a GIF that no cache keeps, and its record names the email."""
 

@@ -14,7 +14,7 @@ from streams.gateway.pages.base.forms import Form, whole_number
 FIRST_YEAR, _LEAP_YEAR = 1900, 2000
 #: The characters that are read of a field: those of 1984-05-01.
 _MOST = 10
-_DAY = re.compile(r"(?:(\d{4})|-)-(\d\d)-(\d\d)\Z")
+_DAY = re.compile(r"(?:([0-9]{4})|-)-([0-9]{2})-([0-9]{2})\Z")
 
 
 class DayFields(Struct, frozen=True):
@@ -28,6 +28,13 @@ class DayFields(Struct, frozen=True):
     def is_empty(self) -> bool:
         """Whether nothing was typed."""
         return not (self.day or self.month or self.year)
+
+    def is_same(self, other: DayFields) -> bool:
+        """Return whether both mean the same day; zeros in front do not count."""
+        return self._values() == other._values()
+
+    def _values(self) -> tuple[str, ...]:
+        return tuple([part.lstrip("0") or part for part in (self.day, self.month, self.year)])
 
 
 class InvalidDay(ValueError):
@@ -58,6 +65,31 @@ def shown_day(form: Form, name: str) -> str | None:
     """Return the stored day `name` that the page of a form showed, "" for none. None: the form does not say."""
     field = f"{name}-shown"
     return form.text(field)[:_MOST] if field in form.fields else None
+
+
+def changed_day(typed: DayFields, shown: str, today: date, *, has_year: bool) -> str | None:
+    """Return the stored day that a customer changed `shown` to, "" if they removed it, or None if it is unchanged.
+
+    A day that is unchanged is not judged: the shop may have stated one that the form does not accept.
+
+    Args:
+        typed: the fields of the form.
+        shown: the stored day that the page showed, "" for none.
+        today: the present day.
+        has_year: whether customers see the year. A hidden one that does not fit to what they typed is left out.
+
+    Raises:
+        InvalidDay: there is no such day, or it is in the future.
+    """
+    if typed.is_same(fields_of(shown)):
+        return None
+    try:
+        day = stored_day(typed, today)
+    except InvalidDay:
+        if has_year or not typed.year:
+            raise
+        day = stored_day(DayFields(typed.day, typed.month), today)
+    return day if day != shown else None
 
 
 def stored_day(fields: DayFields, now: date) -> str:

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import re
+import warnings
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.multipart import BadContentDispositionHeader, BadContentDispositionParam
 
 from streams.core.values.tokens import use_key
 from streams.gateway.context import Gateway
 
 #: Bytes of a form without a photo. The longest text has 5,000 characters.
 MAX_FORM = 64 << 10
-#: Bytes of a photo that is too large, which are read and dropped so that the browser shows the page that says so.
-MAX_DROPPED = 64 << 20
+#: Bytes of a form with a photo. A photo that is too large is read up to here, and dropped, so that the browser shows the page that says so.
+MAX_BODY = 64 << 20
+#: Lines of a multipart body outside of its values: some six for each field.
+MAX_LINES = 4_000
 #: Fields of a form; the preference page has some sixty.
 MAX_FIELDS = 300
 #: The name of the hidden field that proves where a form comes from.
 CHECK = "check"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+# C0 and C1 controls but tab and line feed, line and paragraph separators, and the characters that change the direction of writing or
+# stand for an annotation.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb]")
 _CHECK = re.compile(r"([0-9a-f]{1,12})\.([0-9a-f]{32})\Z")
 
 
@@ -37,10 +42,10 @@ class TooLarge(ValueError):
 
 @dataclass(frozen=True)
 class Form:
-    """The fields of a form as plain texts: no control characters, line breaks as `\\n`, no blanks at both ends.
+    """The fields of a form.
 
     Attributes:
-        fields: name to values.
+        fields: name to values, as the browser sent them.
         photo: the bytes of the uploaded file; empty: none.
         is_photo_too_large: whether the file was larger than photos may be; then `photo` is empty.
     """
@@ -50,12 +55,25 @@ class Form:
     is_photo_too_large: bool = False
 
     def text(self, name: str) -> str:
-        """Return the first value of a field, or ""."""
+        """Return the first value of a field as a text for people, or "".
+
+        It has no control characters, not even invisible ones that change the direction of writing. Line breaks are `\\n`, and there
+        are no blanks at both ends.
+        """
+        value = self.exact(name).replace("\r\n", "\n").replace("\r", "\n")
+        return _CONTROL.sub("", value).strip()
+
+    def line(self, name: str) -> str:
+        """Return the first value of a field as a text of one line, or ""."""
+        return " ".join(self.text(name).split())
+
+    def exact(self, name: str) -> str:
+        """Return the first value of a field as the browser sent it, or "": for ids, which may have blanks at their ends."""
         values = self.fields.get(name)
         return values[0] if values else ""
 
     def all(self, name: str) -> list[str]:
-        """Return all values of a field, such as the ticked boxes of a group."""
+        """Return all values of a field as the browser sent them, such as the ticked boxes of a group."""
         return list(self.fields.get(name, ()))
 
     def number(self, name: str, least: int, most: int) -> int | None:
@@ -108,7 +126,7 @@ async def _read(request: web.Request, max_photo: int) -> Form:
         return Form(_fields(pairs))
     if request.content_type == "multipart/form-data":
         try:
-            return await _multipart(await request.multipart(), max_photo)
+            return await _multipart(request, max_photo)
         except TooLarge:
             raise
         except (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError):
@@ -116,30 +134,73 @@ async def _read(request: web.Request, max_photo: int) -> Form:
     return Form()
 
 
-async def _multipart(reader: MultipartReader, max_photo: int) -> Form:
+class _Body:
+    """The content of a request, of which only `left` bytes and MAX_LINES lines are read. It has the methods that MultipartReader uses."""
+
+    def __init__(self, content: StreamReader, limit: int) -> None:
+        self._content = content
+        self._left, self._lines = limit, MAX_LINES
+
+    async def read(self, size: int) -> bytes:
+        """Return up to `size` bytes. Raise TooLarge."""
+        return self._counted(await self._content.read(size))
+
+    async def readline(self, **limits: int) -> bytes:
+        """Return a line. Raise TooLarge."""
+        self._lines -= 1
+        return self._counted(await self._content.readline(**limits))
+
+    def unread_data(self, data: bytes) -> None:
+        """Return bytes that belong to what follows."""
+        self._left += len(data)
+        self._content.unread_data(data)
+
+    def at_eof(self) -> bool:
+        """Return whether everything was read."""
+        return self._content.at_eof()
+
+    def _counted(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0 or self._lines < 0:
+            raise TooLarge("too many bytes")
+        return data
+
+
+def ignore_bad_headers() -> None:
+    """Keep headers of clients out of the warnings of the process: each other text would be printed, and kept in memory."""
+    for kind in (BadContentDispositionHeader, BadContentDispositionParam):
+        warnings.filterwarnings("ignore", category=kind)
+
+
+async def _multipart(request: web.Request, max_photo: int) -> Form:
+    most = MAX_BODY if max_photo else MAX_FORM
+    if (request.content_length or 0) > most:
+        raise TooLarge("too many bytes")
+    reader = MultipartReader(request.headers, cast(StreamReader, _Body(request.content, most)))
     pairs: list[tuple[str, str]] = []
-    left, photo, is_too_large = MAX_FORM, b"", False
+    left, parts, photo, is_too_large = MAX_FORM, 0, b"", False
     while (part := await reader.next()) is not None:
         if not isinstance(part, BodyPartReader):
             raise TooLarge("a form within a form")
+        parts += 1
         name = (part.name or "")[:100]
         if part.filename is not None or name == "photo":
             try:
-                photo = await _bounded(_chunks(part), max_photo)
+                content = await _file(part, max_photo)
             except TooLarge:
-                is_too_large = True
-                with contextlib.suppress(TooLarge):
-                    await _drop(_chunks(part), MAX_DROPPED)
-                    continue
+                if not max_photo:
+                    raise
                 # The fields before the file are all that is kept.
                 return Form(_fields(pairs), is_photo_too_large=True)
+            is_too_large |= content is None and max_photo > 0
+            photo = photo or content or b""
         else:
             raw = await _bounded(_chunks(part), left)
             left -= len(raw) + len(name)
             pairs.append((name, raw.decode("utf-8", "replace")))
-        if len(pairs) > MAX_FIELDS or left < 0:
+        if parts > MAX_FIELDS or left < 0:
             raise TooLarge("too many fields")
-    return Form(_fields(pairs), photo, is_too_large)
+    return Form(_fields(pairs), b"" if is_too_large else photo, is_too_large)
 
 
 async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
@@ -147,12 +208,16 @@ async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
         yield bytes(chunk)
 
 
-async def _drop(chunks: AsyncIterator[bytes], limit: int) -> None:
-    size = 0
-    async for chunk in chunks:
+async def _file(part: BodyPartReader, limit: int) -> bytes | None:
+    """Return the content of a file; None if it has more than `limit` bytes, which are dropped."""
+    found, size = bytearray(), 0
+    async for chunk in _chunks(part):
         size += len(chunk)
-        if size > limit:
-            raise TooLarge("too many bytes")
+        if size <= limit:
+            found += chunk
+        else:
+            found.clear()
+    return bytes(found) if size <= limit else None
 
 
 async def _bounded(chunks: AsyncIterator[bytes], limit: int) -> bytes:
@@ -167,13 +232,8 @@ async def _bounded(chunks: AsyncIterator[bytes], limit: int) -> bytes:
 def _fields(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     for name, value in pairs:
-        fields.setdefault(name, []).append(_plain(value))
+        fields.setdefault(name, []).append(value)
     return fields
-
-
-def _plain(value: str) -> str:
-    value = value.encode("utf-8", "replace").decode("utf-8")
-    return _CONTROL.sub("", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 # -- where a form comes from --------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 #: Bytes of an uploaded file.
 MAX_PHOTO = 10 << 20
@@ -22,6 +22,9 @@ MAX_PIXELS = 50_000_000
 #: The shortest and the longest side in pixels; what is longer is scaled down to LONGEST.
 LEAST, MOST, LONGEST = 100, 12_000, 2400
 _QUALITY = 85
+#: Bytes of a color profile; those of cameras and phones have some 500, those of printers up to 3 million.
+MAX_PROFILE = 4 << 20
+_SRGB = ImageCms.createProfile("sRGB")
 Reason = Literal["type", "dimensions"]
 #: Pictures are decoded one at a time, for the memory that they need.
 _DECODER = ThreadPoolExecutor(1, thread_name_prefix="photos")
@@ -73,12 +76,44 @@ def _check_size(size: tuple[int, int]) -> None:
 
 
 def _as_jpeg(picture: Image.Image) -> bytes:
+    if picture.mode.startswith("I"):
+        picture = _of_8_bits(picture)
     picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        flat = Image.new("RGB", picture.size, "white")
-        flat.paste(picture.convert("RGBA"), mask=picture.convert("RGBA").getchannel("A"))
-        picture = flat
-    pixels = Image.frombytes("RGB", picture.size, picture.convert("RGB").tobytes())  # without the file's metadata
+    profile = picture.info.get("icc_profile")
+    if picture.mode in ("RGBA", "LA", "La", "PA", "RGBa") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        alpha = picture.getchannel("A")
+        picture = Image.composite(
+            _in_srgb(picture.convert("RGB"), profile), Image.new("RGB", picture.size, "white"), alpha
+        )
+    else:
+        picture = _in_srgb(picture, profile)
+    pixels = Image.frombytes("RGB", picture.size, picture.tobytes())  # without the file's metadata
     out = io.BytesIO()
     pixels.save(out, "JPEG", quality=_QUALITY, optimize=True)
     return out.getvalue()
+
+
+def _of_8_bits(picture: Image.Image) -> Image.Image:
+    """Return a gray picture of 16 bits per pixel with 8 bits. Its conversion would clip whatever is brighter than 255 of 65,535."""
+    found = Image.frombytes("L", picture.size, picture.convert("I;16").tobytes()[1::2])  # the upper byte of each pixel
+    # A transparent gray is one of 65,536, so it is not transferred: it would stand for 256 of them.
+    found.info = {name: value for name, value in picture.info.items() if name != "transparency"}
+    return found
+
+
+def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return an RGB picture in sRGB, the colors of a picture without a profile. Without a profile that fits, the colors stay.
+
+    Args:
+        picture: the picture.
+        profile: its ICC profile, or None.
+    """
+    plain = picture if picture.mode in ("L", "CMYK", "RGB") else picture.convert("RGB")
+    if profile and len(profile) <= MAX_PROFILE:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            return ImageCms.profileToProfile(plain, source, _SRGB, outputMode="RGB") or plain
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # a damaged profile, or one for other pictures: the photo is worth more than its exact colors
+    return plain.convert("RGB")

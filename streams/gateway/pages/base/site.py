@@ -61,7 +61,7 @@ class Site:
 
     Raises:
         FlowFileError: `shared/brand.yaml` contains errors.
-        InvalidPages: a template, the style sheet or a copy file cannot be read.
+        InvalidPages: a template, the style sheet, the logo or a copy file cannot be read.
     """
 
     def __init__(self, templates_dir: Path, shop_name: str) -> None:
@@ -131,7 +131,10 @@ class Site:
         path = templates_dir / SHARED / self.brand.logo
         if not self.brand.logo or not path.is_file():
             return b"", ""
-        return path.read_bytes(), _LOGO_TYPES[path.suffix]
+        try:
+            return path.read_bytes(), _LOGO_TYPES[path.suffix]
+        except OSError as error:
+            raise InvalidPages(f"cannot read {path}: {error.strerror} (check its permissions)") from error
 
 
 def site_of(settings: Settings) -> Site:

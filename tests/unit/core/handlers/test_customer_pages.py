@@ -20,6 +20,7 @@ from streams.core.model.events import (
 )
 from streams.core.model.orders.order import Address, LineDetails, OrderDetails
 from streams.core.model.person_events import CustomerActed, CustomerErased
+from streams.core.rules.ruleset import Limits
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shipment
 from tests.harness.flow_texts import buy, ruleset_of, update_profile
@@ -65,6 +66,16 @@ def test_a_page_shows_the_person_and_the_last_order() -> None:
     ]
     assert "Gade" not in repr(page)
     assert "Holm" not in repr(page)
+
+
+def test_a_page_shows_all_lines_that_are_stored() -> None:
+    """Ordering again means the whole order, as far as Takk has it."""
+    run = run_with_pages()
+    most = Limits().lines_per_order
+    buy(run, lines=tuple([OrderLine(f"s{number}", "Tea", "tea", 1, 100) for number in range(most + 6)]))
+    page = last(run)
+    assert page.order is not None
+    assert [line.sku for line in page.order.lines] == [f"s{number}" for number in range(most)]
 
 
 def test_a_page_is_written_once_and_when_it_changes() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +66,26 @@ def test_missing_logo(tmp_path: Path) -> None:
     brand = load_brand(tmp_path)
     assert brand is not None
     assert brand.logo == "tea.svg"
+
+
+@pytest.mark.parametrize("name", ["tea.svg", "tea.png"])
+def test_unreadable_logo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A logo that cannot be read is an error that names the picture and says what to do, for pages and for emails."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "brand.yaml").write_text(f"name: Tea\nlogo: {name}\n")
+    (tmp_path / "shared" / name).touch()
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    (problem,) = brand_problems(tmp_path)
+    expected = (
+        f"{tmp_path}/shared/{name}:1:1: error files.E003: cannot read: Permission denied (hint: check its permissions)"
+    )
+    assert str(problem) == expected
+    with pytest.raises(FlowFileError, match=re.escape(expected)):
+        load_brand(tmp_path)
 
 
 def test_accent_of_dark_mode() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import html.parser
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -228,4 +230,22 @@ def test_invalid_file(tmp_path: Path, name: str, content: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(content)
     with pytest.raises((InvalidPages, FlowFileError), match=path.name.replace(".", r"\.")):
+        site_of(Settings(templates_dir=tmp_path))
+
+
+@pytest.mark.parametrize("readable", [0, 1])
+def test_unreadable_logo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readable: int) -> None:
+    """A logo that cannot be read, or not any more, is reported with its name and with what to do."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "brand.yaml").write_text("name: Teahouse\nlogo: tea.svg\n")
+    (tmp_path / "shared" / "tea.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    reads = [b"<svg/>"] * readable
+
+    def read(path: Path) -> bytes:
+        if not reads:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return reads.pop()
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    with pytest.raises((InvalidPages, FlowFileError), match=r"tea\.svg.*Permission denied.*check its permissions"):
         site_of(Settings(templates_dir=tmp_path))

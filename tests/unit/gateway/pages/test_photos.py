@@ -10,6 +10,7 @@ import stat
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -18,6 +19,7 @@ from streams.gateway.context import Unavailable
 from streams.gateway.pages.base.photos import LONGEST, MAX_PHOTO, InvalidPhoto, encode, encoded
 from streams.gateway.pages.base.uploads import PhotoFolder
 from streams.wire.topics import CONTEST_ENTRIES, ENGAGEMENT
+from tests.harness.color_profiles import DISPLAY_P3
 from tests.harness.pages import Pages, picture, submit, submit_photo
 
 
@@ -62,6 +64,64 @@ def test_metadata_is_removed_and_the_picture_upright() -> None:
     assert not out.getexif()
     assert b"secret" not in result
     assert b"Exif" not in result
+
+
+def is_near(found: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    """Return whether two colors look the same, as far as JPEG keeps them."""
+    return all(abs(one - other) <= 4 for one, other in zip(found, expected, strict=True))
+
+
+def color_of(content: bytes) -> tuple[int, ...]:
+    """Return the color in the middle of an encoded photo."""
+    out = Image.open(io.BytesIO(encode(content)))
+    assert (out.mode, "icc_profile" in out.info) == ("RGB", False)
+    color = out.getpixel((out.width // 2, out.height // 2))
+    assert isinstance(color, tuple)
+    return color
+
+
+@pytest.mark.parametrize(
+    ("format", "mode"), [("JPEG", "RGB"), ("WEBP", "RGB"), ("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "P")]
+)
+def test_colors_of_a_profile(format: str, mode: str) -> None:
+    """Colors of Display P3, which phones use, look the same without the profile: those of sRGB are converted to it."""
+    for wide, expected in (
+        ((234, 51, 35), (255, 0, 0)),
+        ((117, 251, 76), (0, 255, 0)),
+        ((128, 128, 128), (128, 128, 128)),
+    ):
+        content = Image.new("RGB", (200, 200), wide)
+        content = content.quantize(16) if mode == "P" else content.convert(mode)
+        out = io.BytesIO()
+        content.save(out, format, icc_profile=DISPLAY_P3, **({"lossless": True} if format == "WEBP" else {}))
+        assert is_near(color_of(out.getvalue()), expected), wide
+
+
+def test_colors_behind_transparency() -> None:
+    """Transparent parts are white, and the rest has the colors of the profile."""
+    content = Image.new("RGBA", (200, 200), (234, 51, 35, 128))
+    out = io.BytesIO()
+    content.save(out, "PNG", icc_profile=DISPLAY_P3)
+    assert is_near(color_of(out.getvalue()), (255, 127, 127))
+
+
+@pytest.mark.parametrize(
+    "profile", [b"x", b"x" * 3000, DISPLAY_P3[:200], DISPLAY_P3.replace(b"RGB ", b"GRAY", 1), bytes(128)]
+)
+@pytest.mark.parametrize(("mode", "color"), [("RGB", (200, 100, 50)), ("L", 100), ("CMYK", (0, 0, 0, 100))])
+def test_profile_that_does_not_fit(profile: bytes, mode: str, color: Any) -> None:
+    """A photo whose profile is damaged, or for another kind of picture, is accepted with the colors that it has."""
+    expected = {"RGB": (200, 100, 50), "L": (100, 100, 100), "CMYK": (155, 155, 155)}[mode]
+    found = color_of(picture(format="JPEG", mode=mode, color=color, quality=100, icc_profile=profile))
+    assert is_near(found, expected) or mode == "L"  # a profile of grays fits a gray picture
+
+
+@pytest.mark.parametrize(("gray", "expected"), [(0, 0), (300, 1), (32_768, 128), (40_000, 156), (65_535, 255)])
+@pytest.mark.parametrize("is_transparent", [False, True])
+def test_gray_of_16_bits(gray: int, expected: int, is_transparent: bool) -> None:
+    """A gray picture with 16 bits per pixel keeps its brightness."""
+    options = {"transparency": gray} if is_transparent else {}
+    assert is_near(color_of(picture(format="PNG", mode="I;16", color=gray, **options)), (expected,) * 3)
 
 
 def test_large_picture_is_scaled_down() -> None:

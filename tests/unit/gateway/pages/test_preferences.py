@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,8 +123,8 @@ async def test_emptied_days_are_removed() -> None:
         html = await opened(client, pages.link("p"))
         hidden = [field for field in _HIDDEN.findall(html) if field[0] != "check"]
         assert ("birthday-shown", "1984-05-01") in hidden
-        assert ("anniversary-year", "2019") in hidden
-        emptied = [(f"{name}-{part}", "") for name in ("birthday", "anniversary") for part in ("day", "month")]
+        assert ("date-anniversary-year", "2019") in hidden
+        emptied = [(f"{name}-{part}", "") for name in ("birthday", "date-anniversary") for part in ("day", "month")]
         fields = [*KEPT, *hidden, *emptied, ("birthday-year", ""), ("act", "save")]
         assert (await submit(client, pages.link("p"), fields)).status == 303
     (request,) = requests_of(pages)
@@ -160,7 +162,7 @@ async def test_page_from_before_the_last_change(
         html = await opened(client, pages.link("p"))
         hidden = [field for field in _HIDDEN.findall(html) if field[0] not in ("check", "shown")]
         birthday = {"birthday-day": "1", "birthday-month": "5", "birthday-year": "1984", **dict(fields)}
-        date = [("anniversary-day", "21"), ("anniversary-month", "6")]
+        date = [("date-anniversary-day", "21"), ("date-anniversary-month", "6")]
         pages.people["c-1"] = replace(ANNA, **change)
         boxes = [field for field in fields if field[0] == "on"]
         birthday.pop("on", None)
@@ -179,6 +181,90 @@ async def test_day_of_the_shop_that_the_form_would_refuse() -> None:
     await saved(pages, [*KEPT, ("on", "survey"), *shown, ("anniversary-shown", "2030-06-21")])
     (request,) = requests_of(pages)
     assert (request["answers"], request["dates"]) == ({"survey": True}, {})
+
+
+@pytest.mark.parametrize("stored", ["2030-06-21", "1890-06-21", "2019-02-28", "0001-06-21"])
+@pytest.mark.parametrize("day", ["", "29"])
+async def test_day_with_a_hidden_year_that_does_not_fit(stored: str, day: str) -> None:
+    """A date whose hidden year makes it invalid can be changed, then without the year, and removed."""
+    pages = Pages()
+    pages.people["c-1"] = replace(ANNA, dates={"anniversary": stored})
+    async with pages.client() as client:
+        html = await opened(client, pages.link("p"))
+        fields = dict(field for field in _HIDDEN.findall(html) if field[0] != "check")
+        typed = {"date-anniversary-day": day, "date-anniversary-month": "2" if day else "", "act": "save"}
+        response = await submit(client, pages.link("p"), [*KEPT, *(fields | typed).items()])
+        assert response.status == 303, await response.text()
+    (request,) = requests_of(pages)
+    assert request["dates"] == {"anniversary": "--02-29" if day else None}
+
+
+@pytest.mark.parametrize("stored", ["2030-05-01", "1890-05-01"])
+async def test_birthday_of_the_shop_that_the_form_would_refuse(stored: str) -> None:
+    """A birthday that only the shop can state may stay, be replaced and be removed."""
+    birthday = ("birthday-day", "birthday-month", "birthday-year")
+    typed = {("1", "5", stored[:4]): None, ("2", "5", "1984"): "1984-05-02", ("", "", ""): ""}
+    for values, expected in typed.items():
+        pages = Pages()
+        pages.people["c-1"] = replace(ANNA, birthday=stored)
+        fields = [*KEPT, ("on", "survey"), *zip(birthday, values, strict=True), ("birthday-shown", stored)]
+        await saved(pages, fields)
+        (request,) = requests_of(pages)
+        assert (request["answers"], request["birthday"]) == ({"survey": True}, expected)
+
+
+@pytest.mark.parametrize("name", ["birthday", "date-anniversary", "date-unknown", "frequency", "act", ""])
+@pytest.mark.parametrize("shown", ["", "--06-21", "2030-13-99", "x" * 500, "\u0661\u0669\u0668\u0664-05-01"])
+async def test_shown_day_without_its_fields(name: str, shown: str) -> None:
+    """A form that states what a day was, without the fields of the day, changes nothing."""
+    pages = Pages()
+    pages.people["c-1"] = replace(ANNA, birthday="2030-05-01", dates={"anniversary": "1890-06-21"})
+    await saved(pages, [*KEPT, (f"{name}-shown", shown)])
+    assert pages.publisher.records == []
+
+
+@pytest.mark.parametrize("id", [" ", " CUP", "CUP ", "\u00a0CUP\u2003", "C\u200eUP\u200f", "C&U<P>\"'", "ka\u030affe"])
+async def test_ids_survive_the_form(id: str) -> None:
+    """An id of a product that the page shows can be taken off the lists, whatever characters it has."""
+    pages = Pages()
+    pages.people["c-1"] = replace(ANNA, wishes=("CUP", id), likes=(id,))
+    async with pages.client() as client:
+        html = await opened(client, pages.link("p"))
+        values = [unescape(value) for value in re.findall(r'name="un(?:wished|liked)" value="([^"]*)"', html)]
+        assert values == ["CUP", id, id]
+        fields = [*KEPT, ("unwished", id), ("unliked", id), ("act", "save")]
+        assert (await submit(client, pages.link("p"), fields)).status == 303
+    assert [(record["kind"], record["sku"]) for _, record in pages.topics()] == [("unwished", id), ("unliked", id)]
+
+
+async def test_dates_named_like_fields_of_the_page(tmp_path: Path) -> None:
+    """A date of the shop may have any name: its fields, errors and texts are not those of other parts of the page."""
+    names = ["frequency", "language", "email", "sure", "shown", "on", "act", "check", "birthday_day", "unwished"]
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "brand.yaml").write_text(f"name: Teahouse\ndates: [{', '.join(names)}]\n")
+    pages = Pages(templates_dir=tmp_path)
+    pages.people["c-1"] = replace(ANNA, dates={"frequency": "--01-02"}, wishes=("day", "CUP"))
+    async with pages.client() as client:
+        html = await opened(client, pages.link("p"))
+        ids = re.findall(r' id="([^"]*)"', html)
+        assert len(ids) == len(set(ids))
+        wrong = [("date-frequency-day", "40"), ("date-frequency-month", "1"), ("act", "save")]
+        html = await (await submit(client, pages.link("p"), [*KEPT, *wrong])).text()
+        assert ('id="frequency-wrong"' in html, 'id="date-frequency-wrong"' in html) == (False, True)
+        typed = [(f"date-{name}-{part}", "3") for name in names for part in ("day", "month")]
+        fields = [*KEPT, *typed, ("frequency", "fewer"), ("act", "save")]
+        assert (await submit(client, pages.link("p"), fields)).status == 303
+    preferences, frequency = requests_of(pages)
+    assert preferences["dates"] == dict.fromkeys(names, "--03-03")
+    assert frequency["frequency"] == "fewer"
+
+
+async def test_dates_of_a_page_that_was_opened_before_an_update() -> None:
+    """The names that fields of dates had until their prefix still count."""
+    pages = Pages()
+    await saved(pages, [*KEPT, ("anniversary-day", "3"), ("anniversary-month", "4"), ("anniversary-shown", "--06-21")])
+    (request,) = requests_of(pages)
+    assert request["dates"] == {"anniversary": "--04-03"}
 
 
 async def test_shown_day_after_an_error() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,20 @@ async def test_newer_order() -> None:
         response = await submit(client, pages.link("b", "o-1"), {"order": "o-1", "act": "order"})
         assert response.status == 422
     assert pages.publisher.records == []
+
+
+@pytest.mark.parametrize("id", [" ", " o-1", "o-1 ", "\u2003o-1\u00a0", "\u200eo-1", "o'\"<1>&amp;"])
+async def test_order_id_survives_the_form(id: str) -> None:
+    """An order can be ordered again whatever characters its id has, and an id that only looks like it is another order."""
+    pages = Pages()
+    pages.people["c-1"] = replace(ANNA, order=replace(ORDER, order_id=id))
+    async with pages.client() as client:
+        html = await opened(client, pages.link("b", id))
+        assert [unescape(value) for value in re.findall('name="order" value="([^"]*)"', html)] == [id]
+        assert (await submit(client, pages.link("b", id), {"order": f"{id} ", "act": "order"})).status == 422
+        assert (await submit(client, pages.link("b", id), {"order": id, "act": "order"})).status == 303
+    ((_, record),) = pages.topics()
+    assert record["order_id"] == id
 
 
 async def test_unknown_order() -> None:

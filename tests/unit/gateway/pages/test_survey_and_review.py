@@ -89,6 +89,32 @@ async def test_review(tmp_path: Path) -> None:
     assert again["event_id"] == reaction["event_id"]
 
 
+#: Characters that a browser may send, and nobody sees: controls, and those that turn the direction of writing or mark annotations.
+UNSEEN = "\x00\x07\x1b\x7f\x85\x9b\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufff9\ufffb"
+
+
+@pytest.mark.parametrize("character", UNSEEN)
+async def test_texts_without_unseen_characters(character: str, tmp_path: Path) -> None:
+    """Texts of customers lose control characters and those that change the direction of writing, wherever they are shown later."""
+    pages, typed = Pages(tmp_path), f"{character}Fin{character} te{character}"
+    async with pages.client() as client:
+        assert (await submit(client, pages.link("r"), {"stars": "5", "text": typed, "name": typed})).status == 303
+        assert (await submit_photo(client, pages.link("k", "summer"), {"caption": typed}, picture())).status == 303
+        assert (await submit(client, pages.link("s", "nps"), {"act": "why", "why": typed})).status == 303
+    (_, review), _, (_, entry), _, (_, answer) = pages.topics()
+    assert (review["text"], review["name"], entry["caption"], answer["answer"]) == ("Fin te",) * 4
+
+
+async def test_names_have_one_line(tmp_path: Path) -> None:
+    """A name is one line, whatever was sent; a text keeps its lines, joined characters and signs that change the look of others."""
+    pages, text = Pages(tmp_path), "Så\nfin \U0001f469\u200d\U0001f33e \u2764\ufe0f"
+    async with pages.client() as client:
+        fields = {"stars": "5", "text": text, "name": " Anna\r\nBerg\n\n\tHolm "}
+        assert (await submit(client, pages.link("r"), fields)).status == 303
+    (_, review), _ = pages.topics()
+    assert (review["name"], review["text"]) == ("Anna Berg Holm", text)
+
+
 async def test_review_with_photo(tmp_path: Path) -> None:
     """The photo of a review is stored, and the record has its name."""
     pages = Pages(tmp_path)

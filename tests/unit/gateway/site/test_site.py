@@ -190,6 +190,15 @@ def test_origins_are_checked() -> None:
             load_settings(gateway_site_origins=value)
 
 
+async def test_links_name_the_visitor_of_a_host_with_other_letters(tmp_path: Path) -> None:
+    """Browsers send the ASCII form of such a host as their origin, and so does the setting. Links may have either form."""
+    async with json_api(tmp_path, gateway_site_origins="https://xn--bl-zia.example") as served:
+        for host in ("blå.example", "BLÅ.example", "xn--bl-zia.example"):
+            token = LINK_KEYS.seal("c", "c-77", "s", f"https://{host}/jug", NOW)
+            answer = await served.client.get(f"/c/{token}", allow_redirects=False)
+            assert answer.headers["Location"].startswith("https://xn--bl-zia.example/jug?takk="), host
+
+
 async def test_links_name_the_visitor(site: JsonApi) -> None:
     """A link of an email to a page of the shop has the token of the customer, unless they refused tracking."""
     targets = {
