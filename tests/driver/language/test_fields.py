@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.model.events import SurveyAnswered
+from streams.core.model.events import OrderPlaced, SurveyAnswered
 from streams.core.model.fields import LONGEST, as_number, as_stored, field_of, kept_fields
+from streams.core.model.merge_events import CustomerMerged
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.ruleset import Limits
 from tests.harness.driver import Driver
+from tests.harness.events import order
 from tests.harness.flow_texts import DAY, answer_survey, buy, flow_text, ruleset_of, run_of, sent
 
 KEPT = """trigger: {on: survey.answered}
@@ -122,6 +124,20 @@ def test_a_segment_is_left_when_points_expire() -> None:
     buy(run)
     run.advance(30 * DAY)
     assert sent(run) == [("a", 10)]
+
+
+def test_fields_of_merged_customers() -> None:
+    """The remaining id keeps its values and gets the other ones; the amounts with an end of both count."""
+    run = run_of(
+        "trigger: {on: order.placed}\nsteps:\n  - add: {name: points, value: 30, expires: 90d}\n  - add: {name: points, value: 5}\n"
+        "  - set: {name: total, from: order.total}\n"
+    )
+    buy(run, total_minor=100_00)
+    run.advance(DAY)
+    run.handle(OrderPlaced(order("o2", run.now, customer_id="c2", total_minor=200_00), run.now))
+    run.handle(CustomerMerged(customer_id="c2", into="c1", occurred_at=run.now))
+    assert points(run) == 65
+    assert dict(run.customers["c1"].fields)["total"] == "100"
 
 
 def test_amounts_are_bounded() -> None:
