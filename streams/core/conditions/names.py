@@ -14,6 +14,7 @@ from streams.core.conditions.purchase_values import top_category
 from streams.core.model.customer import NO_YEAR
 from streams.core.model.orders.order import OrderLine
 from streams.core.model.traits import LIKE, WISH
+from streams.core.rules.purchase_use import TOP_CATEGORY as TOP_CATEGORY
 from streams.core.values import local_time, money
 
 Kind: TypeAlias = Literal["number", "text", "boolean", "list"]
@@ -148,8 +149,6 @@ def _counting(since: Callable[[EvalContext], datetime | None]) -> Closure:
     return lambda context: _days_since(context, since(context))
 
 
-#: The name of the category of the most orders.
-TOP_CATEGORY = "customer.top_category"
 #: Every name that a condition may use, the kind of its value and the function that reads it.
 #:
 #: Money is in major units: order.total and order.discount in the order's currency, order.value and customer.spend in the shop's.

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from streams.core.conditions.context import TriggerData
 from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
+from streams.core.instances.unknown import is_dispatched
 from streams.core.model.customer import Viewed
 from streams.core.model.events import ProductBrowsed
 from streams.core.model.unit_of_work import UnitOfWork
@@ -34,7 +35,7 @@ def on_product_browsed(uow: UnitOfWork, event: ProductBrowsed) -> None:
         remember_views(uow, (Viewed(event.sku, event.occurred_at),))
     if event.launches_at is not None and LAUNCH in uow.ruleset.by_trigger and event.kind != "removed_from_cart":
         schedule_launch(uow, event.sku, event.launches_at, event.occurred_at)
-    if name not in uow.ruleset.by_trigger:
+    if not is_dispatched(uow, name):
         return
     viewed_at = text_of(event.occurred_at)
     if uow.is_new("browsed", event.kind, event.sku, viewed_at):

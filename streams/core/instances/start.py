@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from streams.core.conditions.context import EvalContext, TriggerData
 from streams.core.instances.exits import exit_reason, is_finished, mark_finished
 from streams.core.instances.occurrence import Occurrence
-from streams.core.instances.steps import Execution
+from streams.core.instances.steps.execution import Execution
+from streams.core.instances.steps.kinds import run
 from streams.core.instances.waiting import find_instance, suspend
 from streams.core.model.instance import Instance, LastStart
 from streams.core.model.unit_of_work import UnitOfWork
@@ -200,7 +201,7 @@ def _start(
     elif _is_held_out(uow, flow):
         hold_out(uow, flow, instance, instance.step)
     else:
-        waiting = Execution(uow, compiled, instance, context, started_at, is_start=True).run(compiled.first)
+        waiting = run(Execution(uow, compiled, instance, context, started_at, is_start=True), compiled.first)
         limit = uow.ruleset.limits.instances_of(is_transactional=flow.is_transactional)
         if waiting is not None and len(uow.instances) < limit:
             suspend(uow, waiting, uow.instances)

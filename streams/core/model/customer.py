@@ -157,7 +157,7 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
             this is a row of 8-byte hashes, the oldest first (see `values.fingerprints`).
         finished_fingerprints: instances that have ended.
         seen_fingerprints: events that have been processed.
-        fields: the values that flows set, sorted by name.
+        fields: the values that flows set, and amounts that expire, sorted by name (see `model/fields.py`).
         lists: the lists that the customer is on, sorted.
         segments: the segments that start flows and that the customer belonged to after the last event, sorted. Those that only
             a worker with other templates knows stay.

@@ -6,7 +6,7 @@ The docstrings of the classes are product text: they are the descriptions in the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -17,10 +17,6 @@ from streams.core.rules.recommends import USUAL, Recommends
 Status: TypeAlias = Literal["draft", "live", "paused"]
 OncePer: TypeAlias = Literal["order", "parcel", "product", "customer"]
 Which: TypeAlias = Literal["first", "last", "each"]
-Clock: TypeAlias = Literal["customer", "shop"]
-TargetTime: TypeAlias = Literal[
-    "order.placed_at", "shipment.window_from", "shipment.window_to", "product.runs_out", "product.launch"
-]
 
 #: The step of an instance that waits for its date or launch to start. If it waits for a launch, its trigger data names the product.
 DATE_STEP = "@day"
@@ -73,89 +69,23 @@ class Trigger(Struct, frozen=True, kw_only=True):
     threshold: Condition | None = None
 
 
-class WaitTarget(Struct, frozen=True, kw_only=True):
-    """A time to wait for, such as the start of a delivery window.
-
-    Attributes:
-        time: the name of the target time.
-        before: how long before it the wait ends.
-        lasts: how long one piece of a product lasts, if the customer's own rhythm is unknown.
-    """
-
-    time: TargetTime
-    before: timedelta = timedelta()
-    lasts: timedelta = timedelta(days=30)
-
-
-class Wait(Struct, frozen=True, kw_only=True, tag="wait"):
-    """Wait before the next step.
-
-    The wait takes `months`, `days`, `hours` and `minutes`. Then it continues until `at` o'clock, on a weekday that `on` and `not_on` allow.
-    With `until` it ends at that time instead, or `before` it; the length then applies only if the time is unknown. `clock` selects the
-    time zone: the customer's or the shop's.
-    """
+class Step(Struct, frozen=True, kw_only=True):
+    """A step of a flow, found by its `path`. Each kind of step is a subclass."""
 
     path: str
-    days: int = 0
-    #: Hours and minutes, which are not days of the calendar.
-    more: timedelta = timedelta()
-    at: time | None = None
-    clock: Clock = "customer"
-    not_on: frozenset[int] = frozenset()
-    months: int = 0
-    until: WaitTarget | None = None
+
+    @property
+    def inner(self) -> tuple[tuple[Step, ...], ...]:
+        """The branches in their order. Branch n of the step at path p contains the steps p.n.0, p.n.1, and so on."""
+        return ()
+
+    @property
+    def falls_through(self) -> bool:
+        """Whether the flow may continue after the step without taking a branch."""
+        return not self.inner
 
 
-class WaitFor(Struct, frozen=True, kw_only=True, tag="wait_for"):
-    """Wait for an event, for `up_to` at most.
-
-    If the event arrives in time and `where` is true, the flow continues with `then`, otherwise with `otherwise`. After either, it
-    continues with the step after the wait.
-    """
-
-    path: str
-    event: str
-    up_to: timedelta
-    where: Condition | None = None
-    then: tuple[Step, ...] = ()
-    otherwise: tuple[Step, ...] = ()
-
-
-class Branch(Struct, frozen=True, kw_only=True):
-    """One branch of a split. `when` None: the branch of all other customers."""
-
-    when: Condition | None
-    steps: tuple[Step, ...]
-
-
-class Split(Struct, frozen=True, kw_only=True, tag="split"):
-    """Continue with the first branch whose condition is true. After it the flow continues with the step after the split."""
-
-    path: str
-    branches: tuple[Branch, ...]
-
-
-class Variant(Struct, frozen=True, kw_only=True):
-    """One branch of an experiment: its name, its percentage of the customers and its steps."""
-
-    name: str
-    percent: int
-    steps: tuple[Step, ...]
-
-
-class Experiment(Struct, frozen=True, kw_only=True, tag="experiment"):
-    """Divide the customers between branches by a hash of `name` and the customer id, so that a customer always gets the same branch.
-
-    For `holdout` percent of the customers the flow ends here.
-    """
-
-    path: str
-    name: str
-    variants: tuple[Variant, ...]
-    holdout: int = 0
-
-
-class Send(Struct, frozen=True, kw_only=True, tag="send"):
+class Send(Step, frozen=True, kw_only=True):
     """Send a message.
 
     The email is dropped if it cannot be sent within `expires`. If several emails compete for a place under a frequency cap, the highest
@@ -164,7 +94,6 @@ class Send(Struct, frozen=True, kw_only=True, tag="send"):
     Up to `categories` categories are recommended too.
     """
 
-    path: str
     message: str
     purpose: Purpose
     priority: int = 50
@@ -181,44 +110,17 @@ class Send(Struct, frozen=True, kw_only=True, tag="send"):
         return self.products > 0 or self.recommends.categories > 0
 
 
-class SetField(Struct, frozen=True, kw_only=True, tag="set"):
-    """Store `value` in the customer's field `name`. An empty value deletes the field."""
-
-    path: str
-    name: str
-    value: str
-
-
-class ChangeList(Struct, frozen=True, kw_only=True, tag="list"):
-    """Add the customer to a list, or remove them from it."""
-
-    path: str
-    name: str
-    is_member: bool
-
-
-class Reward(Struct, frozen=True, kw_only=True, tag="reward"):
+class Reward(Step, frozen=True, kw_only=True):
     """Give the customer a code that is valid for `expires`. The emails after this step can show it as `reward.code`.
 
     Takk signs the code, or takes one of the shop's codes from `pool`. If the pool is empty, the flow waits for a code for `within` at most,
     then continues without one.
     """
 
-    path: str
     name: str
     expires: timedelta = timedelta(days=30)
     pool: str = ""
     within: timedelta = timedelta(days=1)
-
-
-class Emit(Struct, frozen=True, kw_only=True, tag="emit"):
-    """Publish a signal on the topic `flow-signals` for other systems."""
-
-    path: str
-    kind: str
-
-
-Step: TypeAlias = Wait | WaitFor | Split | Experiment | Send | SetField | ChangeList | Reward | Emit
 
 
 class Migration(Struct, frozen=True, kw_only=True):
@@ -273,20 +175,9 @@ def membership(flow: Flow) -> str:
     return f"{flow.name}@threshold" if flow.trigger.threshold is not None else flow.trigger.segment
 
 
-def branches(step: Step) -> tuple[tuple[Step, ...], ...]:
-    """Return the branches of a step in their order. Branch n of the step at path p contains the steps p.n.0, p.n.1, and so on."""
-    if isinstance(step, Split):
-        return tuple(branch.steps for branch in step.branches)
-    if isinstance(step, Experiment):
-        return tuple(variant.steps for variant in step.variants)
-    if isinstance(step, WaitFor):
-        return step.then, step.otherwise
-    return ()
-
-
 def all_steps(steps: tuple[Step, ...]) -> Iterator[Step]:
     """Yield the steps, each followed by the steps of its branches."""
     for step in steps:
         yield step
-        for branch in branches(step):
+        for branch in step.inner:
             yield from all_steps(branch)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from streams.core.rules.flow import Condition, Flow, Send, Split, WaitFor, all_steps
+from msgspec import Struct
+
+from streams.core.rules.flow import Condition, Flow, Send, all_steps
+
+#: The name of the category of the most orders.
+TOP_CATEGORY = "customer.top_category"
 
 
 class LogBounds(NamedTuple):
@@ -18,9 +23,12 @@ class LogBounds(NamedTuple):
 
 def reads_purchases(flows: Iterable[Flow], segments: Iterable[Condition]) -> bool:
     """Return whether a flow, a segment or an email asks for a period or for the favourite categories."""
-    conditions = [*segments, *(condition for flow in flows for condition in _conditions(flow))]
-    if any(condition.reads_purchases for condition in conditions):
+    if any(condition.reads_purchases for condition in segments):
         return True
+    for flow in flows:
+        for value in _values(flow):
+            if value == TOP_CATEGORY or (isinstance(value, Condition) and value.reads_purchases):
+                return True
     return any(step.recommends.reads_purchases for step in _sends(flows))
 
 
@@ -33,11 +41,12 @@ def _sends(flows: Iterable[Flow]) -> Iterator[Send]:
     yield from [step for flow in flows for step in all_steps(flow.steps) if isinstance(step, Send)]
 
 
-def _conditions(flow: Flow) -> Iterator[Condition]:
-    found = [flow.trigger.where, flow.trigger.threshold, flow.goal]
-    for step in all_steps(flow.steps):
-        if isinstance(step, WaitFor):
-            found.append(step.where)
-        elif isinstance(step, Split):
-            found += [branch.when for branch in step.branches]
-    yield from [condition for condition in found if condition is not None]
+def _values(value: Any) -> Iterator[Any]:
+    """Yield the values in a flow, whatever its kinds of steps are."""
+    yield value
+    if isinstance(value, Struct) and not isinstance(value, Condition):
+        for name in value.__struct_fields__:
+            yield from _values(getattr(value, name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _values(item)

@@ -16,7 +16,7 @@ from streams.core.rules.consent_policy import STRICT, ConsentPolicy
 from streams.core.rules.flow import Condition, Flow, Reward, Send, membership
 from streams.core.rules.purchase_use import LogBounds, reads_purchases, reads_views
 from streams.core.rules.sending_rules import NO_RULES, TRANSACTIONAL_PER_ADDRESS, SendingRules
-from streams.core.rules.trigger_names import DATES, MEMBERSHIPS
+from streams.core.rules.trigger_names import DATES, MEMBERSHIPS, MOMENTARY
 from streams.core.values import money
 
 # The value of one unit of each currency in Danish kroner. The defaults only need to separate high spenders; a shop sets its own.
@@ -99,6 +99,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     sends: int = 34
     last_starts: int = 40
     fields: int = 40
+    amounts: int = 24
     lists: int = 40
     unknown_segments: int = 40
     fingerprints: int = 128
@@ -150,8 +151,8 @@ class Ruleset:
     __slots__ = (
         "_newest", "address_key", "attribution_days", "attribution_window", "by_name", "by_trigger", "consent_policy", "counts_purchases",
         "counts_sales", "day_scale", "exits",
-        "flows", "gives_rewards", "has_dates", "keeps_views", "late_at_most", "limits", "migrations", "open_for", "paused_for", "pools", "rates",
-        "reward_key",
+        "flows", "gives_rewards", "has_dates", "keeps_views", "late_at_most", "limits", "migrations", "momentary_exits",
+        "open_for", "paused_for", "pools", "rates", "reward_key",
         "rules", "segments", "shop", "shows_pages", "test_recipients", "time_dependent_flows", "transactional_per_address", "vip_spend_minor",
         "watched_segments",
     )  # fmt: skip
@@ -206,6 +207,8 @@ class Ruleset:
         }
         compiled_flows = [CompiledFlow(flow) for flow in self.flows]
         self.exits = frozenset(name for flow in self.flows for name in flow.exit_on)
+        #: Those that the state does not keep.
+        self.momentary_exits = self.exits.intersection(MOMENTARY)
         self.by_name: dict[str, dict[int, CompiledFlow]] = {}
         for compiled in compiled_flows:
             self.by_name.setdefault(compiled.flow.name, {})[compiled.flow.version] = compiled

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 
+from streams.core.instances.steps.wait import Wait
+from streams.core.instances.steps.wait_for import WaitFor
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import is_transactional
-from streams.core.rules.flow import Send, Step, Wait, WaitFor, branches
+from streams.core.rules.flow import Send, Step
 from streams.core.rules.sending_rules import Cap, QuietHours, SendingRules
 from streams.core.values.text import counted
 from streams.definitions.problems import Problem, problem_at
 
 _DAY = timedelta(days=1)
 _WEEK = 7
-#: For the nights on which clocks change.
-_HOUR = timedelta(hours=1)
 
 
 def check_expiry(compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:
-    """Yield the emails of a flow that always expire in the quiet hours, those that can, and those that expire behind an earlier one."""
+    """Yield the emails of a flow that can expire in the quiet hours, and those that expire behind an earlier one."""
     for cap in rules.caps:
         yield from _behind_earlier(compiled.flow.steps, cap, [])
     quiet = rules.quiet
@@ -28,18 +28,15 @@ def check_expiry(compiled: CompiledFlow, rules: SendingRules) -> Iterator[Proble
     waits = {compiled.next_step[path]: step for path, step in compiled.steps.items() if isinstance(step, Wait)}
     for path, send in compiled.steps.items():
         if not isinstance(send, Send) or is_transactional(send.purpose):
-            continue
+            continue  # the wait itself reports it
         wait = waits.get(path)
         at = wait.at if wait is not None and wait.clock == "customer" and wait.until is None else None
-        if at is not None and (left := _left(quiet, at)) > timedelta():
-            if send.expires + _HOUR < left:
-                message = f"the email is due at {at:%H:%M} and expires before the quiet hours end at {quiet.ends:%H:%M}"
-                yield problem_at(path, "flow.W007", message, "wait until another time of day, or raise `expires`")
+        if at is not None and _left(quiet, at) > timedelta():
             continue
         longest = _longest(quiet, at, wait.not_on if wait is not None and at is not None else frozenset())
         if send.expires < longest:
             message = f"the email expires after {_text(send.expires)}, but the quiet hours can last {_text(longest)}"
-            yield problem_at(path, "flow.W008", message, "raise `expires`, or wait until a time of day before it")
+            yield problem_at(path, "flow.W009", message, "raise `expires`, or wait until a time of day before it")
 
 
 def _behind_earlier(steps: tuple[Step, ...], cap: Cap, sent: list[timedelta]) -> Iterator[Problem]:
@@ -62,10 +59,10 @@ def _behind_earlier(steps: tuple[Step, ...], cap: Cap, sent: list[timedelta]) ->
                     f"the email expires after {_text(step.expires)}, but the flow's earlier email takes its place under a cap of {cap.most} "
                     f"per {_text(cap.per)}"
                 )
-                yield problem_at(step.path, "flow.W009", message, "wait longer before it, or raise `expires`")
+                yield problem_at(step.path, "flow.W010", message, "wait longer before it, or raise `expires`")
             passed.append(timedelta())
-        elif inner := branches(step):
-            for branch in inner:
+        elif step.inner:
+            for branch in step.inner:
                 length = step.up_to if isinstance(step, WaitFor) else timedelta()
                 yield from _behind_earlier(branch, cap, [each + length for each in passed])
             passed = []  # the branches take different times

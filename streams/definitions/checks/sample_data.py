@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from streams.core.instances.steps.wait_for import WaitFor
 from streams.core.model.effects import Content
 from streams.core.model.orders.order import (
     Address,
@@ -25,7 +26,7 @@ from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.core.model.traits import NO_TRAITS, Attribute, Traits
 from streams.core.offers.candidates import SOURCES
 from streams.core.rules.compiled_flow import CompiledFlow
-from streams.core.rules.flow import Flow, Reward, Send, WaitFor
+from streams.core.rules.flow import Flow, Reward, Send
 from streams.core.rules.trigger_names import OF_REQUESTS, is_about_order
 from streams.core.sending.content import template_data
 from streams.definitions.checks.paths import reachable

@@ -18,8 +18,8 @@ from msgspec import Struct
 from streams.core.conditions.names import NAMES, TOP_CATEGORY, Closure, Kind
 from streams.core.conditions.purchase_values import CALLS
 from streams.core.rules.flow import Condition
-from streams.core.values.text import FIELD_NAME, nearest
-from streams.definitions.language.attributes import UNTYPED, OperandKind, attribute_of, typed
+from streams.core.values.text import nearest
+from streams.definitions.language.attributes import UNTYPED, OperandKind, open_value_of, typed
 from streams.definitions.language.calls import check_reachable, compile_call
 from streams.definitions.language.expressions import (
     ALLOWED,
@@ -142,7 +142,7 @@ def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[OperandK
         hint = "write for example customer.orders_in(90d) >= 3"
         raise InvalidCondition("condition.E020", f"the period {period} is not in a call", hint)
     name = written
-    first, _, rest = name.partition(".")
+    first = name.partition(".")[0]
     column = column_of(site.source, name)
     absent = site.scope.absent.get(first) or site.scope.absent.get(name)
     if absent is not None:
@@ -151,10 +151,8 @@ def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[OperandK
     if name == "customer.segments" and site.scope.segments is None:
         hint = "repeat the condition of the other segment"
         raise InvalidCondition("condition.E011", "a segment cannot refer to other segments", hint, column)
-    if first == "field" and FIELD_NAME.match(rest):
-        return "text", lambda context: dict(context.uow.fields).get(rest, "")
-    if (attribute := attribute_of(name)) is not None:
-        return UNTYPED, attribute
+    if (value := open_value_of(name)) is not None:
+        return UNTYPED, value
     if name in NAMES:
         return NAMES[name]
     if name in CALLS:

@@ -10,11 +10,20 @@ from msgspec.structs import replace
 
 from streams.core.rules.consent_policy import Purpose, is_transactional
 from streams.core.rules.flow import Condition, Flow, Migration, OncePer, Status, Trigger, Which
-from streams.core.rules.trigger_names import DATES, EXITS, LAUNCH, NAMED_DATE, REACHED, TRIGGERS, is_about_order
+from streams.core.rules.trigger_names import (
+    DATES,
+    EXITS,
+    LAUNCH,
+    MOMENTARY,
+    NAMED_DATE,
+    REACHED,
+    TRIGGERS,
+    is_about_order,
+)
 from streams.core.values.text import FIELD_NAME
 from streams.definitions.language import keys
 from streams.definitions.language.scopes import THRESHOLD_SCOPE
-from streams.definitions.language.steps.kinds import KINDS
+from streams.definitions.language.steps.kinds import READERS
 from streams.definitions.language.steps.reader import StepReader
 from streams.definitions.language.yaml_reader import empty, read_yaml
 from streams.definitions.problems import Problem
@@ -40,7 +49,7 @@ class _FlowReader(StepReader):
     """Reads a flow. The trigger is read first, because it decides what steps and conditions can use."""
 
     def __init__(self, messages: Collection[str], folder: str, segments: Collection[str]) -> None:
-        super().__init__(KINDS, messages, segments)
+        super().__init__(READERS, messages, segments)
         self.folder = folder
 
     def flow(self, root: yaml.Node | None) -> Flow:
@@ -83,7 +92,7 @@ class _FlowReader(StepReader):
         names = []
         for item in self.items(node, "events"):
             name = self.choice(item, EXITS, "event")
-            if name == self.trigger.on and name != "order.placed":
+            if name == self.trigger.on and name != "order.placed" and name not in MOMENTARY:
                 self.mismatch("flow.E003", item, f"{name} starts this flow, so it would end immediately", "remove it")
             elif is_about_order(name) and name != "order.placed" and not is_about_order(self.trigger.on):
                 message = f"{name} can never end this flow: {self.lacks('order')}"
@@ -211,7 +220,7 @@ class _FlowReader(StepReader):
         """Return the condition that starts the flow when it becomes true."""
         if on != REACHED:
             if node is not None:
-                self.mismatch("flow.E067", node, f"{on} has no threshold", f"remove it, or start with {REACHED}")
+                self.mismatch("flow.E073", node, f"{on} has no threshold", f"remove it, or start with {REACHED}")
             return None
         if node is None:
             self.missing(trigger, ["threshold"])

@@ -32,18 +32,18 @@ def read_recommends(reader: Reader, values: Mapping[str, yaml.Node], *, is_trans
         reader.error("flow.E041", values["categories"], message, "send them from another flow")
     for key in ("from", "category"):
         if key in values and "products" not in values:
-            reader.error("flow.E068", values[key], f"`{key}` needs `products`", "add for example `products: 4`")
+            reader.error("flow.E074", values[key], f"`{key}` needs `products`", "add for example `products: 4`")
     sources: dict[Any, None] = {}
     for node in reader.items(values["from"], "sources") if "from" in values else ():
         source = reader.choice(node, get_args(Source), "source")
         if source in sources:
-            reader.error("flow.E069", node, f"duplicate source {source!r}", "remove one of them")
+            reader.error("flow.E075", node, f"duplicate source {source!r}", "remove one of them")
         sources[source] = None
     if "from" in values and isinstance(values["from"], yaml.SequenceNode) and not sources:
-        reader.error("flow.E069", values["from"], "no source", "name at least one, or remove `from`")
+        reader.error("flow.E075", values["from"], "no source", "name at least one, or remove `from`")
     category = reader.filled(values["category"]) if "category" in values else ""
     if len(category) > _LONGEST:
-        reader.error("flow.E069", values["category"], "the category is too long", f"use {_LONGEST} characters at most")
+        reader.error("flow.E075", values["category"], "the category is too long", f"use {_LONGEST} characters at most")
     categories = reader.number(values["categories"], 1, MOST_CATEGORIES) if "categories" in values else 0
     return Recommends(sources=tuple(sources), category=category, categories=categories)
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from jinja2 import nodes
 
-from streams.core.conditions.time_changes import TIME_DEPENDENT
+from streams.core.conditions.time_changes import FIELDS, TIME_DEPENDENT
 from streams.core.rules.flow import TimeDependencies
 from streams.definitions.language.calls import dependencies_of
 
@@ -33,7 +33,11 @@ def time_dependencies_of(tree: nodes.Node) -> TimeDependencies:
     return tuple(
         sorted(
             [
-                *[(name, tuple(sorted(numbers))) for name, numbers in numbers_of.items() if name in TIME_DEPENDENT],
+                *[
+                    (name, tuple(sorted(numbers)))
+                    for name, numbers in numbers_of.items()
+                    if name in TIME_DEPENDENT or name.startswith(FIELDS)
+                ],
                 *periods,
             ]
         )

@@ -210,16 +210,36 @@ ENTRIES = {
         "`date: wedding_day`",
     ),
     "flow.E067": Entry(
+        "`value` and `from`",
+        "A field gets either a `value`, or what a name has now.",
+        "`{name: nps, from: event.answer}`",
+    ),
+    "flow.E068": Entry(
+        "Not a text or a number",
+        "Only a text or a number can be stored in a field.",
+        "`{name: nps, from: event.number}`",
+    ),
+    "flow.E069": Entry(
+        "Invalid amount",
+        "`add` takes a whole number up to 1,000,000, which may be negative.",
+        "`{name: points, value: -50}`",
+    ),
+    "flow.E070": Entry("Expiry of a negative value", "Only what is added can expire.", "remove `expires`"),
+    "flow.E071": Entry(
+        "Repetition within a repetition", "The steps of `repeat` contain no other `repeat`.", "raise `times`"
+    ),
+    "flow.E072": Entry("Repetition without an end", "`until` is never true.", "change the condition"),
+    "flow.E073": Entry(
         "Threshold without its trigger",
         "Only `customer.reached` starts when a threshold is reached.",
         "`{on: customer.reached, threshold: customer.orders_in(90d) >= 3}`",
     ),
-    "flow.E068": Entry(
+    "flow.E074": Entry(
         "Source without products",
         "`from` and `category` say which products an email recommends.",
         "`{products: 4, from: [favourites]}`",
     ),
-    "flow.E069": Entry(
+    "flow.E075": Entry(
         "Invalid source",
         "`from` lists each source once, and `category` is the name of one category.",
         "`from: [complements, bestsellers]`",
@@ -244,11 +264,16 @@ ENTRIES = {
         "raise `expires`",
     ),
     "flow.W008": Entry(
+        "Minutes or months?",
+        "The wait is in `m`, which are minutes, and the other waits of the flow are in days or months.",
+        "`30min` for minutes, `1mo` for months",
+    ),
+    "flow.W009": Entry(
         "Can expire during quiet hours",
         "The quiet hours can last longer than the email may wait.",
         "raise `expires`, or `wait` until a time of day",
     ),
-    "flow.W009": Entry(
+    "flow.W010": Entry(
         "Expires behind its own flow",
         "An earlier email of the flow takes the place under a cap of `rules.yaml` until after the email expires.",
         "`wait` longer before it, or raise `expires`",

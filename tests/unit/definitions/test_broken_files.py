@@ -38,7 +38,8 @@ from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.positions import positions_in
 from streams.definitions.language.rules import parse_rules, parse_segments
-from streams.definitions.language.steps import branching, effects, reader, scope, sends, waits
+from streams.definitions.language.steps import reader, scope
+from streams.definitions.language.steps.kinds import KINDS
 from streams.definitions.problems import Problem
 
 BROKEN = Path(__file__).parent / "broken"
@@ -89,12 +90,9 @@ READERS: tuple[ModuleType, ...] = (
     flow_language,
     rules,
     yaml_reader,
-    branching,
-    effects,
     reader,
     scope,
-    sends,
-    waits,
+    *[sys.modules[type(kind).__module__] for kind in KINDS],
 )
 #: The calls that report a problem.
 REPORTING = ("error", "mismatch", "missing", "duplicate", "no_holdout", "InvalidCondition", "Problem")

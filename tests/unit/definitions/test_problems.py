@@ -15,6 +15,7 @@ from streams.core.values.text import nearest
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import InvalidCondition, compile_condition
 from streams.definitions.language.flow import parse_flow
+from streams.definitions.language.steps.kinds import BY_KEY, KINDS
 from streams.definitions.problem_table import PREFIXES, PROBLEMS, RETIRED
 from streams.definitions.problems import FlowFileError, Location, Problem
 from streams.settings import PROJECT_ROOT
@@ -28,9 +29,8 @@ VOCABULARIES = (
     EXITS,
     tuple(NAMES),
     keys.FLOW.known,
-    keys.STEP.known,
-    keys.WAIT.known,
-    keys.SEND.known,
+    tuple(BY_KEY),
+    *[mapping.known for kind in KINDS for mapping in kind.mappings],
 )
 
 

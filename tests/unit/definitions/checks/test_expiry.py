@@ -31,20 +31,20 @@ def ids(steps: str, rules: SendingRules, purpose: str = "marketing") -> list[str
 @pytest.mark.parametrize(
     ("steps", "quiet", "found"),
     [
-        ("{wait: 2d}, {send: {message: a, expires: 6h}}", NIGHTS, ["1 flow.W008"]),
-        ("{send: {message: a, expires: 6h}}", NIGHTS, ["0 flow.W008"]),
+        ("{wait: 2d}, {send: {message: a, expires: 6h}}", NIGHTS, ["1 flow.W009"]),
+        ("{send: {message: a, expires: 6h}}", NIGHTS, ["0 flow.W009"]),
         ("{send: {message: a, expires: 11h}}", NIGHTS, []),
         ("{send: {message: a, expires: 6h}}", LUNCH, []),
-        ("{send: {message: a, expires: 30m}}", LUNCH, ["0 flow.W008"]),
+        ("{send: {message: a, expires: 30m}}", LUNCH, ["0 flow.W009"]),
         ("{wait: {days: 2, at: '10:00'}}, {send: {message: a, expires: 2h}}", NIGHTS, []),
         ("{wait: {days: 2, at: '22:00'}}, {send: {message: a, expires: 2h}}", NIGHTS, ["1 flow.W007"]),
         ("{wait: {days: 2, at: '22:00'}}, {send: {message: a, expires: 1d}}", NIGHTS, []),
-        ("{wait: {days: 2, at: '10:00', clock: shop}}, {send: {message: a, expires: 2h}}", NIGHTS, ["1 flow.W008"]),
-        ("{wait: {days: 2, at: '10:00'}}, {send: {message: a, expires: 12h}}", SUNDAYS, ["1 flow.W008"]),
+        ("{wait: {days: 2, at: '10:00', clock: shop}}, {send: {message: a, expires: 2h}}", NIGHTS, ["1 flow.W009"]),
+        ("{wait: {days: 2, at: '10:00'}}, {send: {message: a, expires: 12h}}", SUNDAYS, ["1 flow.W009"]),
         ("{wait: {days: 2, at: '10:00', not_on: [sun]}}, {send: {message: a, expires: 12h}}", SUNDAYS, []),
-        ("{send: {message: a, expires: 34h}}", SUNDAYS, ["0 flow.W008"]),
+        ("{send: {message: a, expires: 34h}}", SUNDAYS, ["0 flow.W009"]),
         ("{send: {message: a, expires: 35h}}", SUNDAYS, []),
-        ("{send: {message: a, expires: 58h}}", WEEKENDS, ["0 flow.W008"]),
+        ("{send: {message: a, expires: 58h}}", WEEKENDS, ["0 flow.W009"]),
         ("{send: {message: a, expires: 59h}}", WEEKENDS, []),
     ],
 )  # fmt: skip
@@ -62,16 +62,16 @@ def test_transactional_emails_have_no_quiet_hours() -> None:
 @pytest.mark.parametrize(
     ("steps", "caps", "found"),
     [
-        ("{send: {message: a}}, {wait: 1d}, {send: {message: a}}", "1/7", ["2 flow.W009"]),
+        ("{send: {message: a}}, {wait: 1d}, {send: {message: a}}", "1/7", ["2 flow.W010"]),
         ("{send: {message: a}}, {wait: 2d}, {send: {message: a}}", "1/7", []),
         ("{send: {message: a}}, {wait: 1d}, {send: {message: a}}", "2/7", []),
-        ("{send: {message: a}}, {send: {message: a}}, {wait: 1d}, {send: {message: a}}", "2/7", ["3 flow.W009"]),
+        ("{send: {message: a}}, {send: {message: a}}, {wait: 1d}, {send: {message: a}}", "2/7", ["3 flow.W010"]),
         ("{send: {message: a}}, {wait: {days: 1, at: '10:00'}}, {send: {message: a}}", "1/7", []),
-        ("{send: {message: a}}, {split: [{when: customer.is_vip, steps: [{send: {message: a}}]}]}", "1/7", ["1.0.0 flow.W009"]),
+        ("{send: {message: a}}, {split: [{when: customer.is_vip, steps: [{send: {message: a}}]}]}", "1/7", ["1.0.0 flow.W010"]),
         ("{send: {message: a}}, {split: [{when: customer.is_vip, steps: [{wait: 9d}]}]}, {send: {message: a}}", "1/7", []),
-        ("{send: {message: a}}, {wait_for: {event: mail.opened, up_to: 1d, then: [{send: {message: a}}]}}", "1/7", ["1.0.0 flow.W009"]),
+        ("{send: {message: a}}, {wait_for: {event: mail.opened, up_to: 1d, then: [{send: {message: a}}]}}", "1/7", ["1.0.0 flow.W010"]),
         ("{send: {message: a}}, {wait_for: {event: mail.opened, up_to: 3d, then: [{send: {message: a}}]}}", "1/7", []),
-        ("{send: {message: a, purpose: review}}, {send: {message: a}}", "1/7", ["1 flow.W009"]),
+        ("{send: {message: a, purpose: review}}, {send: {message: a}}", "1/7", ["1 flow.W010"]),
         ("{send: {message: a, purpose: review}}, {send: {message: a}}", "1/7 marketing", []),
     ],
 )  # fmt: skip
@@ -93,4 +93,4 @@ def test_no_warning_beyond_the_longest_pause(begins: int, length: int, days: set
 
     longest = max(next(passed for passed in range(400) if not is_quiet(start + passed)) for start in range(168))
     found = ids(f"{{send: {{message: a, expires: {hours}h}}}}", SendingRules(quiet=quiet))
-    assert (found == ["0 flow.W008"]) is (timedelta(hours=hours) < timedelta(hours=longest))
+    assert (found == ["0 flow.W009"]) is (timedelta(hours=hours) < timedelta(hours=longest))
