@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
 from streams.core.engine import advance
+from streams.core.handlers.erasure import FOLLOW_UPS, is_known
 from streams.core.model.customer import Customer
 from streams.core.model.effects import LogDecision
 from streams.core.model.events import Event, ShipmentUpdated
@@ -33,6 +34,9 @@ Result: TypeAlias = Literal["starts", "continues", "ends", "scheduled", "does no
 _NOT_STARTED = frozenset(("where", "too_old", "imported", "already_delivered"))
 #: Rules that would defer an email and last longer than a night.
 _PAUSES = frozenset(("order_late", "refunded", "calm_series", "clash"))
+
+#: How the notes begin after which no flow can start.
+_IGNORED, _NO_ORDER = ("nothing changes: ", "the customer was merged "), "the order "
 
 
 class FlowExplanation(Struct, frozen=True, kw_only=True):
@@ -84,6 +88,8 @@ def explain(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> E
     notes = [f"{each.outcome}: {decision_text(each.rule, each.detail)}" for each in decisions if not each.flow]
     if state.merge is not None and state.merge.into:
         notes.append(f"the customer was merged into {state.merge.into}, who gets the event: explain it for that id")
+    elif type(event) in FOLLOW_UPS and not is_known(state):
+        notes.append("nothing changes: the customer is unknown, and such an event counts only for a known one")
     elif after == state and not effects:
         notes.append(
             "nothing changes: the customer's state already contains the event, or it is about nothing that is stored"
@@ -93,7 +99,7 @@ def explain(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> E
     change = _Change(ruleset, state, after, decisions, now)
     blocks = _Blocks(ruleset, state, event, now)
     names = {each.flow.name: each for each in map(ruleset.newest_flow, ruleset.by_name) if each is not None}
-    flows = [change.of_flow(each) or _not_started(each.flow, tried, blocks, change) for each in names.values()]
+    flows = [change.of_flow(each) or _not_started(each.flow, tried, blocks, change, notes) for each in names.values()]
     order: list[Result] = ["starts", "continues", "ends", "scheduled", "does not start"]
     return Explanation(
         customer_id=state.customer_id,
@@ -147,8 +153,9 @@ class _Blocks:
         return frozenset(tried.rejected)
 
 
-def _not_started(flow: Flow, tried: _Tried, blocks: _Blocks, change: _Change) -> FlowExplanation:
+def _not_started(flow: Flow, tried: _Tried, blocks: _Blocks, change: _Change, notes: list[str]) -> FlowExplanation:
     trigger = flow.trigger
+    ignoring = (*_IGNORED, _NO_ORDER) if trigger.on.startswith("shipment.") else _IGNORED
     decided = next(iter(change.of_name(flow.name)), None)
     if decided is not None:
         values = tried.rejected.get(flow.name) if decided.rule == "where" else None
@@ -162,6 +169,8 @@ def _not_started(flow: Flow, tried: _Tried, blocks: _Blocks, change: _Change) ->
         reason = f"it starts when the last parcel of the order is {trigger.on.partition('.')[2]} (which: last)"
     elif flow.name in blocks.is_of_forgotten:
         reason = "the order is no longer stored, so only transactional flows start"
+    elif (ignored := next((note for note in notes if note.startswith(ignoring)), None)) is not None:
+        reason = ignored
     else:
         reason = f"the event is not its trigger: it starts on {trigger_text(flow)}"
     waiting = tuple([change.wait_of(each) for each in change.after.instances if each.flow == flow.name])

@@ -181,15 +181,26 @@ def test_moves_and_ends() -> None:
 
 def test_notes() -> None:
     """A duplicate, a parcel of an unknown order and a merged customer are explained once, for the whole event."""
-    run = Driver(ruleset_of(flow_text(PLACED + SEND)))
+    shipped = flow_text("trigger: {on: shipment.shipped, once_per: parcel}\n" + SEND, "shipped")
+    run = Driver(ruleset_of(flow_text(PLACED + SEND), shipped))
     (note,) = explained(run, shipment("o1", "shipped", run.now)).notes
     assert note == "the order o1 is unknown: flows about its parcels start once it is placed"
+    assert of_flow(explained(run, shipment("o1", "shipped", run.now)), "shipped").reason == note
     buy(run)
     (note,) = explained(run, placed(run)).notes
     assert note.startswith("nothing changes: ")
     merged = replace(new_customer("c1"), merge=Merge(into="c2", at=START))
     (note,) = explain(run.ruleset, merged, placed(run), run.now).notes
     assert note.startswith("the customer was merged into c2")
+
+
+def test_an_event_that_counts_only_for_known_customers() -> None:
+    """An answer of an unknown customer starts nothing, and the reason is not the trigger; that of a known one starts the flow."""
+    run = Driver(ruleset_of(flow_text("trigger: {on: survey.answered, once_per: customer}\n" + SEND)))
+    answer = SurveyAnswered(customer_id="c1", send_id=None, question="nps", answer="9", occurred_at=run.now)
+    assert of_flow(explained(run, answer)).reason.startswith("nothing changes: the customer is unknown")
+    buy(run)
+    assert of_flow(explained(run, answer)).result == "starts"
 
 
 def changed_flows(ruleset: Ruleset, state: Customer, event: Event, run: Driver) -> set[str]:
