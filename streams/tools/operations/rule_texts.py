@@ -70,7 +70,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "order_late": "an order is late: no marketing emails until it arrives",
         "refunded": "an order was refunded recently: no marketing emails for a while",
         "calm_series": "the customer has an open case, such as a complaint: no marketing emails until it is closed",
-        "clash": "another flow or series excludes this email while it is running",
+        "clash": "another flow or series excludes this email while it can still send",
         "not_before": "`not_before` has not been reached",
         "expired": "it could not be sent before it expired",
         # exits

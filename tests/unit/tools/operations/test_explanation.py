@@ -83,7 +83,7 @@ def test_not_with() -> None:
     run = Driver(ruleset_of(first, now, later))
     update_profile(run, marketing_consent=True)
     explanation = explained(run, placed(run))
-    clash = "another flow or series excludes this email while it is running (the flow first is running)"
+    clash = "another flow or series excludes this email while it can still send (the flow first is running)"
     assert of_flow(explanation, "now").steps[0] == f"step 0: defer: {clash}"
     assert of_flow(explanation, "later").steps[-1] == f"as of now, step 1 would wait: {clash}"
 
