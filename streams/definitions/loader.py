@@ -203,12 +203,12 @@ class _Loader:
         return parsed
 
     def note(self, path: Path, problems: Iterable[Problem]) -> None:
-        """Note problems of the flow at `path`, each at the position of its part of the flow."""
+        """Note problems of the flow at `path`, each at the position of its part of the flow. Those of repeated steps are noted once."""
         problems = list(problems)
         positions = positions_in(path.read_text(encoding="utf-8")) if problems else {}
-        for problem in problems:
-            notes = self.errors if problem.level == "error" else self.warnings
-            notes.append(problem.in_file(path, positions))
+        placed = [problem.in_file(path, positions) for problem in problems]
+        for problem in {str(problem): problem for problem in placed}.values():
+            (self.errors if problem.level == "error" else self.warnings).append(problem)
 
     def error(self, id: str, path: Path, message: str, hint: str) -> None:
         """Note an error of a file or folder as a whole."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from streams.definitions.problem_texts import files, flows, messages, policies
+from streams.definitions.problem_texts import conditions, files, flows, messages, policies
 from streams.definitions.problem_texts.entry import Entry
 
 #: The part of an id before the dot, with the files that it is about.
@@ -26,7 +26,7 @@ PREFIXES: Mapping[str, str] = MappingProxyType(
 )
 
 PROBLEMS: Mapping[str, Entry] = MappingProxyType(
-    {**files.ENTRIES, **flows.ENTRIES, **policies.ENTRIES, **messages.ENTRIES}
+    {**files.ENTRIES, **conditions.ENTRIES, **flows.ENTRIES, **policies.ENTRIES, **messages.ENTRIES}
 )
 
 #: The ids of problems that no longer exist, with the ids that took their place.

@@ -5,6 +5,7 @@ Modelled on Django's system checks (`CheckMessage`). `problem_table.py` describe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -17,6 +18,12 @@ from streams.core.values.text import plain
 Level: TypeAlias = Literal["error", "warning"]
 #: A line and a column, both counted from 1.
 Position: TypeAlias = tuple[int, int]
+
+
+#: The hints of `text.nearest`, which need no introduction.
+_NAMES = re.compile(
+    r"did you mean|known: |\w+ (?:names|triggers|events|times): |(?:names|triggers|events|times) start with "
+)
 
 
 class Location(Struct, frozen=True):
@@ -57,7 +64,7 @@ class Problem(Struct, frozen=True):
     @property
     def text(self) -> str:
         """Level, id, message and hint, without the location."""
-        hint = self.hint if self.hint.startswith(("did you mean", "known:")) else f"hint: {self.hint}"
+        hint = self.hint if _NAMES.match(self.hint) else f"hint: {self.hint}"
         return f"{self.level} {self.id}: {self.message} ({hint})"
 
     def __str__(self) -> str:

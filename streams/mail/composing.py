@@ -56,12 +56,12 @@ class Composer:
         if not command.requests_products:
             return command
         try:
-            products = fulfil(command.context[REQUEST_KEY], self.assortment, week_of(command.commanded_at))
+            fulfilled = fulfil(command.context[REQUEST_KEY], self.assortment, week_of(command.commanded_at))
         except msgspec.ValidationError as error:
             return report_unrenderable(command, now, f"{REQUEST_KEY}: {error}")
-        if products is None:
+        if fulfilled is None:
             return Report(command=command, outcome="suppressed", at=now, rule="too_few_products")
-        return replace(command, context_json=orjson.dumps({**command.context, "products": products}).decode())
+        return replace(command, context_json=orjson.dumps({**command.context, **fulfilled}).decode())
 
     def judge(self, command: Command, email: Email, now: datetime) -> bytes | Report:
         """Return the bytes of an email, or the report of its problem.

@@ -99,7 +99,7 @@ _KEPT = "not deleted: without the key, the hash names nobody"
 _TABLES = (
     Row(
         "flows: customers",
-        "address, name, orders, emails, instances, profile with attributes and wishes, consent",
+        "address, name, orders, purchases by category, viewed products, emails, instances, profile with attributes and wishes, consent",
         'everything but the scopes and times of unsubscriptions, and each "no" with its time',
         _COMPACTED,
         "while the customer is known",

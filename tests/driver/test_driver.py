@@ -325,19 +325,28 @@ def test_growing_orders() -> None:
 def test_size_of_a_large_customer(letters: int) -> None:
     """Years of large orders with long names, parcels, emails, codes and launches stay under 64 kB, and the receipt has every line.
 
-    So they do beside attributes, dates, ids, wishes and likes of full length, of which the newest stay.
+    So they do beside attributes, dates, ids, wishes and likes of full length, of which the newest stay, and with periods and views.
     """
     launch = "trigger: {on: product.launch}\nsteps: [{send: {message: a}}]"
     code = "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: ten}}, {wait: 300d}, {send: {message: a}}]"
     ruleset = shop_ruleset(address_key=bytes(32))
-    more = ruleset_of(flow_text(launch, name="launch"), flow_text(code, name="code"))
+    periods = (
+        "trigger: {on: customer.reached, threshold: customer.spend_in(1y) > 999999999}\n"
+        "steps: [{send: {message: a, products: 3, from: [browsed, favourites]}}]"
+    )
+    more = ruleset_of(
+        flow_text(launch, name="launch"),
+        flow_text(code, name="code"),
+        flow_text(periods, name="periods", purpose="marketing"),
+    )
     run = Driver(ruleset.with_flows([*ruleset.flows, *more.flows]))
     name = "Vandrestøvler i læder, brune, størrelse 43, med ekstra snørebånd " * 3
     _state_traits(run)
     for number in range(1_000):
         run.stock(Code("ten", f"{number:0{letters}d}"))
         lines = tuple(
-            OrderLine(f"sku-{number}-{n}", name, "shoes/boots", 1, 89_900, 400) for n in range(40 if number % 3 else 2)
+            OrderLine(f"sku-{number}-{n}", name, f"shoes/{number % 20}", 1, 89_900, 400)
+            for n in range(40 if number % 3 else 2)
         )
         run.handle(OrderPlaced(order(f"order-{number:06d}", run.now, lines=lines), run.now))
         for parcel in range(3):
@@ -370,6 +379,8 @@ def test_size_of_a_large_customer(letters: int) -> None:
         assert len(encode_customer(run.customers["c1"])) < 65_536
     state = run.customers["c1"]
     assert state.purchases == 1_000
+    assert state.purchase_log is not None
+    assert (len(state.purchase_log.recent), len(state.viewed)) == (40, 10)
     assert state.profile.traits.attribute(f"{'n' * 37}199") == "\N{SOCKS}" * 100
 
 

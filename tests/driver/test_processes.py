@@ -17,6 +17,7 @@ BODIES = {
     "lists": "trigger: {on: order.placed, once_per: product}\nsteps: [{add_to_list: one}, {add_to_list: two}, {set: {name: x, value: y}}, {emit: e}]",
     "entered": "trigger: {on: segment.entered, segment: many}\nsteps: [{send: {message: b}}]",
     "left": "trigger: {on: segment.left, segment: some}\nsteps: [{send: {message: c}}]",
+    "reached": "trigger: {on: customer.reached, threshold: customer.orders_in(90d) > 1}\nsteps: [{send: {message: a}}]",
 }
 
 

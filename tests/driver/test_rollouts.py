@@ -6,13 +6,14 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from streams.core.instances.unknown import GONE_AFTER
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, ScheduleTimer, WithdrawClaim
 from streams.core.model.events import OrderCancelled, OrderRefunded, ProductBrowsed
 from streams.core.model.instance import Instance
-from streams.core.model.person_events import ProfileUpdated
+from streams.core.model.person_events import CustomerActed, ProfileUpdated
 from streams.core.offers.code_pool_records import Code
 from streams.core.rules.ruleset import Limits, Ruleset
 from tests.harness.driver import START, Driver
@@ -174,14 +175,17 @@ steps: [{wait: 1d}, {wait_for: {event: shipment.delivered, up_to: 9d, then: [{se
 
 
 def test_an_event_before_its_step_is_not_kept() -> None:
-    """An event that the instance does not wait for is not kept, so the customer's state stays small."""
+    """An event that the instance does not wait for is kept only if it may end its flow and the state does not have it."""
     new, old = rulesets(AWAITS)
     run = Driver(new)
     buy(run)
     own(run, old)
-    run.handle(shipment("o1", "delivered", run.now))
+    run.handle(replace(shipment("o1", "delivered", run.now), tracking_number="", tracking_url=""))
     buy(run, "o2")
     assert not waiting(run).is_holding
+    run.advance(MINUTE)
+    run.handle(shipment("o1", "returned", run.now))
+    assert [held.name for held in waiting(run).held_events()] == ["shipment.tracked"]
 
 
 def test_at_most_32_events_are_kept() -> None:
@@ -234,6 +238,27 @@ def test_exits_of_every_version_apply_at_once() -> None:
         run.advance(3 * DAY)
         assert rules_of(run) == [event.NAME]
         assert run.messages() == []
+
+
+@pytest.mark.parametrize("name", ["survey.answered", "product.viewed", "review.written"])
+def test_an_exit_that_the_state_does_not_keep(name: str) -> None:
+    """An event that only the newer version has in `exit_on` is kept, once, and ends the flow at a newer worker."""
+    new, old = rulesets(REVIEW.replace("order.refunded", name) % "b", REVIEW % "a")
+    run = Driver(new)
+    buy(run)
+    own(run, old)
+    for _ in range(40):
+        run.advance(MINUTE)
+        if name == "survey.answered":
+            answer_survey(run, "yes")
+        elif name == "product.viewed":
+            run.handle(ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now))
+        else:
+            run.handle(CustomerActed(customer_id="c1", kind="reviewed", stars=5, occurred_at=run.now))
+    assert [held.name for held in waiting(run).held_events()] == [name]
+    own(run, new)
+    run.advance(3 * DAY)
+    assert (run.messages(), rules_of(run)) == ([], [name])
 
 
 def test_an_unsubscription_at_an_older_worker() -> None:

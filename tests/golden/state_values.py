@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from streams.core.model.address_state import AddressState, CountedSend, Refusal
 from streams.core.model.clicks import HeldClick
 from streams.core.model.consent import Answer, Consent, Resubscription
-from streams.core.model.customer import Customer, ExternalContact, History, Merge, Profile, Sent
+from streams.core.model.customer import Customer, ExternalContact, History, Merge, Profile, Sent, Viewed
 from streams.core.model.effects import ScheduleTimer
 from streams.core.model.gateway_state import GatewayState, Request
 from streams.core.model.instance import Instance, LastStart
@@ -27,6 +27,7 @@ from streams.core.model.orders.order import (
     PickupPoint,
 )
 from streams.core.model.orders.order_state import OrderFacts, OrderState
+from streams.core.model.orders.purchase_log import CategoryPurchases, Purchase, PurchaseLog
 from streams.core.model.traits import Attribute, Collected, ExternalId, ImportantDate, Traits
 from streams.core.offers.code_pool_records import Claim, ClaimRecord, Code, KnownCode, Pool
 from streams.core.offers.code_pool_records import Entry as PoolEntry
@@ -259,7 +260,7 @@ FULL_6 = replace(
 FULL_7 = replace(FULL_6, profile=replace(FULL_6.profile, birthday_at=_hours(38)))
 
 #: The same customer with the fields of version 8.
-FULL = replace(
+FULL_8 = replace(
     FULL_7,
     profile=replace(
         FULL_7.profile,
@@ -275,6 +276,16 @@ FULL = replace(
             ),
         ),
     ),
+)
+
+#: The same customer with the fields of version 9.
+FULL = replace(
+    FULL_8,
+    purchase_log=PurchaseLog(
+        (Purchase(_hours(39), 2, 12_000), Purchase(_hours(40), 3, 9_900)),
+        (CategoryPurchases("thé", 4, (Purchase(_hours(41), 5, 700),)),),
+    ),
+    viewed=(Viewed("s1", _hours(42)), Viewed("s2", _hours(43))),
 )
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -50,6 +50,7 @@ from tests.golden.state_values import (
     FULL_5,
     FULL_6,
     FULL_7,
+    FULL_8,
     PLAIN,
     POOL,
     STEP,
@@ -91,7 +92,7 @@ def _pool_bytes(entry: code_pool_records.Entry, _: Path) -> bytes:
 CURRENT: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
     "customer": (
         customer_codec.VERSION,
-        {"customer_v8": lambda _: encode_customer(PLAIN), "customer_v8-full": lambda _: encode_customer(FULL)},
+        {"customer_v9": lambda _: encode_customer(PLAIN), "customer_v9-full": lambda _: encode_customer(FULL)},
     ),
     "address": (address_state.VERSION, {"address_v1": lambda _: encode_address(ADDRESS)}),
     "counts": (popularity.VERSION, {"counts_v1": lambda _: encode_counts(COUNTS)}),
@@ -147,7 +148,9 @@ def test_every_version_has_a_file(kind: str) -> None:
         ("customer_v7", PLAIN),
         ("customer_v7-full", FULL_7),
         ("customer_v8", PLAIN),
-        ("customer_v8-full", FULL),
+        ("customer_v8-full", FULL_8),
+        ("customer_v9", PLAIN),
+        ("customer_v9-full", FULL),
     ],
 )
 def test_a_customer_of_every_version(name: str, customer: Any) -> None:
@@ -260,7 +263,7 @@ def test_state_of_every_version_is_restored_from_a_changelog(tmp_path: Path) -> 
     replay(sends, {name.encode(): fixture(name) for name in files["ledger"]})
     timer = fixture("timer_v1")
     replay(pending, {timer[: len(TIMER_KEY)]: timer[len(TIMER_KEY) :]})
-    full = (FULL_1, FULL_2, FULL_3, FULL_4, FULL_5, FULL_6, FULL_7, FULL)
+    full = (FULL_1, FULL_2, FULL_3, FULL_4, FULL_5, FULL_6, FULL_7, FULL_8, FULL)
     expected = [customer for each in full for customer in (PLAIN, each)]
     assert [decode_customer(value) for _, value in customers.items()] == expected
     assert [decode_entry(value) for _, value in sends.items()] == [ENTRY]

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from hypothesis import strategies as st
 
-from streams.core.rules.trigger_names import AWAITED, DATES, TRIGGERS, is_about_order
+from streams.core.rules.recommends import Source
+from streams.core.rules.trigger_names import AWAITED, DATES, EXITS, MOMENTARY, TRIGGERS, is_about_order
 
 SEGMENTS = "vip: customer.spend > 900\nlapsed: customer.orders > 0 and customer.days_since_last_order > 20\nreturning: customer.orders > 1"
 NAMES = ("f", "g", "h")
-spans = st.sampled_from(["20m", "3h", "1d", "2d", "9d", "1w"])
+SOURCES = get_args(Source)
+THRESHOLDS = (
+    "customer.orders_in(9d) >= 2",
+    "customer.spend_in(20d) > 600",
+    "customer.spend > 900",
+    "customer.orders_of('tea') >= 2",
+)
+spans = st.sampled_from(["20m", "20min", "3h", "1d", "2d", "9d", "1w"])
 clocks = st.sampled_from(["06:30", "10:00", "23:15"])
 messages = st.sampled_from(["a", "b", "c"])
 weekdays = st.lists(st.sampled_from(["mon", "wed", "sat", "sun"]), min_size=1, max_size=3, unique=True)
 about_customers = [
     "customer.orders > 1", "customer.is_vip", "customer.country == 'DK'", "'vip' in customer.segments", "customer.has_consent",
     "customer.days_since_click < 5", "field.loyalty == 'silver'", "'testers' in customer.lists", "customer.age > 30",
-    "reward.is_given",
+    "reward.is_given", "field.points >= 20", "field.kept == '0'",
+    "customer.orders_in(20d) > 1", "customer.spend_in(1w, 'tea') >= 300", "customer.orders_of('tea') > 1", "customer.top_category == 'tea'",
 ]  # fmt: skip
 about_orders = [
     "order.total > 400",
@@ -79,8 +88,37 @@ def sends(purpose: str) -> st.SearchStrategy[Any]:
             "holdout": st.just(30),
             "purpose": st.sampled_from([purpose, "marketing"]),
             "products": st.integers(1, 3),
+            "categories": st.integers(1, 2),
         }
-    return st.fixed_dictionaries({"message": messages}, optional=options)
+    plain = st.fixed_dictionaries({"message": messages}, optional=options)
+    return st.builds(
+        _narrowed, plain, st.none() | st.lists(st.sampled_from(SOURCES), min_size=1, unique=True), st.booleans()
+    )
+
+
+def _narrowed(send: dict[str, Any], sources: list[str] | None, is_narrow: bool) -> dict[str, Any]:
+    """The send, with sources and a category if it recommends products."""
+    if "products" not in send:
+        return send
+    return send | ({"from": sources} if sources else {}) | ({"category": "tea"} if is_narrow else {})
+
+
+def unnested(steps: Any, inside: bool = False) -> Any:
+    """Steps without a `repeat` in a `repeat`: an inner one is replaced by its steps. `inside`: a `repeat` is around them."""
+    if isinstance(steps, dict):
+        return {key: unnested(value, inside) for key, value in steps.items()}
+    if not isinstance(steps, list):
+        return steps
+    found: list[Any] = []
+    for step in steps:
+        repeat = step.get("repeat") if isinstance(step, dict) else None
+        if repeat is None:
+            found.append(unnested(step, inside))
+        elif inside:
+            found += unnested(repeat["steps"], True)
+        else:
+            found.append({"repeat": repeat | {"steps": unnested(repeat["steps"], True)}})
+    return found
 
 
 @st.composite
@@ -99,6 +137,8 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         trigger["which"] = "each" if once_per == "parcel" else draw(st.sampled_from(["first", "last"]))
     if first == "segment":
         trigger["segment"] = draw(st.sampled_from(["vip", "lapsed", "returning"]))
+    if on == "customer.reached":
+        trigger["threshold"] = draw(st.sampled_from(THRESHOLDS))
     is_yearly = on in DATES
     if on == "customer.date":
         trigger["date"] = draw(st.sampled_from(["wedding", "name_day"]))
@@ -119,6 +159,10 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         st.sampled_from([
             {"set": {"name": "loyalty", "value": "silver"}}, {"add_to_list": "testers"}, {"remove_from_list": "testers"},
             {"reward": {"name": "ten"}}, {"reward": {"name": "pool", "pool": "ten", "within": "3d"}}, {"emit": "told"},
+            {"set": {"name": "kept", "from": "order.total" if is_about_order(on) else "customer.orders"}},
+            {"add": {"name": "points", "value": 15}},
+            {"add": {"name": "points", "value": 15, "expires": "5d"}}, {"add": {"name": "points", "value": -5}},
+            {"add": {"name": "loyalty", "value": 1}},
         ]),
     )  # fmt: skip
     numbers = iter(range(1000))
@@ -130,8 +174,16 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
             condition, steps, st.none() | steps,
         )  # fmt: skip
         wait_for = st.builds(
-            lambda event, up_to, then, other: {"wait_for": {"event": event, "up_to": up_to, "then": then, "otherwise": other}},
-            st.sampled_from(awaited), spans, steps, steps,
+            lambda event, up_to, where, then, other: {
+                "wait_for": {"event": event, "up_to": up_to, **({"where": where} if where else {}), "then": then, "otherwise": other}
+            },
+            st.sampled_from(awaited), spans, st.none() | condition, steps, steps,
+        )  # fmt: skip
+        repeat = st.builds(
+            lambda times, every, until, steps: {
+                "repeat": {"times": times, "every": every, **({"until": until} if until else {}), "steps": steps}
+            },
+            st.integers(2, 3), spans, st.none() | condition, steps,
         )  # fmt: skip
         experiment = st.builds(
             lambda one, two: {
@@ -143,9 +195,9 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
             },
             steps, steps,
         )  # fmt: skip
-        return split | wait_for | experiment
+        return split | wait_for | experiment | repeat
 
-    steps = draw(st.lists(st.recursive(leaf, branches, max_leaves=6), min_size=2, max_size=5))
+    steps = unnested(draw(st.lists(st.recursive(leaf, branches, max_leaves=6), min_size=2, max_size=5)))
     steps.append({"send": draw(sends(purpose))})
     flow: dict[str, Any] = {
         "flow": name,
@@ -157,9 +209,16 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
     }
     if draw(st.integers(0, 7)) == 7:
         flow["goal"] = draw(condition.filter(lambda source: "reward" not in source))
-    exits = ["order.placed", "customer.unsubscribed"]
-    exits += [event for event in ("order.cancelled", "order.refunded") if is_about_order(on) and event != on]
-    flow["exit_on"] = draw(st.lists(st.sampled_from(exits), max_size=2, unique=True))
+    exits = [
+        event
+        for event in EXITS
+        if event == "order.placed"
+        or not is_about_order(event)
+        or (is_about_order(on) and event not in {on} - {*MOMENTARY})
+    ]
+    flow["exit_on"] = draw(
+        st.lists(st.sampled_from(["order.placed", "customer.unsubscribed", *exits]), max_size=2, unique=True)
+    )
     if draw(st.integers(0, 3)) == 3:
         flow["not_with"] = draw(
             st.lists(st.sampled_from([other for other in NAMES if other != name]), max_size=2, unique=True)

@@ -31,6 +31,7 @@ BODIES = (
     "{split: [{when: reward.is_given, steps: [{send: {message: b}}]}]}]",
     "steps: [{reward: {name: gift, pool: other, within: 2d}}, {send: {message: c}}, {wait: 1d}, {reward: {name: more, pool: ten, within: 5d}}]",
     "steps: [{set: {name: seen, value: yes}}]",
+    "steps: [{repeat: {times: 3, every: 1d, until: customer.orders > 2, steps: [{send: {message: a}}, {add: {name: points, value: 1}}]}}]",
     "steps: [{send: {message: c}}, {wait: 1d}, {send: {message: b}}]",
     "steps: [{send: {message: b}}, {wait: 1d}, {send: {message: a}}]",
 )

@@ -18,9 +18,11 @@ from streams.core.model.customer import Customer, new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import ForwardEvent, HandOver, ScheduleTimer
 from streams.core.model.events import CustomerMerged, Event, HandedOver, OrderPlaced
+from streams.core.model.orders.purchase_log import EMPTY
+from streams.core.rules.ruleset import Ruleset
 from streams.core.values import fingerprints
 from tests.harness.driver import START, Driver, timer_fired
-from tests.harness.events import order
+from tests.harness.events import flow_from, order
 from tests.harness.examples import examples
 from tests.harness.stories import HOUR, RULESET, events, gaps, stories
 
@@ -39,9 +41,11 @@ def owner_of(event: Event, guests: set[str]) -> str:
     return "guest-1" if order_id in guests else "c1"
 
 
-def run_story(story: list[tuple[Event, timedelta]], guests: set[str], at: int | None) -> Driver:
+def run_story(
+    story: list[tuple[Event, timedelta]], guests: set[str], at: int | None, ruleset: Ruleset = RULESET
+) -> Driver:
     """Return a run in which the orders in `guests` are those of a guest, who is merged before event `at` (None: never a guest)."""
-    run = Driver(RULESET)
+    run = Driver(ruleset)
     for number, (event, gap) in enumerate(story):
         if at is not None and number == at:
             run.handle(merge("guest-1", "c1"))
@@ -351,3 +355,27 @@ def test_timers_of_both_ids_wake_an_instance_once() -> None:
     run.advance(timedelta(days=3))
     run.handle(*[timer_fired(timer, run.now) for timer in timers])
     assert run.messages() == ["confirmation", "first-time"]
+
+
+COUNTING = RULESET.with_flows(
+    (
+        *RULESET.flows,
+        flow_from(
+            "flow: counting\nversion: 1\nstatus: live\npurpose: service\ntrigger: {on: order.placed, where: customer.spend_in(9d) > 9999999}\n"
+            "steps: [{send: {message: a}}]\n",
+            "counting",
+            ["a"],
+        ),
+    )
+)
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(stories, guests, st.integers(0, 14))
+def test_a_merged_customer_has_the_purchases_of_one_who_was_never_a_guest(
+    story: list[tuple[Event, timedelta]], guests: set[str], at: int
+) -> None:
+    """Periods and categories count each order once, whenever the merge comes."""
+    one, merged = run_story(story, guests, None, COUNTING), run_story(story, guests, at, COUNTING)
+    want, got = one.customers.get("c1", new_customer("c1")).purchase_log, merged.customers["c1"].purchase_log
+    assert (got or EMPTY) == (want or EMPTY)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.offers.assortment import Assortment
+from streams.core.offers.candidates import RecommendationRequest
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.core.offers.popularity import WEEKS, Counts, Popularity, Sale, Tally
 from streams.core.offers.recommendations import Bought, recommend
@@ -46,6 +47,9 @@ sales = st.builds(
 )  # fmt: skip
 
 
+BESTSELLERS = RecommendationRequest(12, 0, Bought(), sources=("bestsellers",))
+
+
 def last(records: list[Product]) -> dict[str, Product]:
     """Return the last record of each product."""
     return {product.sku: product for product in records}
@@ -76,11 +80,13 @@ def test_a_restart_gives_the_same(
     kept = Assortment()
     for product in [*former, *records]:
         kept.catalogue.put(product)
+        recommend(bought, kept, week, 3, BESTSELLERS)
         recommend(bought, kept, week, 3)
     for sku in {product.sku for product in former} - {product.sku for product in records}:
         kept.catalogue.remove(sku)
     for one in counted:
         kept.popularity.put(one)
+        recommend(bought, kept, week, 3, BESTSELLERS)
         recommend(bought, kept, week, 3)
     compacted = [*last(records).values()], [*{(one.sku, one.partition): one for one in counted}.values()]
     for part in compacted:
@@ -90,6 +96,11 @@ def test_a_restart_gives_the_same(
         *[frozenset(sorted(part, reverse=True)) for part in (bought.skus, bought.categories, bought.returned)]
     )
     assert recommend(bought, kept, week, 12) == recommend(again, read_again, week, 12)
+    best = recommend(bought, kept, week, 12, BESTSELLERS)
+    assert best == recommend(again, read_again, week, 12, BESTSELLERS)
+    assert recommend(bought, kept, week + 1, 12, BESTSELLERS) == recommend(again, read_again, week + 1, 12, BESTSELLERS)
+    scores = [kept.popularity.score(one.sku, week + 1) for one in recommend(bought, kept, week + 1, 12, BESTSELLERS)]
+    assert scores == sorted(scores, reverse=True)
 
 
 @settings(max_examples=examples(200), deadline=None)

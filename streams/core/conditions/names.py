@@ -10,9 +10,11 @@ from typing import Any, Literal, TypeAlias
 
 from streams.core.conditions import order_values
 from streams.core.conditions.context import EvalContext
+from streams.core.conditions.purchase_values import top_category
 from streams.core.model.customer import NO_YEAR
 from streams.core.model.orders.order import OrderLine
 from streams.core.model.traits import LIKE, WISH
+from streams.core.rules.purchase_use import TOP_CATEGORY as TOP_CATEGORY
 from streams.core.values import local_time, money
 
 Kind: TypeAlias = Literal["number", "text", "boolean", "list"]
@@ -183,6 +185,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         **{name: ("number", _counting(since)) for name, since in SINCE.items()},
         "customer.categories": ("list", _categories),
         "customer.skus": ("list", _skus),
+        TOP_CATEGORY: ("text", top_category),
         "customer.segments": ("list", lambda context: context.segments()),
         "customer.lists": ("list", lambda context: context.uow.lists),
         "customer.wishes": ("list", lambda context: context.uow.profile.traits.skus(WISH)),

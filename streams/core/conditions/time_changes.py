@@ -7,15 +7,20 @@ from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import TypeAlias
 
+from streams.core.conditions import purchase_values
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.names import NEVER_DAYS, RECENCY, SINCE
+from streams.core.conditions.purchase_values import is_period
 from streams.core.model.customer import NO_YEAR
+from streams.core.model.fields import ends_of
 from streams.core.rules.flow import TimeDependencies
 from streams.core.values import local_time
 
 #: Yield the times (UTC), past ones included, at which the value of a name reaches each of some numbers.
 _ChangeTimes: TypeAlias = Callable[[EvalContext, Iterable[int]], Iterator[datetime]]
 _MAX_AGE = 150
+#: The first word of the names of fields, whose amounts may expire.
+FIELDS = "field."
 
 
 def next_change(context: EvalContext, dependencies: TimeDependencies, after: datetime) -> datetime | None:
@@ -29,8 +34,16 @@ def next_change(context: EvalContext, dependencies: TimeDependencies, after: dat
     Returns:
         The time in UTC, or None if only an event can change the condition.
     """
-    times = [at for name, numbers in dependencies for at in _CHANGE_TIMES[name](context, numbers) if at > after]
+    times = [at for name, numbers in dependencies for at in _change_times(name, context, numbers) if at > after]
     return min(times, default=None)
+
+
+def _change_times(name: str, context: EvalContext, numbers: Iterable[int]) -> Iterable[datetime]:
+    if is_period(name):
+        return purchase_values.ends_of(context, name)
+    if name.startswith(FIELDS):
+        return ends_of(context.uow, name.removeprefix(FIELDS))
+    return _CHANGE_TIMES[name](context, numbers)
 
 
 def _days_since(name: str) -> _ChangeTimes:

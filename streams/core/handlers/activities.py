@@ -8,6 +8,7 @@ from types import MappingProxyType
 from streams.core.conditions.context import TriggerData
 from streams.core.handlers.traits import collect
 from streams.core.instances.occurrence import Occurrence
+from streams.core.instances.unknown import is_dispatched
 from streams.core.model.person_events import CustomerActed
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dispatch import dispatch
@@ -26,10 +27,10 @@ _NAMES: Mapping[str, str] = MappingProxyType(
 
 
 def on_customer_acted(uow: UnitOfWork, event: CustomerActed) -> None:
-    """Store wishes and likes, and start flows. The same event again changes nothing, and one that no flow starts by costs little."""
+    """Store wishes and likes, and start flows. The same event again changes nothing, and one that no flow starts or ends by costs little."""
     collect(uow, event)
     name = _NAMES.get(event.kind)
-    if name not in uow.ruleset.by_trigger:
+    if name is None or not is_dispatched(uow, name):
         return
     at = text_of(event.occurred_at)
     if not uow.is_new("acted", event.kind, event.event_id or f"{event.sku}@{at}"):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from streams.core.conditions.context import TriggerData
 from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
+from streams.core.instances.unknown import is_dispatched
+from streams.core.model.customer import Viewed
 from streams.core.model.events import ProductBrowsed
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.trigger_names import CART_EMPTIED, LAUNCH
@@ -27,9 +31,11 @@ def on_product_browsed(uow: UnitOfWork, event: ProductBrowsed) -> None:
     if event.kind == "cart_emptied":
         _empty_cart(uow, event)
         return
+    if uow.ruleset.keeps_views and event.kind in ("viewed", "added_to_cart"):
+        remember_views(uow, (Viewed(event.sku, event.occurred_at),))
     if event.launches_at is not None and LAUNCH in uow.ruleset.by_trigger and event.kind != "removed_from_cart":
         schedule_launch(uow, event.sku, event.launches_at, event.occurred_at)
-    if name not in uow.ruleset.by_trigger:
+    if not is_dispatched(uow, name):
         return
     viewed_at = text_of(event.occurred_at)
     if uow.is_new("browsed", event.kind, event.sku, viewed_at):
@@ -37,6 +43,17 @@ def on_product_browsed(uow: UnitOfWork, event: ProductBrowsed) -> None:
         if event.launches_at is not None:
             data = (*data, ("launches_at", text_of(event.launches_at)))
         dispatch(uow, Occurrence(name, None, None, event.occurred_at, data))
+
+
+def remember_views(uow: UnitOfWork, views: Iterable[Viewed]) -> None:
+    """Store products that the customer viewed: the newest ones, each with its newest view, in whatever order they arrive."""
+    newest: dict[str, Viewed] = {}
+    for view in (*uow.viewed, *views):
+        stored = newest.get(view.sku)
+        newest[view.sku] = view if stored is None or view.at > stored.at else stored
+    kept = tuple(sorted(newest.values(), key=lambda view: (view.at, view.sku))[-uow.ruleset.limits.views :])
+    if kept != uow.viewed:
+        uow.viewed, uow.changed = kept, True
 
 
 def _empty_cart(uow: UnitOfWork, event: ProductBrowsed) -> None:

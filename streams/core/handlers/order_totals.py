@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from streams.core.model.orders.order_state import OrderState
+from streams.core.model.orders.purchase_log import replaced, share_of, worth
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import money
 
 
 def update_first_and_last(uow: UnitOfWork, before: OrderState | None, after: OrderState) -> None:
     """Update the first and the last order: an order that counts from now on, or one that no longer counts."""
-    counted, counts, facts = _worth(before)[0], _worth(after)[0], after.facts
+    counted, counts, facts = worth(before)[0], worth(after)[0], after.facts
     if counted == counts or facts is None:
         return
     key = (facts.placed_at, after.order_id)
@@ -22,7 +25,7 @@ def update_first_and_last(uow: UnitOfWork, before: OrderState | None, after: Ord
     kept = [
         (order.facts.placed_at, order.order_id)
         for order in uow.orders
-        if order.order_id != after.order_id and order.facts is not None and _worth(order)[0]
+        if order.order_id != after.order_id and order.facts is not None and worth(order)[0]
     ]
     if not kept and uow.purchases:
         return  # the other purchases are no longer stored, so their dates are unknown
@@ -33,8 +36,10 @@ def update_first_and_last(uow: UnitOfWork, before: OrderState | None, after: Ord
 
 
 def update_totals(uow: UnitOfWork, before: OrderState | None, after: OrderState) -> None:
-    """Replace the order's earlier share of the purchase totals by its present one."""
-    old, new = _worth(before), _worth(after)
+    """Replace the order's earlier share of the purchase totals, and of the log of purchases, by its present one."""
+    if uow.purchase_log is not None or uow.ruleset.counts_purchases:
+        _update_log(uow, before, after)
+    old, new = worth(before), worth(after)
     if old == new:
         return
     uow.purchases += new[0] - old[0]
@@ -48,15 +53,11 @@ def update_totals(uow: UnitOfWork, before: OrderState | None, after: OrderState)
     uow.spend = tuple(sorted([(currency, minor) for currency, minor in spend.items() if minor]))
 
 
-def _worth(order: OrderState | None) -> tuple[int, str, int, int, int]:
-    """Return the order's share of the totals: purchases, currency, spend, converted spend, and purchases with a discount.
-
-    A cancelled order is not a purchase, and neither is a test. Refunded amounts are not spend.
-    """
-    if order is None or order.facts is None or not order.placed or order.cancelled_at is not None or order.is_test:
-        return 0, "", 0, 0, 0
-    total, discounted = order.facts.total_minor, int(order.facts.discount_minor > 0)
-    kept = 0 if order.refunded_at is not None else total - order.refund_minor
-    if not kept:
-        return 1, "", 0, 0, discounted
-    return 1, order.facts.currency, kept, order.converted_minor * kept // total, discounted
+def _update_log(uow: UnitOfWork, before: OrderState | None, after: OrderState) -> None:
+    """Replace the order's earlier share of the purchase log by its present one. The first change starts the log with the stored orders."""
+    present = after.facts
+    if before is not None and before.facts is not None and not before.facts.lines and present is not None:
+        # The state has dropped the lines; those of the event are most likely the same.
+        before = replace(before, facts=replace(before.facts, lines=present.lines))
+    log = uow.purchases_known()
+    uow.purchase_log = replaced(log, share_of(before), share_of(after), uow.ruleset.limits.purchases)

@@ -60,7 +60,8 @@ def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
     uow.put_order(after)
     if after.facts is None:
         return
-    if event.status in ("returned", "returned_to_sender"):
+    exit_instances_on(uow, f"shipment.{event.status}", event.order_id)
+    if event.status == "returned_to_sender":
         exit_instances_on(uow, "shipment.returned", event.order_id)
     dispatch(uow, Occurrence(f"shipment.{event.status}", after, parcel, event.occurred_at))
     if parcel.has(TRACKED) and not (old is not None and old.has(TRACKED)):

@@ -1,4 +1,4 @@
-"""Room for the traits of one customer: what they may take depends on how many orders the state has to recognise."""
+"""Room for the traits of one customer: it depends on the orders that the state has to recognise, and on the purchases that it counts."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ _encode = msgpack.Encoder().encode
 
 
 def make_room_for_traits(uow: UnitOfWork, before: Customer) -> None:
-    """Drop traits that do not fit beside the fingerprints of orders, and log it: removed values first, then the oldest.
+    """Drop traits that do not fit beside the fingerprints of orders and the log of purchases, and log it: removed values first, then the oldest.
 
     Args:
         uow: the customer after an event.
         before: the state before it, in which the traits had room.
     """
     traits, forgotten = uow.profile.traits, uow.forgotten_order_fingerprints
-    if traits is before.profile.traits and len(forgotten) <= len(before.forgotten_order_fingerprints):
+    counted, views = uow.purchase_log, uow.viewed
+    is_same = traits is before.profile.traits and counted is before.purchase_log and views is before.viewed
+    if is_same and len(forgotten) <= len(before.forgotten_order_fingerprints):
         return
     most = uow.ruleset.limits.trait_bytes - len(forgotten)
+    if counted is not None or views:
+        most -= len(_encode((counted, views)))
     size = len(_encode(traits))
     if size <= most:
         return

@@ -8,13 +8,14 @@ from streams.core.handlers.engagement import release_clicks
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.reschedule import reschedule, start_over, waits_for_parcels
 from streams.core.instances.resume import continue_from, prepare, resume
+from streams.core.instances.steps.kinds import path_after_timer
 from streams.core.instances.unknown import hold, is_unknown, look_again, release, successor
 from streams.core.instances.waiting import drop_instance, find_instance, schedule_timer
 from streams.core.model.events import CodeGranted, TimerFired
 from streams.core.model.instance import CODE_GRANTED, HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
-from streams.core.rules.flow import Reward, WaitFor
+from streams.core.rules.flow import Reward
 from streams.core.triggers.dates import start_on_date
 from streams.core.triggers.launches import start_on_launch
 
@@ -58,11 +59,19 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
 
 
 def _held_until(uow: UnitOfWork, instance: Instance) -> datetime | None:
-    """Return until when clicks are held that may end an instance's wait in time, or None."""
-    if instance.awaited_event != "mail.clicked":
+    """Return until when clicks are held that may end an instance, or its wait in time, or None."""
+    if instance.awaited_event != "mail.clicked" and not _ends_with_click(uow, instance):
         return None
     held = [click.due_at for click in uow.held_clicks if click.due_at is not None and click.at <= instance.due_at]
     return max(held, default=None)
+
+
+def _ends_with_click(uow: UnitOfWork, instance: Instance) -> bool:
+    """Return whether a click on an email of the instance's flow ends the instance."""
+    if "mail.clicked" not in uow.ruleset.exits:
+        return False
+    compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
+    return compiled is not None and "mail.clicked" in compiled.flow.exit_on
 
 
 def continue_after_wait(uow: UnitOfWork, instance: Instance) -> None:
@@ -77,19 +86,10 @@ def continue_after_wait(uow: UnitOfWork, instance: Instance) -> None:
     execution = prepare(uow, instance)
     if execution is None:
         return
-    compiled, instance = execution.compiled, execution.instance
     if waits_for_parcels(execution):
         start_over(execution)
         return
-    step = compiled.steps[instance.step]
-    path: str | None = instance.step
-    if isinstance(step, Reward) and instance.awaited_pool and instance.awaited_pool == step.pool:
-        detail = f"no code of the pool {step.pool} arrived in time; continues without one"
-        uow.decisions(compiled.flow, instance).skip("pool_empty", detail)
-        path = compiled.next_step[instance.step]
-    elif isinstance(step, WaitFor) and instance.awaited_event:
-        path = compiled.branch(step, 1)
-    continue_from(execution, path)
+    continue_from(execution, path_after_timer(execution))
 
 
 def on_code_granted(uow: UnitOfWork, event: CodeGranted) -> None:

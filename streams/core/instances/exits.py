@@ -7,12 +7,14 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
+from streams.core.instances.matching import is_about
+from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.waiting import drop_instance
 from streams.core.model.instance import Instance
 from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Flow
-from streams.core.rules.trigger_names import CART_EMPTIED
+from streams.core.rules.trigger_names import CART_EMPTIED, MOMENTARY
 from streams.core.values import fingerprints
 
 
@@ -38,6 +40,20 @@ def exit_instances_on(uow: UnitOfWork, name: str, order_id: str | None) -> None:
         reason = exit_event(uow, flow, order, instance.parcel_id, instance.started_at)
         if reason is not None:
             exit_instance(uow, flow, instance, reason)
+
+
+def exit_on_occurrence(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> bool:
+    """End a waiting instance if an event that the state does not keep is among its exit events, and about it. Return whether it did."""
+    flow = _flow_with_exit(uow, instance, occurrence.name)
+    if flow is None or not instance.has_started or occurrence.at <= instance.started_at:
+        return False
+    parcel, is_of_parcel = occurrence.parcel, flow.trigger.once_per == "parcel"
+    if parcel is not None and is_of_parcel and parcel.parcel_id != instance.parcel_id:
+        return False
+    if not is_about(uow, instance, occurrence):
+        return False
+    exit_instance(uow, flow, instance, occurrence.name)
+    return True
 
 
 def _flow_with_exit(uow: UnitOfWork, instance: Instance, name: str) -> Flow | None:
@@ -99,11 +115,20 @@ def exit_event(
             has_occurred = order.paid_at is not None
         elif name == "order.cancelled":
             has_occurred = order.cancelled_at is not None
-        else:
+        elif name == "shipment.returned":
             has_occurred = any(
                 (parcel.has("returned") or parcel.has("returned_to_sender"))
                 and (parcel.parcel_id == parcel_id or not is_of_parcel)
                 for parcel in order.parcels
+            )
+        elif name in MOMENTARY:
+            has_occurred = False
+        else:
+            has_occurred = any(
+                status == name.removeprefix("shipment.") and at > started_at
+                for parcel in order.parcels
+                if parcel.parcel_id == parcel_id or not is_of_parcel
+                for status, at in parcel.reached
             )
         if has_occurred:
             return name

@@ -6,13 +6,10 @@ from msgspec.structs import replace
 
 from streams.core.instances.exits import mark_finished
 from streams.core.instances.waiting import replace_instance
-from streams.core.model.instance import Instance
+from streams.core.model.instance import EARLIER_ID, Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Send
 from streams.core.values import ids
-
-#: The name under which the trigger data of a migrated instance keeps its earlier id. It is stored.
-EARLIER_ID = "run"
 
 
 def migrated(uow: UnitOfWork, instance: Instance) -> Instance:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
-from streams.core.instances.steps import Execution
-from streams.core.instances.wait_times import awaited_target, ends_at
+from streams.core.instances.steps.execution import Execution
+from streams.core.instances.steps.wait import Wait, awaited_target, ends_at
 from streams.core.instances.waiting import drop_instance, other_instances, suspend
 from streams.core.model.instance import Instance, awaits_target
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.flow import Wait
 from streams.core.values import ids, local_time
 
 

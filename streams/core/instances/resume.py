@@ -7,25 +7,30 @@ from msgspec.structs import replace
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.exits import (
     exit_instance,
+    exit_on_occurrence,
     exit_reason,
     has_reached_goal,
     log_missing_flow,
     remove_instance,
 )
-from streams.core.instances.migrate import EARLIER_ID, apply_migration, migrated
+from streams.core.instances.matching import is_about
+from streams.core.instances.migrate import apply_migration, migrated
 from streams.core.instances.occurrence import Occurrence
-from streams.core.instances.steps import Execution
+from streams.core.instances.steps.execution import Execution
+from streams.core.instances.steps.kinds import run
+from streams.core.instances.steps.wait_for import WaitFor
 from streams.core.instances.unknown import hold, is_unknown
 from streams.core.instances.waiting import other_instances, suspend
-from streams.core.model.instance import HeldEvent, Instance
+from streams.core.model.instance import CODE_GRANTED, HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.flow import WaitFor
-from streams.core.rules.trigger_names import AWAITED
-from streams.core.values import ids
+from streams.core.rules.trigger_names import AWAITED, MOMENTARY
 
 
 def resume_instances(uow: UnitOfWork, occurrence: Occurrence) -> None:
-    """Resume the instances that wait for `occurrence` and whose `where` holds for it. Keep it for those that may, but are unknown here."""
+    """Resume the instances that wait for `occurrence` and whose `where` holds for it, and end those of flows with it in `exit_on`.
+
+    Keep it for those that may do so, but are unknown here.
+    """
     for instance in uow.instances:
         if is_unknown(uow, instance):
             _hold(uow, instance, occurrence)
@@ -34,8 +39,10 @@ def resume_instances(uow: UnitOfWork, occurrence: Occurrence) -> None:
 
 
 def resume(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> None:
-    """Resume an instance if it waits for `occurrence` and its `where` holds for it."""
-    if instance.awaits != occurrence.name or not _matches(uow, instance, occurrence):
+    """Resume an instance if it waits for `occurrence` and its `where` holds for it, or end it if its flow has it in `exit_on`."""
+    if occurrence.name in uow.ruleset.momentary_exits and exit_on_occurrence(uow, instance, occurrence):
+        return
+    if instance.awaits != occurrence.name or not is_about(uow, instance, occurrence):
         return
     parcel = occurrence.parcel
     moved = migrated(uow, instance)
@@ -64,32 +71,18 @@ def resume(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> None:
 
 
 def _hold(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> None:
-    """Keep an occurrence that an unknown instance waits for, or for which it may wait once its present wait is over."""
+    """Keep an occurrence that an unknown instance waits for, for which it may wait once its present wait is over, or that may end it."""
     name, order, parcel = occurrence.name, occurrence.order, occurrence.parcel
-    is_blocked = instance.is_holding or instance.due_at <= uow.now
-    if not instance.has_started or not (instance.awaits == name or (is_blocked and name in AWAITED)):
+    held = {event.name for event in instance.held_events()}
+    is_blocked = instance.due_at <= uow.now or not held.isdisjoint((instance.awaits, CODE_GRANTED))
+    is_exit = name in MOMENTARY and name not in held
+    if not instance.has_started or not (instance.awaits == name or (is_blocked and name in AWAITED) or is_exit):
         return
-    if _matches(uow, instance, occurrence):
+    if is_about(uow, instance, occurrence):
         order_id = order.order_id if order is not None else None
         parcel_id = parcel.parcel_id if parcel is not None else None
         event = HeldEvent(name, occurrence.at, uow.now, order_id, parcel_id, occurrence.data, occurrence.send_id)
         hold(uow, instance, event)
-
-
-def _matches(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> bool:
-    """Return whether an occurrence of the awaited name is about the instance: its own email, its own order, or a newer order."""
-    name, order = occurrence.name, occurrence.order
-    if name.startswith("mail."):
-        send_id = occurrence.send_id
-        steps = [sent.step for sent in uow.sends if sent.send_id == send_id]
-        instance_ids = [instance.instance_id, *(value for key, value in instance.trigger_data if key == EARLIER_ID)]
-        return any(ids.send_id(instance_id, step) == send_id for instance_id in instance_ids for step in steps)
-    if name == "order.placed":
-        facts = order.facts if order is not None else None
-        return facts is not None and facts.placed_at >= instance.started_at
-    if name == "survey.answered":
-        return True
-    return order is not None and order.order_id == instance.order_id
 
 
 def prepare(uow: UnitOfWork, instance: Instance) -> Execution | None:
@@ -123,7 +116,7 @@ def prepare(uow: UnitOfWork, instance: Instance) -> Execution | None:
 def continue_from(execution: Execution, path: str | None) -> None:
     """Execute the steps of a waiting instance from `path` (None: the end of the flow), then suspend it or remove it."""
     uow, instance_id = execution.uow, execution.instance.instance_id
-    waiting = execution.run(path)
+    waiting = run(execution, path)
     if waiting is not None:
         suspend(uow, waiting, other_instances(uow, instance_id))
     else:

@@ -7,14 +7,15 @@ from datetime import datetime, timedelta
 from streams.core.conditions.context import EvalContext, TriggerData
 from streams.core.instances.exits import exit_reason, is_finished, mark_finished
 from streams.core.instances.occurrence import Occurrence
-from streams.core.instances.steps import Execution
+from streams.core.instances.steps.execution import Execution
+from streams.core.instances.steps.kinds import run
 from streams.core.instances.waiting import find_instance, suspend
 from streams.core.model.instance import Instance, LastStart
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.rules.compiled_flow import CompiledFlow
-from streams.core.rules.flow import Flow
-from streams.core.rules.trigger_names import OF_REQUESTS
+from streams.core.rules.flow import Flow, membership
+from streams.core.rules.trigger_names import MEMBERSHIPS, OF_REQUESTS
 from streams.core.sending.decide import hold_out
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import in_share
@@ -40,12 +41,13 @@ def start_flows(uow: UnitOfWork, occurrence: Occurrence, *, only_transactional: 
     name, order, data = occurrence.name, occurrence.order, occurrence.data
     started_at = min(occurrence.at, uow.now)
     # A segment changes now, but is as old as the event that changes it.
-    age = uow.now - (uow.caused_at if name.startswith("segment.") else occurrence.at)
+    is_membership = name in MEMBERSHIPS
+    age = uow.now - (uow.caused_at if is_membership else occurrence.at)
     for compiled in flows:
         trigger = compiled.flow.trigger
         if only_transactional and not compiled.flow.is_transactional:
             continue
-        if trigger.segment and ("segment", trigger.segment) not in data:
+        if is_membership and ("segment", membership(compiled.flow)) not in data:
             continue
         if trigger.which == "last" and order is not None and not order.all_parcels(name.partition(".")[2]):
             continue
@@ -199,7 +201,7 @@ def _start(
     elif _is_held_out(uow, flow):
         hold_out(uow, flow, instance, instance.step)
     else:
-        waiting = Execution(uow, compiled, instance, context, started_at, is_start=True).run(compiled.first)
+        waiting = run(Execution(uow, compiled, instance, context, started_at, is_start=True), compiled.first)
         limit = uow.ruleset.limits.instances_of(is_transactional=flow.is_transactional)
         if waiting is not None and len(uow.instances) < limit:
             suspend(uow, waiting, uow.instances)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from streams.core.instances.exits import log_missing_flow, remove_instance
-from streams.core.instances.migrate import EARLIER_ID
 from streams.core.instances.waiting import drop_instance, find_instance, replace_instance, schedule_timer
-from streams.core.model.instance import HeldEvent, Instance
+from streams.core.model.instance import EARLIER_ID, HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
+from streams.core.rules.trigger_names import MOMENTARY
 
 #: The first look comes after `SHORTEST`. Each later one waits as long as all before it, so that the many instances of a deleted flow cost
 #: little, but at most `LONGEST`.
@@ -26,6 +26,13 @@ GONE_AFTER = timedelta(days=7)
 def is_unknown(uow: UnitOfWork, instance: Instance) -> bool:
     """Return whether this worker does not know the instance's flow, or only older versions of it."""
     return not uow.ruleset.knows(instance.flow, instance.flow_version)
+
+
+def is_dispatched(uow: UnitOfWork, name: str) -> bool:
+    """Return whether an event may start a flow here or end an instance: also one whose flow this worker does not know."""
+    if name in uow.ruleset.by_trigger or name in uow.ruleset.exits:
+        return True
+    return name in MOMENTARY and any(is_unknown(uow, instance) for instance in uow.instances)
 
 
 def hold(uow: UnitOfWork, instance: Instance, event: HeldEvent) -> None:

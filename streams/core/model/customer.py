@@ -16,6 +16,7 @@ from streams.core.model.gateway_state import NO_GATEWAY, GatewayState
 from streams.core.model.instance import Instance, LastStart
 from streams.core.model.orders.order import Parcel as Parcel
 from streams.core.model.orders.order_state import OrderState
+from streams.core.model.orders.purchase_log import PurchaseLog
 from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.rules.sending_rules import HistoryState
 
@@ -122,6 +123,13 @@ class History(Struct, frozen=True, gc=False, array_like=True):
     spend_minor: int = 0
 
 
+class Viewed(Struct, frozen=True, gc=False, array_like=True):
+    """A product that the customer viewed or put into the cart, and when they last did (UTC)."""
+
+    sku: str
+    at: datetime
+
+
 class Merge(Struct, frozen=True, gc=False, array_like=True):
     """The merges of a customer with other customer ids of the same person (see `handlers/merges.py`).
 
@@ -149,7 +157,7 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
             this is a row of 8-byte hashes, the oldest first (see `values.fingerprints`).
         finished_fingerprints: instances that have ended.
         seen_fingerprints: events that have been processed.
-        fields: the values that flows set, sorted by name.
+        fields: the values that flows set, and amounts that expire, sorted by name (see `model/fields.py`).
         lists: the lists that the customer is on, sorted.
         segments: the segments that start flows and that the customer belonged to after the last event, sorted. Those that only
             a worker with other templates knows stay.
@@ -163,6 +171,8 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
         merge: the customer ids that were merged with this one; None for most customers.
         held_clicks: the newest clicks, of which some may still be held (see `model/clicks.py`); the held ones are the last.
         gateway: what belongs to the pages of the gateway.
+        purchase_log: the purchases by time and category; None until a flow asks for a period or a category.
+        viewed: the products that the customer viewed last, the newest last; only if an email recommends them.
     """
 
     customer_id: str
@@ -196,6 +206,8 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
     merge: Merge | None = None
     held_clicks: tuple[HeldClick, ...] = ()
     gateway: GatewayState = NO_GATEWAY
+    purchase_log: PurchaseLog | None = None
+    viewed: tuple[Viewed, ...] = ()
 
     def order(self, order_id: str) -> OrderState | None:
         """Return the order with this id, or None if it is not stored."""

@@ -25,6 +25,7 @@ from streams.core.model.orders.order import Parcel
 from streams.core.model.orders.order_state import OrderState
 from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.rules.consent_policy import Purpose
+from streams.core.rules.recommends import USUAL, Recommends
 
 DecisionOutcome: TypeAlias = Literal["send", "skip", "defer", "exit", "draft", "limit", "schedule", "retry", "note"]
 
@@ -57,8 +58,12 @@ class Content(Struct, frozen=True, gc=False):
         reward: the code of the instance's newest reward, or "".
         request_id: the request that the email asks to confirm, or "".
         products, at_least: how many products the email recommends at most and at least; 0 for none.
+        recommends: where the products come from, and how many categories the email recommends.
         orders: the customer's orders, which decide about the products; empty if it recommends none.
-        chosen: the products, if they are chosen before the email is encoded, as a simulation does. Otherwise the mailer chooses.
+        favourites: the customer's categories with the number of orders, the favourite first; empty until a flow asks for them.
+        viewed: the products that the customer viewed, the newest first, if the email recommends them.
+        chosen, chosen_categories: the products and the categories, if they are chosen before the email is encoded, as a simulation
+            does. Otherwise the mailer chooses.
     """
 
     customer_id: str
@@ -77,6 +82,10 @@ class Content(Struct, frozen=True, gc=False):
     chosen: tuple[dict[str, Any], ...] | None = None
     traits: Traits = NO_TRAITS
     request_id: str = ""
+    recommends: Recommends = USUAL
+    favourites: tuple[tuple[str, int], ...] = ()
+    viewed: tuple[str, ...] = ()
+    chosen_categories: tuple[dict[str, Any], ...] | None = None
 
 
 class MailFields(Struct, frozen=True, gc=False, kw_only=True):

@@ -12,6 +12,8 @@ from streams.core.rules.flow import DATE_STEP, SEGMENT_STEP
 # Prefixes of `Instance.awaits` for a code of a pool and for a target time. They are stored.
 _POOL_PREFIX = "code of "
 _TARGET_PREFIX = "@"
+#: The name under which the trigger data of a migrated instance keeps its earlier id. It is stored.
+EARLIER_ID = "run"
 # The name of the trigger data that holds an event, always behind all other data. It is stored.
 _HELD = "held"
 #: The name of a held event that is the code of a pool. All others have the names of flow definitions.

@@ -12,8 +12,9 @@ from streams.core.model.customer import Customer, Profile, Sent
 from streams.core.model.decision_log import DecisionLog
 from streams.core.model.effects import Effect
 from streams.core.model.instance import Instance
-from streams.core.model.orders import forgotten_orders, order_room
+from streams.core.model.orders import forgotten_orders, order_room, purchase_log
 from streams.core.model.orders.order_state import OrderState
+from streams.core.model.orders.purchase_log import PurchaseLog
 from streams.core.rules.flow import Flow
 from streams.core.rules.ruleset import Ruleset
 from streams.core.values import fingerprints, ids, local_time
@@ -59,6 +60,7 @@ class UnitOfWork:
         "order_addresses",
         "orders",
         "profile",
+        "purchase_log",
         "purchases",
         "ruleset",
         "seen_fingerprints",
@@ -68,6 +70,7 @@ class UnitOfWork:
         "spend",
         "spend_converted_minor",
         "state",
+        "viewed",
         "visited_at",
     )  # fmt: skip
 
@@ -118,6 +121,8 @@ class UnitOfWork:
         self.merge = state.merge
         self.held_clicks = state.held_clicks
         self.gateway = state.gateway
+        self.purchase_log = state.purchase_log
+        self.viewed = state.viewed
 
     def finish(self) -> tuple[Customer, list[Effect]]:
         """Return the new state, or the old one itself if nothing changed, and the effects in the order in which they were added."""
@@ -156,6 +161,8 @@ class UnitOfWork:
             self.merge,
             self.held_clicks,
             self.gateway,
+            self.purchase_log,
+            self.viewed,
         )
         return customer, self.effects
 
@@ -163,6 +170,11 @@ class UnitOfWork:
     def is_shared(self) -> bool:
         """Whether several people share the customer id now, so that what one of them did must not concern another."""
         return self.shared_until is not None and self.now < self.shared_until
+
+    def purchases_known(self) -> PurchaseLog:
+        """Return the purchases by time and category. Without a stored log they are those of the orders that are still stored."""
+        log = self.purchase_log
+        return log if log is not None else purchase_log.log_of(self.orders, self.ruleset.limits.purchases)
 
     def order(self, order_id: str) -> OrderState | None:
         """Return the order with this id, or None if it is not stored."""

@@ -19,6 +19,8 @@ from streams.core.model.versioned_codec import VersionedCodec
 WEEKS = 8
 #: How many other products are remembered for each product.
 MOST_PARTNERS = 32
+#: The changes whose products are remembered, so that a ranking of all products follows them.
+MOST_CHANGES = 10_000
 #: The number of earlier products for which a new order counts as bought after them.
 MOST_EARLIER = 10
 _NO_WEEKS = (0,) * WEEKS
@@ -172,12 +174,14 @@ class Popularity:
         changes: how often the counts have changed. Results computed from them are valid while it stays the same.
     """
 
-    __slots__ = ("_parts", "_scores", "_week", "changes")
+    __slots__ = ("_changed", "_parts", "_scores", "_week", "changes")
 
     def __init__(self, counts: Iterable[Counts] = ()) -> None:
         self._parts: dict[str, dict[int, Counts]] = {}
         self._week = 0
         self._scores: dict[str, int] = {}
+        #: The products of the newest changes.
+        self._changed: list[str] = []
         self.changes = 0
         for part in counts:
             self.put(part)
@@ -188,8 +192,7 @@ class Popularity:
         if parts.get(counts.partition) == counts:
             return
         parts[counts.partition] = counts
-        self._scores.pop(counts.sku, None)
-        self.changes += 1
+        self._note(counts.sku)
 
     def remove(self, sku: str, partition: int) -> None:
         """Remove the counts of one product and partition, if there are any."""
@@ -198,8 +201,19 @@ class Popularity:
             return
         if not parts:
             del self._parts[sku]
+        self._note(sku)
+
+    def _note(self, sku: str) -> None:
         self._scores.pop(sku, None)
         self.changes += 1
+        if len(self._changed) >= MOST_CHANGES:
+            self._changed.clear()
+        self._changed.append(sku)
+
+    def changed_since(self, changes: int) -> set[str] | None:
+        """Return the products whose counts changed since there were so many `changes`; None if they are no longer known."""
+        number = self.changes - changes
+        return set(self._changed[len(self._changed) - number :]) if number <= len(self._changed) else None
 
     def score(self, sku: str, week: int) -> int:
         """Return how popular a product is in `week`: its recent orders, older ones with less weight."""

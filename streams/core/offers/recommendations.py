@@ -6,45 +6,21 @@ they are consumable, nor their older versions. The same arguments give the same 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from streams.core.model.orders.order_state import OrderState
 from streams.core.offers.assortment import Assortment
+from streams.core.offers.candidates import SOURCES, Candidates, Reason, RecommendationRequest
+from streams.core.offers.candidates import Bought as Bought
 from streams.core.offers.catalogue import Catalogue, Product
-
-Reason: TypeAlias = Literal["complement", "newer", "category", "also_bought"]
+from streams.core.rules.recommends import DEFAULT_SOURCES, MOST_FAVOURITES, USUAL, Recommends
 
 #: The key of an email's template data at which its request for products is.
 REQUEST_KEY = "recommend"
-#: How many versions are followed at most: by mistake, a shop's products may replace each other in a circle.
-MOST_VERSIONS = 20
-
-
-class Bought(Struct, frozen=True, gc=False):
-    """A customer's purchases.
-
-    Attributes:
-        skus: the products that the customer bought and kept.
-        categories: the categories of those.
-        returned: the products that the customer returned.
-    """
-
-    skus: frozenset[str] = frozenset()
-    categories: frozenset[str] = frozenset()
-    returned: frozenset[str] = frozenset()
-
-
-class RecommendationRequest(Struct, frozen=True, gc=False):
-    """An email's request for `at_least` to `most` products, for a customer who bought `bought`."""
-
-    most: int
-    at_least: int
-    bought: Bought
 
 
 class Recommendation(Struct, frozen=True, gc=False):
@@ -54,7 +30,14 @@ class Recommendation(Struct, frozen=True, gc=False):
     reason: Reason
 
 
-def request_for(orders: Iterable[OrderState], most: int, at_least: int) -> dict[str, Any]:
+def request_for(
+    orders: Iterable[OrderState],
+    most: int,
+    at_least: int,
+    recommends: Recommends = USUAL,
+    favourites: Iterable[str] = (),
+    viewed: Iterable[str] = (),
+) -> dict[str, Any]:
     """Return a request for products in JSON types, as an email's template data contains it (`REQUEST_KEY`).
 
     The mailer fulfils it when it renders the email (see `fulfil`).
@@ -63,6 +46,9 @@ def request_for(orders: Iterable[OrderState], most: int, at_least: int) -> dict[
         orders: the customer's orders.
         most: the number of products at most.
         at_least: the number below which the email is not sent.
+        recommends: where they come from, and how many categories the email shows.
+        favourites: the customer's categories, the favourite first.
+        viewed: the products that the customer viewed, the newest first.
     """
     bought = bought_of(orders)
     # The keys are those of the wire; `RecommendationRequest` reads them.
@@ -71,11 +57,24 @@ def request_for(orders: Iterable[OrderState], most: int, at_least: int) -> dict[
         "categories": sorted(bought.categories),
         "returned": sorted(bought.returned),
     }
-    return {"most": most, "at_least": at_least, "bought": purchases}
+    request: dict[str, Any] = {"most": most, "at_least": at_least, "bought": purchases}
+    if recommends is not USUAL:
+        named = [*favourites][: max(MOST_FAVOURITES, recommends.categories)] if recommends.reads_purchases else []
+        choice = {
+            "sources": list(recommends.sources),
+            "category": recommends.category,
+            "categories": recommends.categories,
+            "favourites": named,
+            "viewed": list(viewed) if "browsed" in recommends.sources else [],
+        }
+        request |= {name: value for name, value in choice.items() if value}
+    return request
 
 
-def fulfil(request: Any, assortment: Assortment, week: int) -> list[dict[str, Any]] | None:
-    """Return the products for a request from an email's template data, or None if there are fewer than it needs.
+def fulfil(request: Any, assortment: Assortment, week: int) -> dict[str, list[dict[str, Any]]] | None:
+    """Return the products and categories for a request from an email's template data, as templates get them (`products`, `categories`).
+
+    Return None if there are fewer than it needs.
 
     Args:
         request: the value of `REQUEST_KEY`, in JSON types.
@@ -86,9 +85,17 @@ def fulfil(request: Any, assortment: Assortment, week: int) -> list[dict[str, An
         msgspec.ValidationError: `request` is not a valid request.
     """
     parsed = msgspec.convert(request, RecommendationRequest)
-    recommendations = recommend(parsed.bought, assortment, week, parsed.most)
-    products = product_data(recommendations, assortment.catalogue)
-    return products if len(products) >= parsed.at_least else None
+    recommendations = recommend(parsed.bought, assortment, week, parsed.most, parsed)
+    found = {"products": product_data(recommendations, assortment.catalogue)}
+    if len(found["products"]) < parsed.at_least:
+        return None
+    if parsed.categories:
+        found["categories"] = _category_data(parsed, assortment, week)
+        if not found["categories"]:
+            return None
+        if not parsed.most:
+            del found["products"]
+    return found
 
 
 def bought_of(orders: Iterable[OrderState]) -> Bought:
@@ -114,35 +121,59 @@ def bought_of(orders: Iterable[OrderState]) -> Bought:
     return Bought(frozenset(skus), frozenset(categories), frozenset(returned))
 
 
-def recommend(bought: Bought, assortment: Assortment, week: int, most: int) -> tuple[Recommendation, ...]:
+def recommend(
+    bought: Bought, assortment: Assortment, week: int, most: int, request: RecommendationRequest | None = None
+) -> tuple[Recommendation, ...]:
     """Return the products to recommend, each once, the best first.
 
-    Complements of purchases come first, then newer versions of them. Best-selling products of the same categories follow, then products
-    that were bought with the same purchases. Among equals the better-selling comes first, then the smaller sku.
+    By default, complements of purchases come first, then newer versions of them. Best-selling products of the same categories follow,
+    then products that were bought with the same purchases. A request for one category ends with the best-selling products of it. Among
+    equals the better-selling comes first, then the smaller sku.
 
     Args:
         bought: the customer's purchases.
         assortment: all products and their sales.
         week: the week of the request, see `popularity.week_of`.
         most: the number of products at most.
+        request: the sources and the category; None for the default.
     """
-    candidates = _Candidates(bought, assortment, week)
+    candidates = Candidates(bought, assortment, week, request)
+    category = request.category if request is not None else ""
+    names = request.sources if request is not None else ()
     chosen: dict[str, Reason] = {}
-    sources: tuple[tuple[Reason, Callable[[], Iterable[str]]], ...] = (
-        ("complement", candidates.complements),
-        ("newer", candidates.newer),
-        ("category", candidates.of_categories),
-        ("also_bought", candidates.also_bought),
-    )
-    for reason, skus in sources:
+    for name in names or (*DEFAULT_SOURCES, *(("bestsellers",) if category else ())):
         if len(chosen) >= most:
             break
-        for sku in skus():
+        source = SOURCES.get(name)  # the one of a newer version is left out
+        for sku in source[1](candidates) if source is not None else ():
             if len(chosen) >= most:
                 break
-            if sku not in chosen and candidates.is_allowed(sku):
-                chosen[sku] = reason
+            if sku not in chosen and candidates.is_allowed(sku) and candidates.is_of(sku, category):
+                chosen[sku] = source[0] if source is not None else "bestseller"
     return tuple([Recommendation(sku, reason) for sku, reason in chosen.items()])
+
+
+def _category_data(request: RecommendationRequest, assortment: Assortment, week: int) -> list[dict[str, Any]]:
+    """Return the categories to recommend: the customer's favourites, then those of the best-selling products, each with its best product."""
+    candidates = Candidates(request.bought, assortment, week, request)
+    found: dict[str, dict[str, Any]] = {}
+
+    def add(category: str, reason: Reason, skus: Iterable[str]) -> None:
+        best = next((sku for sku in skus if candidates.is_allowed(sku)), None)
+        if best is not None:
+            (product,) = product_data((Recommendation(best, reason),), assortment.catalogue)
+            found[category] = {"category": category, "reason": reason, "product": product}
+
+    for category in request.favourites:
+        if len(found) < request.categories:
+            add(category, "favourite", assortment.best_of((category,), week))
+    for sku in assortment.best(week):
+        if len(found) >= request.categories:
+            break
+        product = assortment.catalogue.get(sku)
+        if product is not None and product.category and product.category not in found:
+            add(product.category, "bestseller", (sku,))
+    return list(found.values())
 
 
 def product_data(recommendations: Iterable[Recommendation], catalogue: Catalogue) -> list[dict[str, Any]]:
@@ -165,73 +196,3 @@ def _data(product: Product, reason: Reason) -> dict[str, Any]:
         ),
         "reason": reason,
     }
-
-
-class _Candidates:
-    """The candidates for one customer, by reason and in order, and which of them may be recommended."""
-
-    def __init__(self, bought: Bought, assortment: Assortment, week: int) -> None:
-        self._bought, self._assortment, self._week = bought, assortment, week
-        self._catalogue, self._popularity = assortment.catalogue, assortment.popularity
-        self._kept = sorted(bought.skus - bought.returned)
-        self._outdated = {older for sku in self._kept for older in self._older_versions(sku)}
-
-    def is_allowed(self, sku: str) -> bool:
-        """Return whether the product may be recommended at all."""
-        product = self._catalogue.get(sku)
-        return (
-            product is not None
-            and product.is_available
-            and sku not in self._bought.returned
-            and sku not in self._outdated
-            and (product.is_consumable or sku not in self._bought.skus)
-        )
-
-    def complements(self) -> Iterable[str]:
-        """Return the complements of the purchases; complements of the most purchases come first."""
-        counts: Counter[str] = Counter()
-        for sku in self._kept:
-            product = self._catalogue.get(sku)
-            if product is not None:
-                counts.update(set(product.complements))
-        return self._sorted(counts)
-
-    def newer(self) -> Iterable[str]:
-        """Return the newest allowed versions of the purchases."""
-        counts: Counter[str] = Counter()
-        for sku in self._kept:
-            counts.update(self._newest_versions(sku))
-        return self._sorted(counts)
-
-    def of_categories(self) -> Iterable[str]:
-        """Return recently sold products of the same categories."""
-        return self._assortment.best_of(self._bought.categories, self._week)
-
-    def also_bought(self) -> Iterable[str]:
-        """Return products that were bought with the purchases or after them; those of the most orders come first."""
-        counts: Counter[str] = Counter()
-        for sku in self._kept:
-            counts.update(self._popularity.also_bought(sku))
-        return self._sorted(counts)
-
-    def _sorted(self, counts: Counter[str]) -> list[str]:
-        score, week = self._popularity.score, self._week
-        return [sku for _, _, sku in sorted((-count, -score(sku, week), sku) for sku, count in counts.items())]
-
-    def _newest_versions(self, sku: str) -> list[str]:
-        """Return the allowed versions of the last generation after `sku` that has any."""
-        newest: list[str] = []
-        generation = {sku}
-        for _ in range(MOST_VERSIONS):
-            generation = {newer for older in generation for newer in self._catalogue.newer_than(older)}
-            newest = [version for version in generation if self.is_allowed(version)] or newest
-        return newest
-
-    def _older_versions(self, sku: str) -> Iterator[str]:
-        """Yield the versions before `sku`, newest first."""
-        for _ in range(MOST_VERSIONS):
-            product = self._catalogue.get(sku)
-            if product is None or product.replaces is None:
-                return
-            sku = product.replaces
-            yield sku

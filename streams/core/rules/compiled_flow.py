@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.rules.flow import Flow, Step, branches
+from streams.core.rules.flow import Flow, Step
 
 
 class CompiledFlow:
@@ -31,10 +31,10 @@ class CompiledFlow:
             next_path = steps[index + 1].path if index + 1 < len(steps) else after
             self.steps[step.path] = step
             self.next_step[step.path] = next_path
-            for branch in branches(step):
+            for branch in step.inner:
                 self._index(branch, next_path)
 
     def branch(self, step: Step, number: int) -> str | None:
         """Return the path of the first step of a branch. An empty branch continues with the step after `step`."""
-        steps = branches(step)[number]
+        steps = step.inner[number]
         return steps[0].path if steps else self.next_step[step.path]

@@ -6,20 +6,17 @@ The docstrings of the classes are product text: they are the descriptions in the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
 from streams.core.rules.consent_policy import TRANSACTIONAL, Purpose
+from streams.core.rules.recommends import USUAL, Recommends
 
 Status: TypeAlias = Literal["draft", "live", "paused"]
 OncePer: TypeAlias = Literal["order", "parcel", "product", "customer"]
 Which: TypeAlias = Literal["first", "last", "each"]
-Clock: TypeAlias = Literal["customer", "shop"]
-TargetTime: TypeAlias = Literal[
-    "order.placed_at", "shipment.window_from", "shipment.window_to", "product.runs_out", "product.launch"
-]
 
 #: The step of an instance that waits for its date or launch to start. If it waits for a launch, its trigger data names the product.
 DATE_STEP = "@day"
@@ -43,11 +40,13 @@ class Condition(Struct, frozen=True):
         source: the text of the condition.
         holds: the compiled condition; its argument is an `EvalContext`.
         time_dependencies: how time alone may change the condition.
+        reads_purchases: whether it asks for a period or for the favourite categories.
     """
 
     source: str
     holds: Callable[[Any], bool]
     time_dependencies: TimeDependencies = ()
+    reads_purchases: bool = False
 
 
 class Trigger(Struct, frozen=True, kw_only=True):
@@ -56,7 +55,7 @@ class Trigger(Struct, frozen=True, kw_only=True):
     The flow starts at most once per `once_per`, and only if `where` is true. If an order has several parcels, `which` selects the first
     or the last that reaches the status, or each. `again_after` lets the flow start again after this time. `segment` is the segment
     that the customer enters or leaves. `before` starts the flow that many days before the customer's date or the product's launch. `date`
-    is the name of the customer's important date.
+    is the name of the customer's important date. `threshold` is the condition about the customer that becomes true.
     """
 
     on: str
@@ -67,99 +66,34 @@ class Trigger(Struct, frozen=True, kw_only=True):
     segment: str = ""
     before: int = 0
     date: str = ""
+    threshold: Condition | None = None
 
 
-class WaitTarget(Struct, frozen=True, kw_only=True):
-    """A time to wait for, such as the start of a delivery window.
-
-    Attributes:
-        time: the name of the target time.
-        before: how long before it the wait ends.
-        lasts: how long one piece of a product lasts, if the customer's own rhythm is unknown.
-    """
-
-    time: TargetTime
-    before: timedelta = timedelta()
-    lasts: timedelta = timedelta(days=30)
-
-
-class Wait(Struct, frozen=True, kw_only=True, tag="wait"):
-    """Wait before the next step.
-
-    The wait takes `months`, `days`, `hours` and `minutes`. Then it continues until `at` o'clock, on a weekday that `on` and `not_on` allow.
-    With `until` it ends at that time instead, or `before` it; the length then applies only if the time is unknown. `clock` selects the
-    time zone: the customer's or the shop's.
-    """
+class Step(Struct, frozen=True, kw_only=True):
+    """A step of a flow, found by its `path`. Each kind of step is a subclass."""
 
     path: str
-    days: int = 0
-    #: Hours and minutes, which are not days of the calendar.
-    more: timedelta = timedelta()
-    at: time | None = None
-    clock: Clock = "customer"
-    not_on: frozenset[int] = frozenset()
-    months: int = 0
-    until: WaitTarget | None = None
+
+    @property
+    def inner(self) -> tuple[tuple[Step, ...], ...]:
+        """The branches in their order. Branch n of the step at path p contains the steps p.n.0, p.n.1, and so on."""
+        return ()
+
+    @property
+    def falls_through(self) -> bool:
+        """Whether the flow may continue after the step without taking a branch."""
+        return not self.inner
 
 
-class WaitFor(Struct, frozen=True, kw_only=True, tag="wait_for"):
-    """Wait for an event, for `up_to` at most.
-
-    If the event arrives in time and `where` is true, the flow continues with `then`, otherwise with `otherwise`. After either, it
-    continues with the step after the wait.
-    """
-
-    path: str
-    event: str
-    up_to: timedelta
-    where: Condition | None = None
-    then: tuple[Step, ...] = ()
-    otherwise: tuple[Step, ...] = ()
-
-
-class Branch(Struct, frozen=True, kw_only=True):
-    """One branch of a split. `when` None: the branch of all other customers."""
-
-    when: Condition | None
-    steps: tuple[Step, ...]
-
-
-class Split(Struct, frozen=True, kw_only=True, tag="split"):
-    """Continue with the first branch whose condition is true. After it the flow continues with the step after the split."""
-
-    path: str
-    branches: tuple[Branch, ...]
-
-
-class Variant(Struct, frozen=True, kw_only=True):
-    """One branch of an experiment: its name, its percentage of the customers and its steps."""
-
-    name: str
-    percent: int
-    steps: tuple[Step, ...]
-
-
-class Experiment(Struct, frozen=True, kw_only=True, tag="experiment"):
-    """Divide the customers between branches by a hash of `name` and the customer id, so that a customer always gets the same branch.
-
-    For `holdout` percent of the customers the flow ends here.
-    """
-
-    path: str
-    name: str
-    variants: tuple[Variant, ...]
-    holdout: int = 0
-
-
-class Send(Struct, frozen=True, kw_only=True, tag="send"):
+class Send(Step, frozen=True, kw_only=True):
     """Send a message.
 
     The email is dropped if it cannot be sent within `expires`. If several emails compete for a place under a frequency cap, the highest
     `priority` goes first. Before the day `not_before` the email waits. `holdout` percent of the customers do not get it. It recommends up
-    to `products` products, and is not sent if there are fewer than `at_least`.
+    to `products` products, and is not sent if there are fewer than `at_least`. They come `from` these sources and have this `category`.
+    Up to `categories` categories are recommended too.
     """
 
-    path: str
     message: str
     purpose: Purpose
     priority: int = 50
@@ -168,46 +102,25 @@ class Send(Struct, frozen=True, kw_only=True, tag="send"):
     holdout: int = 0
     products: int = 0
     at_least: int = 0
+    recommends: Recommends = USUAL
+
+    @property
+    def recommends_something(self) -> bool:
+        """Whether the email shows products or categories that are chosen for the customer."""
+        return self.products > 0 or self.recommends.categories > 0
 
 
-class SetField(Struct, frozen=True, kw_only=True, tag="set"):
-    """Store `value` in the customer's field `name`. An empty value deletes the field."""
-
-    path: str
-    name: str
-    value: str
-
-
-class ChangeList(Struct, frozen=True, kw_only=True, tag="list"):
-    """Add the customer to a list, or remove them from it."""
-
-    path: str
-    name: str
-    is_member: bool
-
-
-class Reward(Struct, frozen=True, kw_only=True, tag="reward"):
+class Reward(Step, frozen=True, kw_only=True):
     """Give the customer a code that is valid for `expires`. The emails after this step can show it as `reward.code`.
 
     Takk signs the code, or takes one of the shop's codes from `pool`. If the pool is empty, the flow waits for a code for `within` at most,
     then continues without one.
     """
 
-    path: str
     name: str
     expires: timedelta = timedelta(days=30)
     pool: str = ""
     within: timedelta = timedelta(days=1)
-
-
-class Emit(Struct, frozen=True, kw_only=True, tag="emit"):
-    """Publish a signal on the topic `flow-signals` for other systems."""
-
-    path: str
-    kind: str
-
-
-Step: TypeAlias = Wait | WaitFor | Split | Experiment | Send | SetField | ChangeList | Reward | Emit
 
 
 class Migration(Struct, frozen=True, kw_only=True):
@@ -254,20 +167,17 @@ class Flow(Struct, frozen=True, kw_only=True):
         return self.purpose in TRANSACTIONAL
 
 
-def branches(step: Step) -> tuple[tuple[Step, ...], ...]:
-    """Return the branches of a step in their order. Branch n of the step at path p contains the steps p.n.0, p.n.1, and so on."""
-    if isinstance(step, Split):
-        return tuple(branch.steps for branch in step.branches)
-    if isinstance(step, Experiment):
-        return tuple(variant.steps for variant in step.variants)
-    if isinstance(step, WaitFor):
-        return step.then, step.otherwise
-    return ()
+def membership(flow: Flow) -> str:
+    """Return the name under which the state stores that the customer is in the segment of the flow's trigger, or beyond its threshold.
+
+    No segment has the character `@` in its name.
+    """
+    return f"{flow.name}@threshold" if flow.trigger.threshold is not None else flow.trigger.segment
 
 
 def all_steps(steps: tuple[Step, ...]) -> Iterator[Step]:
     """Yield the steps, each followed by the steps of its branches."""
     for step in steps:
         yield step
-        for branch in branches(step):
+        for branch in step.inner:
             yield from all_steps(branch)

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import STRICT, ConsentPolicy
-from streams.core.rules.flow import Condition, Flow, Reward, Send
+from streams.core.rules.flow import Condition, Flow, Reward, Send, membership
+from streams.core.rules.purchase_use import LogBounds, reads_purchases, reads_views
 from streams.core.rules.sending_rules import NO_RULES, TRANSACTIONAL_PER_ADDRESS, SendingRules
-from streams.core.rules.trigger_names import DATES
+from streams.core.rules.trigger_names import DATES, MEMBERSHIPS, MOMENTARY
 from streams.core.values import money
 
 # The value of one unit of each currency in Danish kroner. The defaults only need to separate high spenders; a shop sets its own.
@@ -78,7 +79,10 @@ class Limits(Struct, frozen=True, kw_only=True):
         collected: wishes, and as many likes.
         requests: requests of the customer that need a confirmation, or had one. With as many in a day no further one is accepted.
         held_clicks: clicks that are held, or with which later ones are compared.
-        trait_bytes: what the attributes, dates, external ids, wishes and likes take together with the fingerprints of orders.
+        purchases: what the log of purchases keeps.
+        views: products that the customer viewed.
+        trait_bytes: what the attributes, dates, external ids, wishes and likes take together with the fingerprints of orders, the log of
+            purchases and the views.
     """
 
     steps_per_wake_up: int = 50
@@ -95,6 +99,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     sends: int = 34
     last_starts: int = 40
     fields: int = 40
+    amounts: int = 24
     lists: int = 40
     unknown_segments: int = 40
     fingerprints: int = 128
@@ -109,6 +114,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     requests: int = 6
     held_clicks: int = 8
     trait_bytes: int = 35_000
+    purchases: LogBounds = LogBounds(40, 10, 8)
+    views: int = 10
 
     def instances_of(self, *, is_transactional: bool) -> int:
         """Return with how many waiting instances a further one of a flow no longer waits."""
@@ -142,9 +149,10 @@ class Ruleset:
     """
 
     __slots__ = (
-        "_newest", "address_key",
-        "attribution_days", "attribution_window", "by_name", "by_trigger", "consent_policy", "counts_sales", "day_scale", "exits",
-        "flows", "gives_rewards", "has_dates", "late_at_most", "limits", "migrations", "open_for", "paused_for", "pools", "rates", "reward_key",
+        "_newest", "address_key", "attribution_days", "attribution_window", "by_name", "by_trigger", "consent_policy", "counts_purchases",
+        "counts_sales", "day_scale", "exits",
+        "flows", "gives_rewards", "has_dates", "keeps_views", "late_at_most", "limits", "migrations", "momentary_exits",
+        "open_for", "paused_for", "pools", "rates", "reward_key",
         "rules", "segments", "shop", "shows_pages", "test_recipients", "time_dependent_flows", "transactional_per_address", "vip_spend_minor",
         "watched_segments",
     )  # fmt: skip
@@ -199,6 +207,8 @@ class Ruleset:
         }
         compiled_flows = [CompiledFlow(flow) for flow in self.flows]
         self.exits = frozenset(name for flow in self.flows for name in flow.exit_on)
+        #: Those that the state does not keep.
+        self.momentary_exits = self.exits.intersection(MOMENTARY)
         self.by_name: dict[str, dict[int, CompiledFlow]] = {}
         for compiled in compiled_flows:
             self.by_name.setdefault(compiled.flow.name, {})[compiled.flow.version] = compiled
@@ -211,7 +221,9 @@ class Ruleset:
             self.by_trigger[on] = (*self.by_trigger.get(on, ()), compiled)
         #: Whether a flow recommends products. Sales are counted only then.
         self.counts_sales = any(
-            isinstance(step, Send) and step.products for compiled in compiled_flows for step in compiled.steps.values()
+            isinstance(step, Send) and step.recommends_something
+            for compiled in compiled_flows
+            for step in compiled.steps.values()
         )
         rewards = [step for compiled in compiled_flows for step in compiled.steps.values() if isinstance(step, Reward)]
         #: Whether a flow gives reward codes that Takk signs.
@@ -219,18 +231,22 @@ class Ruleset:
         #: The pools that flows claim codes from.
         self.pools = frozenset(step.pool for step in rewards if step.pool)
         self.has_dates = not DATES.isdisjoint(self.by_trigger)
+        #: Whether the purchases of customers are logged by time and category.
+        self.counts_purchases = reads_purchases(self.flows, self.segments.values())
+        #: Whether the products that customers view are remembered.
+        self.keeps_views = reads_views(self.flows)
         on_segments = [
-            compiled
-            for name in ("segment.entered", "segment.left")
+            (compiled, condition)
+            for name in MEMBERSHIPS
             for compiled in self.by_trigger.get(name, ())
-            if compiled.flow.trigger.segment in self.segments
+            if (condition := compiled.flow.trigger.threshold or self.segments.get(compiled.flow.trigger.segment))
         ]
-        #: The segments that flows start by.
-        self.watched_segments = tuple(sorted({compiled.flow.trigger.segment for compiled in on_segments}))
-        #: The flows whose segment may change by time alone.
-        self.time_dependent_flows = tuple(
-            [compiled for compiled in on_segments if self.segments[compiled.flow.trigger.segment].time_dependencies]
+        #: The segments and thresholds that flows start by, sorted by name.
+        self.watched_segments = dict(
+            sorted({membership(each.flow): condition for each, condition in on_segments}.items())
         )
+        #: The flows whose segment or threshold may change by time alone.
+        self.time_dependent_flows = tuple([each for each, condition in on_segments if condition.time_dependencies])
 
     def with_flows(self, flows: Iterable[Flow]) -> Ruleset:
         """Return the same ruleset with other flows."""

@@ -11,7 +11,7 @@ TRIGGERS = (
     "mail.delivered", "mail.opened", "mail.clicked",
     "product.viewed", "product.added_to_cart", "product.launch", "product.wished", "product.liked",
     "review.written", "referral.redeemed", "contest.entered",
-    "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "customer.date",
+    "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "customer.date", "customer.reached",
     "segment.entered", "segment.left", "request.asked", "request.confirmed",
 )  # fmt: skip
 #: The events that a flow can wait for: emails of the flow itself, any order of the customer, parcels of the flow's order.
@@ -24,19 +24,26 @@ AWAITED = (
 )  # fmt: skip
 #: The exit event of flows about an abandoned cart.
 CART_EMPTIED = "cart.emptied"
+#: Exit events that the state does not keep. They end an instance at once, so they count only while it waits.
+MOMENTARY = (
+    "order.changed", "shipment.tracked", "mail.delivered", "mail.opened", "mail.clicked", "survey.answered", "review.written",
+    "referral.redeemed", "contest.entered", "product.viewed", "product.added_to_cart", "product.wished", "product.liked",
+    "profile.completed",
+)  # fmt: skip
 EXITS = (
-    "order.placed",
-    "order.paid",
-    "order.cancelled",
-    "order.refunded",
-    "shipment.returned",
-    "customer.unsubscribed",
-    CART_EMPTIED,
-)
+    "order.placed", "order.paid", "order.cancelled", "order.refunded",
+    "shipment.shipped", "shipment.in_transit", "shipment.out_for_delivery", "shipment.ready_for_pickup", "shipment.delivered",
+    "shipment.delayed", "shipment.exception", "shipment.returned", "shipment.returned_to_sender", "shipment.cancelled",
+    "customer.unsubscribed", CART_EMPTIED, *MOMENTARY,
+)  # fmt: skip
 #: Triggers that fire every year on a date of the customer.
 DATES = frozenset(("customer.birthday", "customer.anniversary", "customer.date"))
 #: Two of them: the customer's birthday, and a date with a name that the shop gave it.
 BIRTHDAY, NAMED_DATE = "customer.birthday", "customer.date"
+#: The trigger that fires when a condition about the customer becomes true.
+REACHED = "customer.reached"
+#: The triggers that fire when the customer becomes a member of a segment or no longer is one. A threshold is a segment of one flow.
+MEMBERSHIPS = ("segment.entered", "segment.left", REACHED)
 #: The trigger that fires once, at the launch of a product that the customer viewed before.
 LAUNCH = "product.launch"
 

@@ -28,6 +28,7 @@ def template_data(content: Content) -> dict[str, Any]:
             "country": content.country,
             "locale": content.locale,
             **_traits(content.traits),
+            **_categories(content.favourites),
         },
         "mood": mood(content.greeted_at.astimezone(content.zone)),
         # Mailers of earlier versions ignore the mood and print this as the greeting.
@@ -37,10 +38,15 @@ def template_data(content: Content) -> dict[str, Any]:
         data["order"] = order_data(order, facts)
     if parcel is not None:
         data["shipment"] = parcel_data(parcel, order, content.customer_id)
-    if content.products:
-        data[REQUEST_KEY] = request_for(content.orders, content.products, content.at_least)
+    if content.products or content.recommends.categories:
+        favourites = [category for category, _ in content.favourites]
+        data[REQUEST_KEY] = request_for(
+            content.orders, content.products, content.at_least, content.recommends, favourites, content.viewed
+        )
     if content.chosen is not None:
         data["products"] = list(content.chosen)
+    if content.chosen_categories is not None:
+        data["categories"] = list(content.chosen_categories)
     if content.request_id:
         data["request"] = {"request_id": content.request_id, "kind": content.request_id.partition("-")[0]}
     if content.reward:
@@ -56,7 +62,8 @@ def complete(data: dict[str, Any]) -> None:
     """
     order, shipment, customer = data.get("order"), data.get("shipment"), data.get("customer")
     if isinstance(customer, dict):
-        customer.update({name: value for name, value in _traits(NO_TRAITS).items() if name not in customer})
+        added = {**_traits(NO_TRAITS), **_categories(())}
+        customer.update({name: value for name, value in added.items() if name not in customer})
     if isinstance(order, dict):
         complete_order(order)
     if isinstance(shipment, dict):
@@ -69,4 +76,11 @@ def _traits(traits: Traits) -> dict[str, Any]:
         "city": traits.city,
         "is_company": traits.is_company is True,
         "attributes": {each.name: each.value for each in traits.attributes if each.value is not None},
+    }
+
+
+def _categories(favourites: tuple[tuple[str, int], ...]) -> dict[str, Any]:
+    return {
+        "top_category": favourites[0][0] if favourites else "",
+        "categories": [{"category": category, "orders": orders} for category, orders in favourites],
     }

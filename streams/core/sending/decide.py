@@ -180,7 +180,9 @@ def _content(
     greeted_at: datetime,
     recipient: _Recipient,
 ) -> Content:
-    facts = context.facts
+    facts, is_private = context.facts, not uow.is_shared and not context.data(TO_ADDRESS)
+    recommends = step.recommends
+    log = uow.purchase_log if is_private else None
     return Content(
         customer_id=uow.customer_id,
         name=recipient.name,
@@ -194,9 +196,14 @@ def _content(
         reward=instance.reward,
         products=step.products,
         at_least=step.at_least,
-        orders=uow.orders if step.products else (),
-        traits=uow.profile.traits if not uow.is_shared and not context.data(TO_ADDRESS) else NO_TRAITS,
+        orders=uow.orders if step.products or recommends.categories else (),
+        traits=uow.profile.traits if is_private else NO_TRAITS,
         request_id=context.data(REQUEST_ID),
+        recommends=recommends,
+        favourites=log.counts() if log is not None else (),
+        viewed=tuple([each.sku for each in reversed(uow.viewed)])
+        if "browsed" in recommends.sources and is_private
+        else (),
     )
 
 

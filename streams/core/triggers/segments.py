@@ -1,4 +1,4 @@
-"""Flows that start when the customer enters or leaves a segment, by an event or by time alone."""
+"""Flows that start when the customer enters or leaves a segment, or reaches a threshold, by an event or by time alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from streams.core.instances.waiting import find_instance, schedule_start
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.compiled_flow import CompiledFlow
-from streams.core.rules.flow import SEGMENT_STEP
+from streams.core.rules.flow import SEGMENT_STEP, membership
+from streams.core.rules.trigger_names import REACHED
 from streams.core.triggers.dispatch import dispatch
 from streams.core.values import ids, local_time
 
@@ -20,7 +21,7 @@ LONGEST = timedelta(days=366)
 
 
 def check_segments(uow: UnitOfWork) -> None:
-    """Start the flows whose segment the customer has entered or left since the last event.
+    """Start the flows whose segment the customer has entered or left, or whose threshold they reached, since the last event.
 
     Also schedule a check for the next time at which a segment may change without an event.
     """
@@ -29,14 +30,18 @@ def check_segments(uow: UnitOfWork) -> None:
     before = uow.segments
     # While templates roll out, this worker may have older ones. A worker with the newer ones must not start their flows again.
     unknown = [name for name in before if name not in watched][: uow.ruleset.limits.unknown_segments]
-    members = tuple(sorted([*unknown, *(name for name in watched if uow.ruleset.segments[name].holds(context))]))
+    members = tuple(sorted([*unknown, *(name for name, condition in watched.items() if condition.holds(context))]))
     if members != before:
         uow.segments = members
         uow.changed = True
         for name in watched:
             if (name in members) != (name in before):
-                event = "segment.entered" if name in members else "segment.left"
-                dispatch(uow, Occurrence(event, None, None, uow.now, (("segment", name),)))
+                data = (("segment", name),)
+                if name in uow.ruleset.segments:
+                    event = "segment.entered" if name in members else "segment.left"
+                    dispatch(uow, Occurrence(event, None, None, uow.now, data))
+                elif name in members:
+                    dispatch(uow, Occurrence(REACHED, None, None, uow.now, data))
     for compiled in uow.ruleset.time_dependent_flows:
         _schedule_check(uow, compiled, context)
 
@@ -44,7 +49,7 @@ def check_segments(uow: UnitOfWork) -> None:
 def _schedule_check(uow: UnitOfWork, compiled: CompiledFlow, context: EvalContext) -> None:
     """Schedule a check for the next time at which the flow's segment may change. An earlier check stays, since it schedules again."""
     flow = compiled.flow
-    dependencies = uow.ruleset.segments[flow.trigger.segment].time_dependencies
+    dependencies = uow.ruleset.watched_segments[membership(flow)].time_dependencies
     changes_at = next_change(context, dependencies, uow.now)
     if changes_at is None:
         return

@@ -8,6 +8,7 @@ from collections.abc import Collection
 #: Names that users choose: lowercase letters, digits and dashes, starting with a letter.
 NAME = re.compile(r"[a-z][a-z0-9-]{0,63}\Z")
 _SHORT = 4  # characters up to which only one edit counts as a typo
+_FEW = 20  # names that a hint lists although the word belongs to none of their groups
 
 #: A name that a shop gives: of a customer's field, of a date, of an attribute.
 FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
@@ -40,18 +41,39 @@ def edit_distance(left: str, right: str) -> int:
 def similar(word: str, known: Collection[str]) -> str | None:
     """Return the name in `known` of which `word` is likely a typo; None if there is no such name.
 
-    A typo is an edit distance of 2 at most, or of 1 in words of up to four characters. A distance of 0 counts: upper case is ignored.
+    A typo is an edit distance of 2 at most, or of 1 in words of up to four characters. A distance of 0 counts: upper case is ignored. Of two
+    names in one group only the rest is a word: `order.tax` is not a typo of `order.tags`.
     """
-    limit = 1 if len(word) <= _SHORT else 2
-    distances = [(edit_distance(word.casefold(), name.casefold()), name) for name in known]
-    likely = [pair for pair in distances if pair[0] <= limit]
+    group, _, rest = word.casefold().partition(".")
+    likely: list[tuple[int, str]] = []
+    for name in known:
+        distance = edit_distance(word.casefold(), name.casefold())
+        is_in_group = bool(rest) and name.casefold().startswith(f"{group}.")
+        if distance <= (1 if len(rest if is_in_group else word) <= _SHORT else 2):
+            likely.append((distance, name))
     return min(likely, key=lambda pair: pair[0])[1] if likely else None
 
 
-def nearest(word: str, known: Collection[str]) -> str:
-    """Return a hint for an unknown word: the name that was likely meant, or all known names."""
+def nearest(word: str, known: Collection[str], kind: str = "name") -> str:
+    """Return a hint for an unknown word: the name that was likely meant, or the names that are known.
+
+    Args:
+        word: the unknown word.
+        known: the known names. If they have groups (`order.placed`), only those of the word's group are listed. If it has none of these
+            groups and there are many names, the hint lists the groups.
+        kind: what the names are, for the list of a group.
+    """
     meant = similar(word, known)
-    return f"did you mean {meant!r}?" if meant is not None else f"known: {', '.join(known) or 'none'}"
+    if meant is not None:
+        return f"did you mean {meant!r}?"
+    group = word.partition(".")[0]
+    of_group = [name for name in known if name.startswith(f"{group}.")]
+    if of_group:
+        return f"{group} {kind}s: {', '.join(of_group)}"
+    groups = dict.fromkeys([name.partition(".")[0] + "." for name in known if "." in name])
+    if len(known) > _FEW and groups:
+        return f"{kind}s start with {', '.join(groups)}"
+    return f"known: {', '.join(known) or 'none'}"
 
 
 def thousandths_text(number: int) -> str:

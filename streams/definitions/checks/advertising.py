@@ -13,11 +13,17 @@ from streams.definitions.checks.shop_brand import brand_of
 from streams.definitions.checks.transactional import service_sends
 from streams.definitions.problems import Location, Problem
 from streams.mail.rendering.renderer import Renderer, RenderError
-from streams.mail.rendering.template_folders import COPY, flow_folders
+from streams.mail.rendering.template_folders import COPY, flow_folders, message_names
 
 #: A number with a percent sign, or with the word for it: `20 %`, `-20%`, `20 procent`.
 PERCENT = re.compile(
     r"\d\s*(?:[%\N{FULLWIDTH PERCENT SIGN}]|(?:pct|percent|per cent|procent|prosent|prozent)\b)", re.IGNORECASE
+)
+#: Words of offers, in the languages of most shops here.
+OFFER = re.compile(
+    r"\b(?:discount|voucher|coupon|promo code|special offer|on sale|rabat(?:kode|ten)?|tilbud(?:det)?|udsalg|rabatt(?:kode|kod|code)?"
+    r"|salg på|erbjudanden?|korting(?:scode)?|aanbieding(?:en)?|uitverkoop|gutschein(?:code)?|sonderangebot)\b",
+    re.IGNORECASE,
 )
 #: The parts of the HTML that nobody reads: styles, structured data and tags.
 _MARKUP = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -26,7 +32,9 @@ _JINJA = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}")
 
 
 def check_advertising(root: Path, flows: Iterable[Flow]) -> list[Problem]:
-    """Return a warning for each service email that names a percentage in one of its languages. Emails that cannot be rendered are left out.
+    """Return a warning for each service email that names a percentage or an offer in one of its languages.
+
+    Emails that cannot be rendered are left out. Words count only in the flow's own texts: a receipt has rows of discounts.
 
     Args:
         root: the templates folder.
@@ -38,7 +46,7 @@ def check_advertising(root: Path, flows: Iterable[Flow]) -> list[Problem]:
     folders, renderer = flow_folders(root), Renderer(root, brand_of(root), is_styled=False, is_strict=True)
     found: dict[Problem, None] = {}
     for flow, step in senders:
-        folder, data = folders[flow.name], template_sample(flow, step, is_full=True)
+        folder, data, before = folders[flow.name], template_sample(flow, step, is_full=True), len(found)
         for language in languages_of(root, folder):
             try:
                 email = renderer.render(command(flow, step, language, data), LINKS)
@@ -46,7 +54,31 @@ def check_advertising(root: Path, flows: Iterable[Flow]) -> list[Problem]:
                 continue  # `check_messages` reports it
             if PERCENT.search(f"{email.subject}\n{email.text}\n{_MARKUP.sub(' ', email.html)}") is not None:
                 found[_problem(root, folder, step, language)] = None
+        if len(found) == before:  # one warning is enough to look at the email
+            found |= dict.fromkeys(_offers(folder, step))
     return list(found)
+
+
+def _offers(folder: Path, step: Send) -> Iterator[Problem]:
+    """Yield the first word of an offer in each file of a service email."""
+    keys = re.compile(rf"\s*['\"]?{re.escape(step.message)}\.(?:subject|preview)\b")
+    others = [f"{name}." for name in message_names(folder) if name != step.message]
+    for path in (*(folder / f"{step.message}.{ending}.j2" for ending in ("html", "txt")), *_copies(folder)):
+        for number, line in enumerate(_lines(path), 1):
+            if line.lstrip().startswith("#") or (
+                not keys.match(line) and line.lstrip("'\" ").startswith(tuple(others))
+            ):
+                continue  # a comment, or a text of another message
+            text = _JINJA.sub(lambda code: " " * len(code[0]), line)
+            if (match := OFFER.search(text)) is not None:
+                message = f"the service email {step.message!r} speaks of an offer ({match[0]!r}), and customers get it without consent"
+                at = Location(number, match.start() + 1)
+                yield Problem("message.W006", message, "send it as marketing if it advertises", at).in_file(path)
+                break
+
+
+def _copies(folder: Path) -> list[Path]:
+    return sorted((folder / COPY).glob("*.yaml"))
 
 
 def _problem(root: Path, folder: Path, step: Send, language: str) -> Problem:

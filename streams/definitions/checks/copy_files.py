@@ -46,15 +46,27 @@ def check_copy(path: Path) -> Iterator[Problem]:
             yield Problem("message.E007", message, "put quotes around it", location(value.start_mark)).in_file(path)
 
 
-def text_position(path: Path, key: str, word: str) -> Position | None:
-    """Return the position of a text in a copy file, or of `word` in it; None if the file has no such text."""
+def text_position(path: Path, key: str, word: str, number: int = 1) -> Position | None:
+    """Return the position of a text in a copy file; None if the file has no such text.
+
+    Args:
+        path: a UTF-8 file.
+        key: the key of the text.
+        word: the word in it that the position is of; "" for none.
+        number: the line of the text without such a word, from 1. Only in a block (`|`) it is a line of the file.
+    """
     content = path.read_text(encoding="utf-8") if path.is_file() else ""
     root = yaml.compose(content, yaml.SafeLoader)
     for name, value in root.value if isinstance(root, yaml.MappingNode) else ():
         if name.value == key:
             start, end = value.start_mark, value.end_mark
             written = content[start.index : end.index]
-            offset = start.index + max(written.find(word), 0)
-            before = content[:offset]
-            return before.count("\n") + 1, offset - before.rfind("\n")
+            if word not in written or not word:
+                lines = written.splitlines()
+                if value.style != "|" or number >= len(lines):
+                    return start.line + 1, start.column + 1
+                line = lines[number]
+                return start.line + number + 1, len(line) - len(line.lstrip()) + 1
+            before = content[: start.index + written.find(word)]
+            return before.count("\n") + 1, len(before) - before.rfind("\n")
     return None

@@ -23,6 +23,7 @@ from streams.definitions.checks.layout import FLOW, version_file
 from streams.definitions.checks.recipients import check_rewards
 from streams.definitions.checks.sample_data import FEWEST_LINKS, LINKS, command, template_sample
 from streams.definitions.checks.shop_brand import brand_of
+from streams.definitions.checks.template_errors import template_of
 from streams.definitions.checks.used_names import uses_name
 from streams.definitions.language.positions import positions_in
 from streams.definitions.problems import Location, Problem, not_utf8, unreadable
@@ -42,6 +43,7 @@ _SOMETIMES = {
     "order": "start the flow with an order or a parcel",
     "shipment": "start the flow with a parcel, or `wait_for` one",
     "products": "add `products: 4` to the `send`",
+    "categories": "add `categories: 3` to the `send`",
     "reward": "add a `reward` before the `send`",
     "request": "start the flow with `request.asked` or `request.confirmed`",
 }
@@ -213,7 +215,7 @@ class _MessageChecker:
 
     def _rendering_problem(self, step: Send, language: str, data: Mapping[str, Any], error: RenderError) -> Problem:
         cause = error.__cause__
-        position = _template_of(cause or error) or (str(self._file(step.message, "html")), 1)
+        position = template_of(cause or error) or (str(self._file(step.message, "html")), 1)
         id, message = "message.E009", str(error)
         if isinstance(cause, TemplateNotFound):
             id, message = "message.E008", f"template {cause.name} not found; {self._missing_template(str(cause.name))}"
@@ -224,20 +226,23 @@ class _MessageChecker:
             id = "message.E006"
         file, line = position
         if file.startswith(COPY_TEXT):
-            return self._problem_in_copy(id, file.removeprefix(COPY_TEXT), language, message, data)
+            return self._problem_in_copy(id, (file.removeprefix(COPY_TEXT), line), language, message, data)
         return self._problem(id, (Path(file), line), message, data)
 
-    def _problem_in_copy(self, id: str, key: str, language: str, message: str, data: Mapping[str, Any]) -> Problem:
-        """Return the problem of a text, in the first copy file that has it: the flow's before the shared, the language before the default."""
+    def _problem_in_copy(
+        self, id: str, position: tuple[str, int], language: str, message: str, data: Mapping[str, Any]
+    ) -> Problem:
+        """Return the problem in a line of a text, in the first copy file that has it: the flow's before the shared, the language first."""
+        key, line = position
         id, message, hint, word = self._described(id, message, data)
         for path in [
             folder / COPY / f"{name}.yaml"
             for name in dict.fromkeys((language, *language_chain(language), self.default))
             for folder in (self.folder, self.root)
         ]:
-            position = text_position(path, key, word)
-            if position is not None:
-                return Problem(id, message, hint, Location(*position)).in_file(path)
+            at = text_position(path, key, word, line)
+            if at is not None:
+                return Problem(id, message, hint, Location(*at)).in_file(path)
         return Problem(id, message, hint).in_file(self.folder / COPY / f"{language}.yaml")
 
     def _missing_template(self, name: str) -> str:
@@ -285,16 +290,3 @@ def _fields(data: Any) -> Iterator[str]:
         yield from data
     for inner in data.values() if isinstance(data, Mapping) else data if isinstance(data, (list, tuple)) else ():
         yield from _fields(inner)
-
-
-def _template_of(error: BaseException) -> tuple[str, int] | None:
-    """Return file and line of the innermost template that an error comes from; None if it comes from no file."""
-    if isinstance(error, TemplateSyntaxError) and error.filename is not None:
-        return error.filename, error.lineno
-    found, trace = None, error.__traceback__
-    while trace is not None:
-        template = trace.tb_frame.f_globals.get("__jinja_template__")
-        if template is not None and template.filename not in (None, "<template>"):
-            found = (str(template.filename), template.get_corresponding_lineno(trace.tb_lineno))
-        trace = trace.tb_next
-    return found

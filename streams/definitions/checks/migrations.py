@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from streams.core.rules.compiled_flow import CompiledFlow
-from streams.core.rules.flow import Emit, Flow, Migration, Reward, Send, Wait, WaitFor
+from streams.core.rules.flow import Flow, Migration
 from streams.definitions.checks.paths import before, reachable, waiting_steps
+from streams.definitions.language.steps.kinds import kind_of
 from streams.definitions.problems import Problem, problem_at
 
 
@@ -41,18 +42,14 @@ def _check_move(old: CompiledFlow, new: CompiledFlow, path: str, target: str) ->
     if step is None:
         yield "flow.E057", f"{source} has no step {path}", waiting
     elif path not in waiting_steps(old):
-        next_path = old.next_step[path] if isinstance(step, Wait) else None
+        next_path = old.next_step[path] if kind_of(step).waits_at(step) == "next step" else None
         hint = f"customers in that wait continue at {next_path}: map {next_path}" if next_path is not None else waiting
         yield "flow.E058", f"no customer waits at step {path} of {source}", hint
     elif next_step is None:
         yield "flow.E059", f"{destination} has no step {target}", f"its steps are {', '.join(new.steps)}"
-    elif isinstance(step, WaitFor) and not (isinstance(next_step, WaitFor) and next_step.event == step.event):
-        message = f"step {path} of {source} waits for {step.event}, but step {target} of {destination} does not"
-        yield "flow.E060", message, "map it to a step that waits for the same event"
-    elif isinstance(step, Reward) and step.pool and not (isinstance(next_step, Reward) and next_step.pool == step.pool):
-        awaited = f"a code from pool {step.pool!r}"
-        message = f"step {path} of {source} waits for {awaited}, but step {target} of {destination} does not"
-        yield "flow.E060", message, "map it to a step that waits for the same pool"
+    elif (awaited := kind_of(step).awaited(step)) is not None and awaited != kind_of(next_step).awaited(next_step):
+        message = f"step {path} of {source} waits for {awaited.text}, but step {target} of {destination} does not"
+        yield "flow.E060", message, f"map it to a step that waits for the same {awaited.noun}"
     else:
         received = _outputs(old, before(old, path)) - _outputs(old, reachable(old, path))
         for output in sorted(received & _outputs(new, reachable(new, target))):
@@ -62,12 +59,4 @@ def _check_move(old: CompiledFlow, new: CompiledFlow, path: str, target: str) ->
 
 def _outputs(compiled: CompiledFlow, paths: Iterable[str]) -> set[str]:
     """Return what the steps at `paths` send or give that no customer should receive twice."""
-    outputs = set()
-    for step in [compiled.steps[path] for path in paths]:
-        if isinstance(step, Send):
-            outputs.add(f"message {step.message!r}")
-        elif isinstance(step, Reward):
-            outputs.add(f"reward {step.name!r}")
-        elif isinstance(step, Emit):
-            outputs.add(f"signal {step.kind!r}")
-    return outputs
+    return {kind_of(step).output(step) for step in map(compiled.steps.__getitem__, paths)} - {""}

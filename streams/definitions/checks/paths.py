@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from streams.core.rules.compiled_flow import CompiledFlow
-from streams.core.rules.flow import Reward, Send, Split, Wait, WaitFor, branches
+from streams.definitions.language.steps.kinds import kind_of
 
 
 def onward(compiled: CompiledFlow, path: str) -> tuple[str, ...]:
     """Return the paths of the steps that may follow the step at `path` directly."""
     step = compiled.steps[path]
-    paths = [compiled.branch(step, number) for number in range(len(branches(step)))]
-    if not paths or (isinstance(step, Split) and all(branch.when is not None for branch in step.branches)):
+    paths = [compiled.branch(step, number) for number in range(len(step.inner))]
+    if step.falls_through:
         paths.append(compiled.next_step[path])
     return tuple(dict.fromkeys(path for path in paths if path is not None))
 
@@ -37,7 +37,7 @@ def waiting_steps(compiled: CompiledFlow) -> frozenset[str]:
 
     These are the steps that follow a wait, that wait for an event or a code, and sends, which can be deferred.
     """
-    after_waits = [compiled.next_step[path] for path, step in compiled.steps.items() if isinstance(step, Wait)]
-    own = [path for path, step in compiled.steps.items() if isinstance(step, (WaitFor, Send))]
-    own += [path for path, step in compiled.steps.items() if isinstance(step, Reward) and step.pool]
-    return frozenset(own) | {path for path in after_waits if path is not None}
+    places = {path: kind_of(step).waits_at(step) for path, step in compiled.steps.items()}
+    own = {path for path, place in places.items() if place == "step"}
+    following = {compiled.next_step[path] for path, place in places.items() if place == "next step"}
+    return frozenset(own | {path for path in following if path is not None})

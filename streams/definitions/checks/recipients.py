@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator
 
 from jinja2 import nodes
 
+from streams.core.instances.steps.split import Split
 from streams.core.rules.consent_policy import OWN_SCOPES, ConsentPolicy, is_transactional
-from streams.core.rules.flow import Flow, Reward, Send, Split, Step, branches
-from streams.definitions.checks.conditions import parts_of
+from streams.core.rules.flow import Flow, Reward, Send, Step
+from streams.definitions.language.condition_parts import parts_of
 from streams.definitions.problems import Problem, problem_at
 
 _GIVEN = nodes.Getattr(nodes.Name("reward", "load"), "is_given", "load")
@@ -32,17 +33,17 @@ def check_rewards(flow: Flow, showing: Collection[str]) -> list[Problem]:
                 )
                 hint = "add a `reward` before it, and check reward.is_given if the reward has a pool"
                 problems.append(problem_at(step.path, "flow.E051", message, hint))
-            elif branches(step):
+            elif step.inner:
                 has_code = all([*ends(step, has_code)])
         return has_code
 
     def ends(step: Step, has_code: bool) -> Iterator[bool]:
         """Yield for each branch of a step whether customers have a code at its end."""
-        for number, branch in enumerate(branches(step)):
+        for number, branch in enumerate(step.inner):
             parts = parts_of(step.branches[number].when) if isinstance(step, Split) else []
             yield walk(branch, has_code or _GIVEN in parts)
             has_code = has_code or parts == [nodes.Not(_GIVEN)]  # customers whom this branch does not take have a code
-        if isinstance(step, Split) and step.branches[-1].when is not None:
+        if step.falls_through:
             yield has_code
 
     walk(flow.steps, False)
@@ -60,7 +61,7 @@ def check_consent(flow: Flow, consent: ConsentPolicy) -> Iterator[Problem]:
                 )
                 yield problem_at(step.path, "flow.E050", message, "change the condition, or remove the `send`")
             excluded: list[nodes.Expr] = []  # what holds for customers whom the earlier branches did not take
-            for number, branch in enumerate(branches(step)):
+            for number, branch in enumerate(step.inner):
                 parts = parts_of(step.branches[number].when) if isinstance(step, Split) else []
                 yield from walk(branch, [*conditions, *excluded, *parts])
                 excluded += [nodes.Not(parts[0])] if len(parts) == 1 else []

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from streams.core.instances.steps.wait_for import WaitFor
 from streams.core.model.effects import Content
 from streams.core.model.orders.order import (
     Address,
@@ -23,8 +24,9 @@ from streams.core.model.orders.order import (
 )
 from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.core.model.traits import NO_TRAITS, Attribute, Traits
+from streams.core.offers.candidates import SOURCES
 from streams.core.rules.compiled_flow import CompiledFlow
-from streams.core.rules.flow import Flow, Reward, Send, WaitFor
+from streams.core.rules.flow import Flow, Reward, Send
 from streams.core.rules.trigger_names import OF_REQUESTS, is_about_order
 from streams.core.sending.content import template_data
 from streams.definitions.checks.paths import reachable
@@ -94,9 +96,25 @@ def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool =
         reward="ABCD-1234" if has_reward and gives_reward else "",
         traits=_TRAITS if is_full else NO_TRAITS,
         request_id="erase-0123456789abcdef" if flow.trigger.on in OF_REQUESTS else "",
-        chosen=((_FULL_PRODUCT if is_full else _LEAST_PRODUCT),) if step.products else None,
+        chosen=_products(step, is_full=is_full) if step.products else None,
+        favourites=(("tea", 3), ("cups", 1)) if is_full else (),
+        chosen_categories=_categories(is_full=is_full) if step.recommends.categories else None,
     )
     return template_data(content)
+
+
+def _products(step: Send, *, is_full: bool) -> tuple[dict[str, Any], ...]:
+    """Return one product of each source that the step names, so that the text of each reason is rendered."""
+    product = _FULL_PRODUCT if is_full else _LEAST_PRODUCT
+    if not step.recommends.sources:
+        return (product,)
+    return tuple([{**product, "reason": SOURCES[source][0]} for source in step.recommends.sources])
+
+
+def _categories(*, is_full: bool) -> tuple[dict[str, Any], ...]:
+    reasons = ("favourite", "bestseller") if is_full else ("bestseller",)
+    product = _FULL_PRODUCT if is_full else _LEAST_PRODUCT
+    return tuple([{"category": "tea", "reason": reason, "product": product | {"reason": reason}} for reason in reasons])
 
 
 def command(flow: Flow, step: Send, language: str, context: dict[str, Any]) -> Command:

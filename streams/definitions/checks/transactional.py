@@ -7,17 +7,14 @@ from datetime import timedelta
 
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import is_transactional
-from streams.core.rules.flow import Flow, Reward, Send, Step, Wait, WaitFor, branches
+from streams.core.rules.flow import Flow, Reward, Send, Step
 from streams.core.rules.trigger_names import OF_REQUESTS, is_about_order
 from streams.definitions.checks.paths import before
+from streams.definitions.language.steps.kinds import kind_of
 from streams.definitions.problems import Problem, problem_at
 
 #: The longest time from the event to a transactional email. Later, an email is about the customer, and not about the order.
 LONGEST = timedelta(days=60)
-#: A month at its longest, and the most that `at`, and a weekday, add to a wait.
-_MONTH, _DAY, _WEEK = timedelta(days=31), timedelta(days=1), timedelta(days=7)
-#: Ends that may be far from the order. A delivery window and the order itself are near.
-_FAR = ("product.runs_out", "product.launch")
 
 
 def check_transactional(flow: Flow) -> Iterator[Problem]:
@@ -62,7 +59,7 @@ def _sends_in(steps: tuple[Step, ...], start: timedelta | None) -> Iterator[tupl
         if isinstance(step, Send):
             yield step, passed
         passed = _longest(step, passed, ends=False)
-        inner = branches(step)
+        inner = step.inner
         for branch in inner:
             yield from _sends_in(branch, passed)
         passed = _longest(step, passed, ends=True)
@@ -73,9 +70,9 @@ def _longest(step: Step, passed: timedelta | None, *, ends: bool) -> timedelta |
     if passed is None:
         return None
     if not ends:
-        length = _wait(step) if isinstance(step, Wait) else step.up_to if isinstance(step, WaitFor) else timedelta()
+        length = kind_of(step).longest(step)
         return None if length is None else passed + length
-    lengths = [_length(branch, passed) for branch in branches(step)]
+    lengths = [_length(branch, passed) for branch in step.inner]
     return None if None in lengths else max([length for length in lengths if length is not None], default=passed)
 
 
@@ -83,11 +80,3 @@ def _length(steps: tuple[Step, ...], passed: timedelta | None) -> timedelta | No
     for step in steps:
         passed = _longest(step, _longest(step, passed, ends=False), ends=True)
     return passed
-
-
-def _wait(step: Wait) -> timedelta | None:
-    """Return how long a wait may take, or None if that is unknown."""
-    if step.until is not None and step.until.time in _FAR:
-        return None
-    length = step.months * _MONTH + timedelta(days=step.days) + step.more
-    return length + (_DAY if step.at is not None else timedelta()) + (_WEEK if step.not_on else timedelta())

@@ -1,38 +1,49 @@
-"""Attributes in conditions: `customer.attributes.<name>` is a text or a number, depending on the value that it is compared with.
+"""Attributes and fields in conditions: they are texts or numbers, depending on the value that they are compared with.
 
-Attributes are an open map, so their names and kinds are not known when a flow is loaded. The other side of the comparison decides: an
-attribute beside a number is read as a number, and any other as a text. An unknown attribute is 0 or empty.
+Both are open maps, so their names and kinds are not known when a flow is loaded. The other side of the comparison decides: a
+value beside a number is read as a number, and any other as a text. An unknown one is 0 or empty.
 """
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from jinja2 import nodes
 
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.names import Closure, Kind
+from streams.core.conditions.time_changes import FIELDS
+from streams.core.model.fields import as_number, field_of
 from streams.core.values.text import FIELD_NAME
 
 #: The name of all attributes, before the name of one.
 ATTRIBUTES = "customer.attributes."
-#: The kind of an operand: that of an attribute is decided by the operand beside it.
+#: The kind of an operand: that of an attribute or a field is decided by the operand beside it.
 OperandKind: TypeAlias = Kind | Literal["text or number"]
 UNTYPED: Literal["text or number"] = "text or number"
-_NUMBER = re.compile(r"-?[0-9]{1,15}(?:[.,][0-9]{1,9})?\Z")
 _ORDERED = frozenset(("gt", "gteq", "lt", "lteq"))
 
 
-def attribute_of(name: str) -> Closure | None:
-    """Return the function that reads the attribute of a name in a condition, or None if the name is not that of an attribute."""
+def open_value_of(name: str) -> Closure | None:
+    """Return the function that reads the attribute or the field of a name in a condition, or None if the name is neither."""
+    if name.startswith(FIELDS):
+        return _field_of(name.removeprefix(FIELDS))
     attribute = name.removeprefix(ATTRIBUTES)
     if attribute == name or not FIELD_NAME.match(attribute):
         return None
 
     def read(context: EvalContext) -> str | int | None:
         return context.uow.profile.traits.attribute(attribute)
+
+    return read
+
+
+def _field_of(field: str) -> Closure | None:
+    if not FIELD_NAME.match(field):
+        return None
+
+    def read(context: EvalContext) -> str | None:
+        return field_of(context.uow, field)
 
     return read
 
@@ -59,13 +70,6 @@ def typed(kind: OperandKind, read: Closure, op: str, other: OperandKind, node: n
     return "text", lambda context: as_text(read(context))
 
 
-def as_number(value: Any) -> Decimal | int:
-    """Return an attribute as a number: 0 if it is unknown or not a number."""
-    if isinstance(value, int):
-        return value
-    return Decimal(value.replace(",", ".")) if value is not None and _NUMBER.match(value) else 0
-
-
 def as_text(value: Any) -> str:
-    """Return an attribute as a text: empty if it is unknown."""
+    """Return a value as a text: empty if it is unknown."""
     return "" if value is None else str(value)

@@ -7,31 +7,33 @@ Jinja's parser gives the syntax tree; everything outside an allow-list is reject
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
-from jinja2 import Environment, TemplateSyntaxError, nodes
-from jinja2.parser import Parser
+from jinja2 import nodes
 from msgspec import Struct
 
-from streams.core.conditions.names import NAMES, Closure, Kind
+from streams.core.conditions.names import NAMES, TOP_CATEGORY, Closure, Kind
+from streams.core.conditions.purchase_values import CALLS
 from streams.core.rules.flow import Condition
-from streams.core.values.text import FIELD_NAME, nearest, similar
-from streams.definitions.language.attributes import UNTYPED, OperandKind, attribute_of, typed
+from streams.core.values.text import nearest
+from streams.definitions.language.attributes import UNTYPED, OperandKind, open_value_of, typed
+from streams.definitions.language.calls import check_reachable, compile_call
+from streams.definitions.language.expressions import (
+    ALLOWED,
+    MAX_NUMBER,
+    column_of,
+    name_of,
+    number_out_of_range,
+    parse_expression,
+    period_text,
+)
+from streams.definitions.language.expressions import (
+    InvalidCondition as InvalidCondition,
+)
 from streams.definitions.language.time_dependencies import time_dependencies_of
-from streams.definitions.problems import Location, Problem
-
-
-class InvalidCondition(ValueError):
-    """A condition that cannot be compiled. The location of `problem` is a column of the condition's source."""
-
-    def __init__(self, id: str, message: str, hint: str, column: int = 0) -> None:
-        super().__init__(message)
-        self.problem = Problem(id, message, hint, Location(column=column + 1))
-
 
 #: Why a name cannot be used at some place, and what to do instead.
 Absence: TypeAlias = tuple[str, str]
@@ -60,19 +62,17 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
         "lteq": operator.le,
     }
 )
-#: The largest number of a condition: more than all money of a shop in the smallest unit of any currency.
-MAX_NUMBER = 10**15
-_NUMBER = re.compile(r"[0-9][0-9a-zA-Z_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _ORDERED = frozenset(("gt", "gteq", "lt", "lteq"))
-_ENVIRONMENT = Environment(autoescape=True)  # only its lexer is used: nothing is rendered
-_WORD = re.compile(r"""'[^']*'|"[^"]*"|[\w.]+""")
-_FIRST_WORDS = ", ".join(dict.fromkeys([name.partition(".")[0] + "." for name in (*NAMES, "field.")]))
+_NAMED = (nodes.Getattr, nodes.Call)
+#: The names that need the log of purchases.
+OF_PURCHASES = frozenset((*CALLS, TOP_CATEGORY))
+#: The names as hints list them.
+_LISTED = (*NAMES, *CALLS, "customer.attributes.<name>", "field.<name>")
 #: Users' words for nodes with other names in Jinja.
 _LABELS: Mapping[str, str] = MappingProxyType(
     {"add": "`+`", "sub": "`-`", "mul": "`*`", "div": "`/`", "floordiv": "`//`", "mod": "`%`", "pow": "`**`", "concat": "`~`",
      "pos": "`+`", "condexpr": "`if`", "getitem": "`[ ]`", "call": "a call", "filter": "a filter", "test": "`is`", "dict": "`{ }`"}
 )  # fmt: skip
-_ALLOWED = "use names, numbers, texts, lists, == != < <= > >=, in, and, or, not"
 _COMPARE = "compare it, for example customer.orders == 1"
 
 
@@ -95,59 +95,28 @@ def compile_condition(source: str, scope: Scope = ANYWHERE) -> Condition:
     if not source.strip():
         raise InvalidCondition("condition.E001", "empty condition", "write for example customer.orders == 1")
     try:
-        tree = _parse(source)
+        tree = parse_expression(source)
         kind, closure = _build(tree, _Site(source, scope))
     except RecursionError as error:
         hint = "move parts of it to segments.yaml"
         raise InvalidCondition("condition.E002", "the condition is nested too deeply", hint) from error
     if kind != "boolean":
         raise InvalidCondition("condition.E003", f"this is a {kind}, not a condition", _COMPARE)
-    return Condition(source, closure, time_dependencies_of(tree))
-
-
-def _parse(source: str) -> nodes.Node:
-    """Return the syntax tree of one whole expression."""
-    try:
-        parser = Parser(_ENVIRONMENT, source, state="variable")
-        tree = parser.parse_expression()
-        rest = parser.stream.current
-        unread = len(list(parser.stream))  # the lexer reads the rest of the source only now
-    except TemplateSyntaxError as error:
-        text, _, at = str(error.message).replace("'end of template'", "end of the condition").partition(" at ")
-        text = re.sub("^unexpected char ", "unexpected character ", text)
-        column = int(at) if at.isdecimal() else 0
-        raise InvalidCondition("condition.E004", f"invalid expression: {text}", _ALLOWED, column) from error
-    except (ValueError, OverflowError) as error:  # more digits than Python reads
-        raise _number_out_of_range(source) from error
-    if not unread:
-        return tree
-    hint = "use == to compare" if rest.value == "=" else "join conditions with `and` or `or`"
-    columns: list[int] = []
-    column = 0
-    for _, sort, text in _ENVIRONMENT.lexer.tokeniter(source, None, state="variable"):
-        if sort != "whitespace":
-            columns.append(column)
-        column += len(text)
-    raise InvalidCondition("condition.E005", f"unexpected '{rest.value}'", hint, columns[-unread])
-
-
-def _column_of(source: str, word: str) -> int:
-    """Return the column of a name or a text in the source, where it is not a part of another one."""
-    for match in _WORD.finditer(source):
-        if match[0].strip("'\"") == word:
-            return match.start()
-    return 0
+    names = {name_of(node.node if isinstance(node, nodes.Call) else node) for node in (tree, *tree.find_all(_NAMED))}
+    return Condition(source, closure, time_dependencies_of(tree), not OF_PURCHASES.isdisjoint(names))
 
 
 def _build(node: nodes.Node, site: _Site) -> tuple[OperandKind, Closure]:
     if isinstance(node, (nodes.Name, nodes.Getattr)):
         return _build_name(node, site)
+    if isinstance(node, nodes.Call) and name_of(node.node) is not None:
+        return _build_call(node, site)
     if isinstance(node, nodes.Const):
         return _build_constant(node.value, site)
     if isinstance(node, nodes.Neg):
         kind, closure = _build(node.node, site)
         if kind != "number" or not isinstance(node.node, nodes.Const):
-            raise InvalidCondition("condition.E007", "`-` is only allowed before a number", _ALLOWED)
+            raise InvalidCondition("condition.E007", "`-` is only allowed before a number", ALLOWED)
         value = -closure(None)
         return "number", lambda context: value
     if isinstance(node, (nodes.And, nodes.Or)):
@@ -161,21 +130,20 @@ def _build(node: nodes.Node, site: _Site) -> tuple[OperandKind, Closure]:
         return _build_comparison(node, site)
     kind_of_node = type(node).__name__.lower()
     label = _LABELS.get(kind_of_node, kind_of_node)
-    raise InvalidCondition("condition.E006", f"{label} is not allowed in a condition", _ALLOWED)
+    raise InvalidCondition("condition.E006", f"{label} is not allowed in a condition", ALLOWED)
 
 
 def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[OperandKind, Closure]:
-    parts: list[str] = []
-    inner: nodes.Node = node
-    while isinstance(inner, nodes.Getattr):
-        parts.append(inner.attr)
-        inner = inner.node
-    if not isinstance(inner, nodes.Name):
+    written = name_of(node)
+    if written is None:
         raise InvalidCondition("condition.E008", "invalid name", "names have the form customer.orders")
-    parts.append(inner.name)
-    name = ".".join(reversed(parts))
-    first, _, rest = name.partition(".")
-    column = _column_of(site.source, name)
+    period = period_text(node)
+    if period is not None and written not in site.source:
+        hint = "write for example customer.orders_in(90d) >= 3"
+        raise InvalidCondition("condition.E020", f"the period {period} is not in a call", hint)
+    name = written
+    first = name.partition(".")[0]
+    column = column_of(site.source, name)
     absent = site.scope.absent.get(first) or site.scope.absent.get(name)
     if absent is not None:
         reason, hint = absent
@@ -183,32 +151,34 @@ def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[OperandK
     if name == "customer.segments" and site.scope.segments is None:
         hint = "repeat the condition of the other segment"
         raise InvalidCondition("condition.E011", "a segment cannot refer to other segments", hint, column)
-    if first == "field" and FIELD_NAME.match(rest):
-        return "text", lambda context: dict(context.uow.fields).get(rest, "")
-    if (attribute := attribute_of(name)) is not None:
-        return UNTYPED, attribute
+    if (value := open_value_of(name)) is not None:
+        return UNTYPED, value
     if name in NAMES:
         return NAMES[name]
-    same_first_word = [other for other in NAMES if other.startswith(f"{first}.")]
-    if similar(name, NAMES) is None and not same_first_word:
-        hint = f"names start with {_FIRST_WORDS}; see templates/LANGUAGE.md"
-    else:
-        hint = nearest(name, NAMES if similar(name, NAMES) else same_first_word)
-    raise InvalidCondition("condition.E009", f"unknown name {name!r}", hint, column)
+    if name in CALLS:
+        what = "a period" if CALLS[name].has_period else "a category in quotes"
+        raise InvalidCondition("condition.E019", f"{name} needs {what}", f"write {CALLS[name].example}", column)
+    raise InvalidCondition("condition.E009", f"unknown name {name!r}", nearest(name, _LISTED), column)
 
 
-def _number_out_of_range(source: str) -> InvalidCondition:
-    """Return the error for the longest number in a condition: no amount, count or age is that large."""
-    numbers = sorted(_NUMBER.finditer(source), key=lambda match: len(match[0]))
-    column = numbers[-1].start() if numbers else 0
-    return InvalidCondition("condition.E018", "number out of range", f"use a number below {MAX_NUMBER:,}", column)
+def _build_call(node: nodes.Call, site: _Site) -> tuple[Kind, Closure]:
+    name = str(name_of(node.node))
+    if name in CALLS:
+        return "number", compile_call(node, site.source)
+    column = column_of(site.source, name)
+    if not name.startswith("customer."):
+        raise InvalidCondition("condition.E006", "a call is not allowed in a condition", ALLOWED, column)
+    if name in NAMES:
+        raise InvalidCondition("condition.E006", f"{name} takes no parentheses", f"write {name}", column)
+    hint = nearest(name, tuple(CALLS))
+    raise InvalidCondition("condition.E009", f"unknown name {name!r} before a parenthesis", hint, column)
 
 
 def _build_constant(value: object, site: _Site) -> tuple[Kind, Closure]:
     if isinstance(value, bool):
         return "boolean", lambda context: value
     if isinstance(value, int | float) and not abs(value) < MAX_NUMBER:
-        raise _number_out_of_range(site.source)
+        raise number_out_of_range(site.source)
     if isinstance(value, int):
         return "number", lambda context: value
     if isinstance(value, float):
@@ -216,7 +186,7 @@ def _build_constant(value: object, site: _Site) -> tuple[Kind, Closure]:
         return "number", lambda context: exact
     if isinstance(value, str):
         return "text", lambda context: value
-    raise InvalidCondition("condition.E006", "`none` is not allowed in a condition", _ALLOWED)
+    raise InvalidCondition("condition.E006", "`none` is not allowed in a condition", ALLOWED)
 
 
 def _build_boolean(node: nodes.Node, site: _Site) -> Closure:
@@ -256,6 +226,7 @@ def _build_comparison(node: nodes.Compare, site: _Site) -> tuple[Kind, Closure]:
         typed_right, typed_read = typed(kind, right, operand.op, left_kind, left_node)
         _check_kinds(typed_left, operand.op, typed_right)
         _check_segment(node.expr, operand, site)
+        check_reachable(left_node, operand.op, operand.expr, site.source)
         tests.append((left, operand.op, typed_read))
         left_kind, left, left_node = kind, right, operand.expr
     closures = [_test(*test) for test in tests]
@@ -271,7 +242,7 @@ def _check_segment(left: nodes.Node, operand: nodes.Operand, site: _Site) -> Non
     if is_membership and isinstance(left, nodes.Const) and segments is not None and left.value not in segments:
         name = str(left.value)
         hint = nearest(name, sorted(segments))
-        raise InvalidCondition("condition.E014", f"unknown segment {name!r}", hint, _column_of(site.source, name))
+        raise InvalidCondition("condition.E014", f"unknown segment {name!r}", hint, column_of(site.source, name))
 
 
 def _check_kinds(left: Kind, op: str, right: Kind) -> None:

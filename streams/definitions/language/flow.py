@@ -9,11 +9,21 @@ import yaml
 from msgspec.structs import replace
 
 from streams.core.rules.consent_policy import Purpose, is_transactional
-from streams.core.rules.flow import Flow, Migration, OncePer, Status, Trigger, Which
-from streams.core.rules.trigger_names import DATES, EXITS, LAUNCH, NAMED_DATE, TRIGGERS, is_about_order
+from streams.core.rules.flow import Condition, Flow, Migration, OncePer, Status, Trigger, Which
+from streams.core.rules.trigger_names import (
+    DATES,
+    EXITS,
+    LAUNCH,
+    MOMENTARY,
+    NAMED_DATE,
+    REACHED,
+    TRIGGERS,
+    is_about_order,
+)
 from streams.core.values.text import FIELD_NAME
 from streams.definitions.language import keys
-from streams.definitions.language.steps.kinds import KINDS
+from streams.definitions.language.scopes import THRESHOLD_SCOPE
+from streams.definitions.language.steps.kinds import READERS
 from streams.definitions.language.steps.reader import StepReader
 from streams.definitions.language.yaml_reader import empty, read_yaml
 from streams.definitions.problems import Problem
@@ -39,7 +49,7 @@ class _FlowReader(StepReader):
     """Reads a flow. The trigger is read first, because it decides what steps and conditions can use."""
 
     def __init__(self, messages: Collection[str], folder: str, segments: Collection[str]) -> None:
-        super().__init__(KINDS, messages, segments)
+        super().__init__(READERS, messages, segments)
         self.folder = folder
 
     def flow(self, root: yaml.Node | None) -> Flow:
@@ -82,7 +92,7 @@ class _FlowReader(StepReader):
         names = []
         for item in self.items(node, "events"):
             name = self.choice(item, EXITS, "event")
-            if name == self.trigger.on and name != "order.placed":
+            if name == self.trigger.on and name != "order.placed" and name not in MOMENTARY:
                 self.mismatch("flow.E003", item, f"{name} starts this flow, so it would end immediately", "remove it")
             elif is_about_order(name) and name != "order.placed" and not is_about_order(self.trigger.on):
                 message = f"{name} can never end this flow: {self.lacks('order')}"
@@ -182,6 +192,7 @@ class _FlowReader(StepReader):
             segment=self.segment(node, values.get("segment"), on),
             before=self.whole_days(values["before"]) if "before" in values and has_before else 0,
             date=self.date_name(node, values.get("date"), on),
+            threshold=self.threshold(node, values.get("threshold"), on),
         )
         # The trigger decides what its own condition can use.
         return replace(self.trigger, where=self.condition(values["where"], self.scope) if "where" in values else None)
@@ -204,6 +215,17 @@ class _FlowReader(StepReader):
             self.missing(trigger, ["segment"])
             return ""
         return self.choice(node, self.segments, "segment")
+
+    def threshold(self, trigger: yaml.Node, node: yaml.Node | None, on: str) -> Condition | None:
+        """Return the condition that starts the flow when it becomes true."""
+        if on != REACHED:
+            if node is not None:
+                self.mismatch("flow.E073", node, f"{on} has no threshold", f"remove it, or start with {REACHED}")
+            return None
+        if node is None:
+            self.missing(trigger, ["threshold"])
+            return None
+        return self.condition(node, THRESHOLD_SCOPE)
 
     def date_name(self, trigger: yaml.Node, node: yaml.Node | None, on: str) -> str:
         """Return the name of the customer's date that starts the flow."""

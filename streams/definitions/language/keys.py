@@ -33,24 +33,7 @@ FLOW = Keys(
     ("flow", "version", "status", "purpose", "trigger", "steps"),
 )
 MIGRATION = Keys(("from", "steps"), ("from", "steps"))
-TRIGGER = Keys(("on", "once_per", "which", "where", "again_after", "segment", "before", "date"), ("on",))
-#: A step has exactly one.
-STEP = Keys(
-    ("wait", "wait_for", "split", "experiment", "send", "set", "add_to_list", "remove_from_list", "reward", "emit")
-)
-WAIT = Keys(("months", "days", "hours", "minutes", "at", "clock", "on", "not_on", "until", "before", "lasts"))
-#: A wait has at least one.
-WAIT_LENGTHS = ("months", "days", "hours", "minutes", "at", "on", "until")
-WAIT_FOR = Keys(("event", "up_to", "where", "then", "otherwise"), ("event", "up_to"))
-#: A branch of a split has either the first two or the last.
-BRANCH = Keys(("when", "steps", "otherwise"))
-EXPERIMENT = Keys(("name", "holdout", "arms"), ("name", "arms"))
-VARIANT = Keys(("name", "percent", "steps"), ("name", "percent", "steps"))
-SEND = Keys(
-    ("message", "purpose", "priority", "expires", "not_before", "holdout", "products", "at_least"), ("message",)
-)
-SET = Keys(("name", "value"), ("name", "value"))
-REWARD = Keys(("name", "pool", "expires", "within"), ("name",))
+TRIGGER = Keys(("on", "once_per", "which", "where", "again_after", "segment", "before", "date", "threshold"), ("on",))
 
 #: The names that conditions can use for the data of an event, beside those of the order and the customer.
 EVENT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -72,10 +55,13 @@ EVENT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 VERSION = (1, 999_999)
 PRIORITY = (0, 100)
 PRODUCTS = (1, 12)
+TIMES = (2, 10)
 MONTHS = (0, 13)
 DAYS = (0, 400)
 HOURS = (0, 10_000)
 MINUTES = (0, 100_000)
 LONGEST_VALUE = 200
+#: The most that a step adds to a field, or subtracts from it.
+LARGEST_AMOUNT = 1_000_000
 MONTHS_SPAN = re.compile(r"(\d{1,2})mo\Z")
 PATH = re.compile(r"\d{1,4}(\.\d{1,4}\.\d{1,4})*\Z")

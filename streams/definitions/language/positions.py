@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import yaml
 
+from streams.definitions.language.steps.kinds import BY_KEY
+from streams.definitions.language.steps.reader import items_of, pairs_of
 from streams.definitions.problems import Position
 
 
@@ -15,10 +17,10 @@ def positions_in(text: str) -> dict[str, Position]:
     """
     root = yaml.compose(text, yaml.SafeLoader)
     positions: dict[str, Position] = {}
-    for key, value in _pairs(root):
+    for key, value in pairs_of(root):
         positions[key] = _position_of(value)
         if key == "trigger":
-            positions |= {f"trigger.{name}": _position_of(node) for name, node in _pairs(value)}
+            positions |= {f"trigger.{name}": _position_of(node) for name, node in pairs_of(value)}
         elif key == "steps":
             _add_steps(value, "", positions)
         elif key == "migrations":
@@ -29,48 +31,30 @@ def positions_in(text: str) -> dict[str, Position]:
 def brand_positions(text: str) -> dict[str, Position]:
     """Return the positions of the values of the brand in `text`, which must be valid: "legal", "colors" and "colors.accent"."""
     positions: dict[str, Position] = {}
-    for key, value in _pairs(yaml.compose(text, yaml.SafeLoader)):
+    for key, value in pairs_of(yaml.compose(text, yaml.SafeLoader)):
         positions[key] = _position_of(value)
         if key == "colors":
-            positions |= {f"colors.{name}": _position_of(node) for name, node in _pairs(value)}
+            positions |= {f"colors.{name}": _position_of(node) for name, node in pairs_of(value)}
     return positions
 
 
 def _add_steps(node: yaml.Node | None, prefix: str, positions: dict[str, Position]) -> None:
-    for index, step in enumerate(_items(node)):
+    for index, step in enumerate(items_of(node)):
         path = f"{prefix}{index}"
         positions[path] = _position_of(step)
-        for kind, value in _pairs(step):
-            for number, (branch, steps) in enumerate(_branches(kind, value)):
+        for kind, value in pairs_of(step):
+            for number, (branch, steps) in enumerate(BY_KEY[kind].branch_nodes(value)):
                 if branch is not None:
                     positions[f"{path}.{number}"] = _position_of(branch)
                 _add_steps(steps, f"{path}.{number}.", positions)
 
 
-def _branches(kind: str, value: yaml.Node) -> list[tuple[yaml.Node | None, yaml.Node | None]]:
-    """Return the node of each branch of a step, and the node of its steps."""
-    values = dict(_pairs(value))
-    if kind == "wait_for":
-        return [(values.get(name), values.get(name)) for name in ("then", "otherwise")]
-    arms = _items(values.get("arms")) if kind == "experiment" else _items(value) if kind == "split" else []
-    keys = [dict(_pairs(arm)) for arm in arms]
-    return [(arm, pairs.get("steps") or pairs.get("otherwise")) for arm, pairs in zip(arms, keys, strict=True)]
-
-
 def _add_migrations(node: yaml.Node, positions: dict[str, Position]) -> None:
-    for item in _items(node):
-        values = dict(_pairs(item))
+    for item in items_of(node):
+        values = dict(pairs_of(item))
         version = values["from"].value
         positions[f"migrations.{version}"] = _position_of(item)
-        positions |= {f"migrations.{version}.{old}": _position_of(new) for old, new in _pairs(values["steps"])}
-
-
-def _pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
-    return [(str(key.value), value) for key, value in node.value] if isinstance(node, yaml.MappingNode) else []
-
-
-def _items(node: yaml.Node | None) -> list[yaml.Node]:
-    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+        positions |= {f"migrations.{version}.{old}": _position_of(new) for old, new in pairs_of(values["steps"])}
 
 
 def _position_of(node: yaml.Node) -> Position:

@@ -10,7 +10,7 @@ import yaml
 from streams.core.rules.consent_policy import Purpose, is_transactional
 from streams.core.rules.flow import Condition
 from streams.core.rules.sending_rules import NO_RULES, Cap, HistoryState, QuietHours, SendingRules
-from streams.definitions.language.conditions import Scope
+from streams.definitions.language.scopes import SEGMENT_SCOPE
 from streams.definitions.language.yaml_reader import Reader, empty, read_yaml
 from streams.definitions.problems import Problem
 
@@ -18,13 +18,6 @@ from streams.definitions.problems import Problem
 MOST_TOGETHER = 30
 MOST = 20
 _MIDNIGHT = time()
-_SEGMENT_SCOPE = Scope(
-    dict.fromkeys(
-        ("order", "shipment", "product", "event", "reward"),
-        ("a segment describes only the customer", "use customer.* or field.*"),
-    ),
-    None,
-)
 
 
 def parse_rules(text: str) -> SendingRules | list[Problem]:
@@ -50,7 +43,7 @@ class _RulesReader(Reader):
             name = self.name(key, "segment")
             if name in segments:
                 self.duplicate(key, name)
-            condition = self.condition(value, _SEGMENT_SCOPE)
+            condition = self.condition(value, SEGMENT_SCOPE)
             if condition is not None:
                 segments[name] = condition
         return segments

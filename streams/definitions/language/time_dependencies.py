@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from jinja2 import nodes
 
-from streams.core.conditions.time_changes import TIME_DEPENDENT
+from streams.core.conditions.time_changes import FIELDS, TIME_DEPENDENT
 from streams.core.rules.flow import TimeDependencies
+from streams.definitions.language.calls import dependencies_of
 
 _Node = TypeVar("_Node", bound=nodes.Node)
 
@@ -18,7 +19,7 @@ def time_dependencies_of(tree: nodes.Node) -> TimeDependencies:
     """Return the names in a condition whose value changes with time, each with the numbers at which the condition may change.
 
     `days > 30` changes when the value reaches 31, `days >= 30` at 30 and `days == 30` at both. So each number that is compared
-    counts, and so does the next integer.
+    counts, and so does the next integer. A period changes whenever a purchase in it ends.
     """
     numbers_of: dict[str, set[int]] = {}
     for comparison in _all(tree, nodes.Compare):
@@ -28,8 +29,18 @@ def time_dependencies_of(tree: nodes.Node) -> TimeDependencies:
             numbers_of.setdefault(name, set()).update([number + step for number in numbers for step in (0, 1)])
     for name in _names(tree):  # a name with a truth value needs no comparison
         numbers_of.setdefault(name, set())
+    periods: set[tuple[str, tuple[int, ...]]] = {(period, ()) for period in dependencies_of(tree)}
     return tuple(
-        sorted([(name, tuple(sorted(numbers))) for name, numbers in numbers_of.items() if name in TIME_DEPENDENT])
+        sorted(
+            [
+                *[
+                    (name, tuple(sorted(numbers)))
+                    for name, numbers in numbers_of.items()
+                    if name in TIME_DEPENDENT or name.startswith(FIELDS)
+                ],
+                *periods,
+            ]
+        )
     )
 
 

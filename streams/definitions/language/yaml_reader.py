@@ -19,8 +19,8 @@ T = TypeVar("T")
 R = TypeVar("R", bound="Reader")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _YEARS = range(2000, 2200)
-_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-DURATION = re.compile(r"(\d{1,5})([wdhms])\Z")
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "min": "minutes", "s": "seconds"}
+DURATION = re.compile(r"(\d{1,5})(min|[wdhms])\Z")
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
 PERCENT = (1, 99)
 #: Words for the tokens in PyYAML's errors.
@@ -198,7 +198,7 @@ class Reader:
         value = self.text(node)
         if value in known:
             return value
-        self.error("yaml.E012", node, f"unknown {what} {value!r}", nearest(value, known))
+        self.error("yaml.E012", node, f"unknown {what} {value!r}", nearest(value, known, what))
         return default if default is not None else next(iter(known), "")
 
     def number(self, node: yaml.Node, least: int, most: int) -> int:
@@ -211,11 +211,11 @@ class Reader:
         return least
 
     def duration(self, node: yaml.Node) -> timedelta:
-        """Return a duration such as 5d, 12h or 30m."""
+        """Return a duration such as 5d, 12h or 30min."""
         match = DURATION.match(self.text(node))
         if match and int(match[1]) > 0:
             return timedelta(**{_UNITS[match[2]]: int(match[1])})
-        hint = "use a number and w, d, h, m or s, for example 5d or 12h"
+        hint = "use a number and w, d, h, min or s, for example 5d or 30min"
         self.error("yaml.E014", node, f"invalid duration {self.text(node)!r}", hint)
         return timedelta(days=1)
 

@@ -1,58 +1,10 @@
-"""Problems: flows and their conditions."""
+"""Problems: flows."""
 
 from __future__ import annotations
 
 from streams.definitions.problem_texts.entry import Entry
 
 ENTRIES = {
-    "condition.E001": Entry("Empty condition", "The condition has no text.", "`where: customer.orders == 1`"),
-    "condition.E002": Entry(
-        "Nested too deeply", "The condition has too many levels.", "move parts of it to `segments.yaml`"
-    ),
-    "condition.E003": Entry("Not a condition", "The expression is not true or false.", "`customer.orders == 1`"),
-    "condition.E004": Entry(
-        "Invalid expression", "The expression cannot be parsed.", "`customer.is_vip and order.total > 100`"
-    ),
-    "condition.E005": Entry("Unexpected text", "The expression continues after its end.", "`customer.orders == 1`"),
-    "condition.E006": Entry(
-        "Not allowed",
-        "Conditions have only a part of Jinja's expressions: no calculations, calls or filters.",
-        "`order.total > 100`",
-    ),
-    "condition.E007": Entry("Minus without a number", "`-` is only allowed before a number.", "`order.discount > -5`"),
-    "condition.E008": Entry("Invalid name", "A name has two parts and a dot.", "`customer.orders`"),
-    "condition.E009": Entry("Unknown name", "The name does not exist.", "see [Conditions](#conditions)"),
-    "condition.E010": Entry(
-        "Name not available",
-        "The name exists, but has no value at this place. Without an order there is no `order.total`.",
-        "`once_per: product` for `product.*`",
-    ),
-    "condition.E011": Entry(
-        "Segment in a segment",
-        "The condition of a segment cannot use `customer.segments`.",
-        "repeat the condition of the other segment",
-    ),
-    "condition.E012": Entry(
-        "Operand is not a condition",
-        "`and`, `or` and `not` need something that is true or false.",
-        "`customer.is_vip and order.total > 100`",
-    ),
-    "condition.E013": Entry(
-        "Invalid list", "A list can contain only numbers and texts.", "`customer.country in ['DK', 'SE']`"
-    ),
-    "condition.E014": Entry("Unknown segment", "`segments.yaml` has no such segment.", "add it to `segments.yaml`"),
-    "condition.E015": Entry(
-        "Invalid use of `in`",
-        "`in` has a text or a number to its left and a list to its right.",
-        "`'tea' in order.categories`",
-    ),
-    "condition.E016": Entry("Different kinds", "A number never equals a text.", "`customer.country == 'DK'`"),
-    "condition.E017": Entry(
-        "Not comparable", "Only numbers can be compared with `<`, `<=`, `>` and `>=`.", "`customer.country != 'DK'`"
-    ),
-    "condition.E018": Entry(
-        "Number out of range", "Numbers in conditions have at most 15 digits.", "`order.total > 100`"
-    ),
     "flow.E001": Entry(
         "Name differs from the folder",
         "The folder has the name of the flow.",
@@ -257,6 +209,41 @@ ENTRIES = {
         "Names of dates have lowercase letters, digits and underscores, and at most 40 characters.",
         "`date: wedding_day`",
     ),
+    "flow.E067": Entry(
+        "`value` and `from`",
+        "A field gets either a `value`, or what a name has now.",
+        "`{name: nps, from: event.answer}`",
+    ),
+    "flow.E068": Entry(
+        "Not a text or a number",
+        "Only a text or a number can be stored in a field.",
+        "`{name: nps, from: event.number}`",
+    ),
+    "flow.E069": Entry(
+        "Invalid amount",
+        "`add` takes a whole number up to 1,000,000, which may be negative.",
+        "`{name: points, value: -50}`",
+    ),
+    "flow.E070": Entry("Expiry of a negative value", "Only what is added can expire.", "remove `expires`"),
+    "flow.E071": Entry(
+        "Repetition within a repetition", "The steps of `repeat` contain no other `repeat`.", "raise `times`"
+    ),
+    "flow.E072": Entry("Repetition without an end", "`until` is never true.", "change the condition"),
+    "flow.E073": Entry(
+        "Threshold without its trigger",
+        "Only `customer.reached` starts when a threshold is reached.",
+        "`{on: customer.reached, threshold: customer.orders_in(90d) >= 3}`",
+    ),
+    "flow.E074": Entry(
+        "Source without products",
+        "`from` and `category` say which products an email recommends.",
+        "`{products: 4, from: [favourites]}`",
+    ),
+    "flow.E075": Entry(
+        "Invalid source",
+        "`from` lists each source once, and `category` is the name of one category.",
+        "`from: [complements, bestsellers]`",
+    ),
     "flow.W001": Entry(
         "`not_with` has no effect", "Transactional emails do not wait for other flows.", "remove `not_with`"
     ),
@@ -275,5 +262,20 @@ ENTRIES = {
         "Expires during quiet hours",
         "The email is due in the quiet hours and expires before they end.",
         "raise `expires`",
+    ),
+    "flow.W008": Entry(
+        "Minutes or months?",
+        "The wait is in `m`, which are minutes, and the other waits of the flow are in days or months.",
+        "`30min` for minutes, `1mo` for months",
+    ),
+    "flow.W009": Entry(
+        "Can expire during quiet hours",
+        "The quiet hours can last longer than the email may wait.",
+        "raise `expires`, or `wait` until a time of day",
+    ),
+    "flow.W010": Entry(
+        "Expires behind its own flow",
+        "An earlier email of the flow takes the place under a cap of `rules.yaml` until after the email expires.",
+        "`wait` longer before it, or raise `expires`",
     ),
 }

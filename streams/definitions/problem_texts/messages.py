@@ -45,4 +45,29 @@ ENTRIES = {
         "Customers get it without consent, so it may not advertise.",
         "send the offer as marketing",
     ),
+    "message.W002": Entry(
+        "No link to unsubscribe",
+        "Every email that is not about an order needs a visible link, in its HTML and in its text.",
+        '`<a href="{{ unsubscribe_url }}">`',
+    ),
+    "message.W003": Entry(
+        "Not an address",
+        "A link or an image of an email needs a whole address. Email programs know no page that it could be relative to.",
+        "`https://shop.example/tea`",
+    ),
+    "message.W004": Entry(
+        "Image without `alt`",
+        "Many email programs show no images, and screen readers read the text.",
+        '`alt="A cup of tea"`, or `alt=""`',
+    ),
+    "message.W005": Entry(
+        "Unused text",
+        "No template uses the text. It is left over, or its key is misspelt.",
+        "correct the key, or remove the text",
+    ),
+    "message.W006": Entry(
+        "Offer in a service email",
+        "The texts of the email speak of an offer, and customers get it without consent.",
+        "send the offer as marketing",
+    ),
 }

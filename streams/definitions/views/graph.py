@@ -7,10 +7,12 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.rules.flow import Experiment, Flow, Send, Split, Step, Wait, WaitFor, branches
+from streams.core.rules.flow import Flow, Step
+from streams.definitions.language.steps.kind import Box
+from streams.definitions.language.steps.kinds import kind_of
 from streams.definitions.views.words import branch_labels, exit_text, step_text, trigger_text
 
-Kind: TypeAlias = Literal["begin", "wait", "split", "send", "effect", "end"]
+Kind: TypeAlias = Literal["begin", "end"] | Box
 
 
 class Node(Struct, frozen=True, kw_only=True):
@@ -103,9 +105,9 @@ class _Layout:
         """Place steps from `row` on, centred in `width` columns from `left`. Return the next free row and the edges that lead there."""
         middle = left + width // 2
         for step in steps:
-            self.put(step.path, _kind(step), step_text(step, self.flow), row, middle, open_edges)
+            self.put(step.path, kind_of(step).box, step_text(step, self.flow), row, middle, open_edges)
             row += 1
-            if not branches(step):
+            if not step.inner:
                 open_edges = [_OpenEdge(step.path, "", middle)]
                 continue
             row, open_edges = self.place_branches(step, middle, row)
@@ -115,7 +117,7 @@ class _Layout:
         """Place the branches of a step beside each other, centred at `middle`. Return the next free row and the edges that lead there."""
         open_edges: list[_OpenEdge] = []
         last, left = row, middle - _step_width(step)
-        steps_of = branches(step)
+        steps_of = step.inner
         for number, label in enumerate(branch_labels(step)):
             branch = steps_of[number] if number < len(steps_of) else ()
             width = 2 * _width(branch)
@@ -135,17 +137,9 @@ def _width(steps: tuple[Step, ...]) -> int:
 
 
 def _step_width(step: Step) -> int:
-    inside = branches(step)
+    inside = step.inner
     empty = len(branch_labels(step)) - len(inside)
     return max(1, sum(map(_width, inside)) + empty)
-
-
-def _kind(step: Step) -> Kind:
-    if isinstance(step, (Wait, WaitFor)):
-        return "wait"
-    if isinstance(step, (Split, Experiment)):
-        return "split"
-    return "send" if isinstance(step, Send) else "effect"
 
 
 def as_text(flow: Flow) -> str:
@@ -163,7 +157,7 @@ def _tree(steps: tuple[Step, ...], indent: str, flow: Flow) -> Iterator[str]:
         is_last = step is steps[-1]
         yield f"{indent}{'└' if is_last else '├'}─ {step.path} {step_text(step, flow)}"
         inner = indent + ("   " if is_last else "│  ")
-        labelled = [pair for pair in zip(branch_labels(step), branches(step), strict=False) if pair[1]]
+        labelled = [pair for pair in zip(branch_labels(step), step.inner, strict=False) if pair[1]]
         for number, (label, branch) in enumerate(labelled):
             is_end = number + 1 == len(labelled)
             yield f"{inner}{'└' if is_end else '├'}─ {label}"

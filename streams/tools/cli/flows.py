@@ -41,7 +41,8 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     Each problem is printed as file:line:column, with an id, what is wrong and a hint. templates/LANGUAGE.md explains the ids.
     Errors are invalid keys and values, unreachable steps and branches, events that can never occur, and messages that
     cannot be rendered: each message is rendered with sample data in every language. Warnings point out redundant
-    configuration, and service emails that name a percentage. Service emails are listed for review, and so are the
+    configuration, texts that no template uses, emails without a link to unsubscribe, links and images that email programs
+    cannot show, emails that can expire in the quiet hours, and service emails with offers. Service emails are listed for review, and so are the
     languages that stand in for others. Needs no Kafka.
 
     \b
@@ -54,7 +55,9 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     from streams.definitions.checks.advertising import check_advertising
     from streams.definitions.checks.languages import OTHERS, fallbacks
     from streams.definitions.checks.messages import check_messages
+    from streams.definitions.checks.rendered_emails import check_rendered_emails
     from streams.definitions.checks.transactional import service_messages
+    from streams.definitions.checks.unused_copy import check_unused_copy
     from streams.definitions.loader import brand_problems, read_templates
 
     root = read_settings(templates_dir=templates_dir).templates_dir
@@ -64,7 +67,15 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
         [*found, *(problem for problem in brand if problem.level == level), *more]
         for level, found, more in (
             ("error", templates.errors, check_messages(root, templates.flows)),
-            ("warning", templates.warnings, check_advertising(root, templates.flows)),
+            (
+                "warning",
+                templates.warnings,
+                [
+                    *check_advertising(root, templates.flows),
+                    *check_rendered_emails(root, templates.flows),
+                    *(check_unused_copy(root) if templates.flows else []),
+                ],
+            ),
         )
     )
     rule_count = len(rules.caps) + sum(

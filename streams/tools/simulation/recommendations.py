@@ -35,7 +35,7 @@ class SimulatedRecommendations:
         for effect in effects:
             if isinstance(effect, CountSales):
                 self.count(effect)
-            elif isinstance(effect, SendMail) and effect.content.products:
+            elif isinstance(effect, SendMail) and (effect.content.products or effect.content.recommends.categories):
                 effect = self._with_products(effect, now)
             applied.append(effect)
         return applied
@@ -54,7 +54,13 @@ class SimulatedRecommendations:
         for sku in self._sold:
             self.assortment.popularity.put(self._tallies[sku].counts())
         self._sold.clear()
-        products = fulfil(template_data(mail.content)[REQUEST_KEY], self.assortment, week_of(now))
-        if products is not None:
-            return replace(mail, content=replace(mail.content, chosen=tuple(products)))
+        fulfilled = fulfil(template_data(mail.content)[REQUEST_KEY], self.assortment, week_of(now))
+        if fulfilled is not None:
+            products, categories = fulfilled.get("products"), fulfilled.get("categories")
+            content = replace(
+                mail.content,
+                chosen=tuple(products) if products is not None else None,
+                chosen_categories=tuple(categories) if categories is not None else None,
+            )
+            return replace(mail, content=content)
         return suppressed(mail, TOO_FEW, TOO_FEW, now)

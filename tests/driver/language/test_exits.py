@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from streams.core.model.events import (
+    MailClicked,
+    OrderChanged,
     OrderLine,
     ProductBrowsed,
     Unsubscribed,
 )
+from streams.core.model.person_events import CustomerActed
 from streams.core.rules.ruleset import Ruleset
 from streams.core.sending.content import template_data
 from tests.harness.driver import Driver
-from tests.harness.events import shipment
+from tests.harness.events import order, shipment
 from tests.harness.flow_texts import (
     DAY,
+    answer_survey,
     buy,
     flow_text,
+    open_email,
     ruleset_of,
     run_of,
 )
@@ -89,3 +97,81 @@ steps: [{wait: 2d}, {send: {message: a}}, {wait_for: {event: order.placed, up_to
     buy(run, "o2")
     run.advance(9 * DAY)
     assert (run.messages(), run.decisions()[-1]) == (["a"], ("f", "exit", "goal"))
+
+
+#: Actions that end a flow which waits, by event of `exit_on`.
+ACTIONS: dict[str, Callable[[Driver], None]] = {
+    "shipment.delivered": lambda run: run.handle(shipment("o1", "delivered", run.now)),
+    "shipment.out_for_delivery": lambda run: run.handle(shipment("o1", "out_for_delivery", run.now)),
+    "shipment.tracked": lambda run: run.handle(replace(shipment("o1", "shipped", run.now), tracking_number="T1")),
+    "survey.answered": lambda run: answer_survey(run, "yes"),
+    "mail.opened": lambda run: open_email(run, run.mails()[0].send_id),
+    "product.viewed": lambda run: run.handle(
+        ProductBrowsed(customer_id="c1", kind="viewed", sku="s1", occurred_at=run.now)
+    ),
+    "review.written": lambda run: run.handle(
+        CustomerActed(customer_id="c1", kind="reviewed", stars=5, occurred_at=run.now)
+    ),
+    "order.changed": lambda run: run.handle(OrderChanged(order("o1", run.now - DAY), run.now)),
+}
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_any_event_ends_a_flow(name: str) -> None:
+    """An event of `exit_on` ends a flow that waits, and only that event does."""
+    for exits, messages in ((name, ["a"]), ("customer.unsubscribed", ["a", "b"])):
+        run = run_of(
+            f"trigger: {{on: order.placed}}\nexit_on: [{exits}]\nsteps: [{{send: {{message: a}}}}, {{wait: 2d}}, {{send: {{message: b}}}}]"
+        )
+        buy(run)
+        run.advance(DAY)
+        ACTIONS[name](run)
+        run.advance(9 * DAY)
+        assert run.messages() == messages
+        assert (("f", "exit", name) in run.decisions()) == (exits == name)
+
+
+@pytest.mark.parametrize("name", ["shipment.shipped", "shipment.delivered", "product.viewed", "survey.answered"])
+def test_earlier_events_end_no_flow(name: str) -> None:
+    """An event that occurred before the flow started does not end it."""
+    actions = ACTIONS | {"shipment.shipped": lambda run: run.handle(shipment("o1", "shipped", run.now))}
+    run = run_of(
+        f"trigger: {{on: shipment.returned}}\nexit_on: [{name}]\nsteps: [{{wait: 2d}}, {{send: {{message: a}}}}]"
+    )
+    buy(run)
+    actions[name](run)
+    run.advance(DAY)
+    run.handle(shipment("o1", "returned", run.now))
+    run.advance(9 * DAY)
+    assert run.messages() == ["a"]
+
+
+def test_the_event_of_another_parcel_ends_no_flow() -> None:
+    """A delivery ends the instances of its own parcel if the flow runs per parcel, else those of its order."""
+    for once_per, parcels in (("parcel", ["p1"]), ("order", [])):
+        run = run_of(
+            f"trigger: {{on: shipment.shipped, once_per: {once_per}}}\nexit_on: [shipment.delivered]\n"
+            "steps: [{wait: 2d}, {send: {message: a}}]"
+        )
+        buy(run)
+        buy(run, "o2")
+        for parcel in ("p1", "p2"):
+            run.handle(shipment("o1", "shipped", run.now, parcel, 2))
+        run.advance(DAY)
+        run.handle(shipment("o2", "delivered", run.now, "p3"))
+        run.handle(shipment("o1", "delivered", run.now, "p2", 2))
+        run.advance(2 * DAY)
+        assert [template_data(mail.content)["shipment"]["parcel_id"] for mail in run.mails()] == parcels
+
+
+def test_a_click_of_the_last_seconds_ends_a_flow() -> None:
+    """A click that is held while the wait ends still ends the flow."""
+    run = run_of(
+        "trigger: {on: order.placed}\nexit_on: [mail.clicked]\nsteps: [{send: {message: a}}, {wait: 2d}, {send: {message: b}}]"
+    )
+    buy(run)
+    (mail,) = run.mails()
+    run.advance(2 * DAY - timedelta(seconds=5))
+    run.handle(MailClicked(customer_id="c1", send_id=mail.send_id, link="l", agent="human", occurred_at=run.now))
+    run.advance(DAY)
+    assert run.messages() == ["a"]

@@ -10,17 +10,17 @@ from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.events import Event, OrderPlaced
 from streams.core.rules.ruleset import Ruleset
-from streams.core.rules.trigger_names import DATES, TRIGGERS
+from streams.core.rules.trigger_names import DATES, MEMBERSHIPS, TRIGGERS
 from tests.harness.driver import START
 from tests.harness.events import order, shipment, shop_flows, shop_ruleset
 from tests.harness.flow_texts import flow_text, ruleset_of
 
-#: Triggers that orders and delivered parcels do not affect. Orders may change segments and dates, and a parcel may become traceable.
+#: Triggers that orders and delivered parcels do not affect. Orders may change segments, thresholds and dates, and a parcel may become traceable.
 OTHERS = [
     on
     for on in TRIGGERS
     if on not in ("order.placed", "shipment.delivered", "shipment.tracked")
-    and not on.startswith("segment.")
+    and on not in MEMBERSHIPS
     and on not in DATES
 ]
 

@@ -22,14 +22,24 @@ from streams.core.rules.flow import Flow
 from streams.core.rules.sending_rules import QuietHours, SendingRules
 from streams.definitions.checks.flow import check_flow
 from streams.definitions.checks.migrations import check_migrations
-from streams.definitions.language import brand, conditions, consent, rules, yaml_reader
+from streams.definitions.language import (
+    brand,
+    calls,
+    conditions,
+    consent,
+    expressions,
+    recommendations,
+    rules,
+    yaml_reader,
+)
 from streams.definitions.language import flow as flow_language
 from streams.definitions.language.brand import parse_brand
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.positions import positions_in
 from streams.definitions.language.rules import parse_rules, parse_segments
-from streams.definitions.language.steps import branching, effects, reader, scope, sends, waits
+from streams.definitions.language.steps import reader, scope
+from streams.definitions.language.steps.kinds import KINDS
 from streams.definitions.problems import Problem
 
 BROKEN = Path(__file__).parent / "broken"
@@ -72,17 +82,17 @@ PARSERS: Mapping[str, Callable[[str], object]] = {
 }
 READERS: tuple[ModuleType, ...] = (
     brand,
+    calls,
     conditions,
     consent,
+    expressions,
+    recommendations,
     flow_language,
     rules,
     yaml_reader,
-    branching,
-    effects,
     reader,
     scope,
-    sends,
-    waits,
+    *[sys.modules[type(kind).__module__] for kind in KINDS],
 )
 #: The calls that report a problem.
 REPORTING = ("error", "mismatch", "missing", "duplicate", "no_holdout", "InvalidCondition", "Problem")

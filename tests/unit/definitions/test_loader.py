@@ -141,6 +141,16 @@ def test_checks_have_positions(folder: Path) -> None:
     assert errors_of(folder) == [f"{REVIEW}/flow.yaml:15:9 flow.E047"]
 
 
+def test_a_problem_of_repeated_steps_is_reported_once(folder: Path) -> None:
+    """The steps of a `repeat` are checked in each round, but they are in the file once."""
+    path = folder / REVIEW / "flow.yaml"
+    split = "split: [{when: customer.is_vip and not customer.is_vip, steps: [{emit: x}]}]"
+    path.write_text(
+        path.read_text() + f"  - repeat: {{times: 3, every: 1d, until: customer.is_vip, steps: [{{{split}}}]}}\n"
+    )
+    assert errors_of(folder) == [f"{REVIEW}/flow.yaml:17:76 flow.E046"]
+
+
 def test_the_consent_policy_comes_from_beside_the_flows(folder: Path) -> None:
     """The shop's own policy is read. Without a file the strictest policy applies: transactional emails continue."""
     assert load_ruleset(folder).consent_policy.line("marketing", "DK").verdict == "soft_opt_in"

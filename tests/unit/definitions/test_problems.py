@@ -15,6 +15,7 @@ from streams.core.values.text import nearest
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import InvalidCondition, compile_condition
 from streams.definitions.language.flow import parse_flow
+from streams.definitions.language.steps.kinds import BY_KEY, KINDS
 from streams.definitions.problem_table import PREFIXES, PROBLEMS, RETIRED
 from streams.definitions.problems import FlowFileError, Location, Problem
 from streams.settings import PROJECT_ROOT
@@ -28,9 +29,8 @@ VOCABULARIES = (
     EXITS,
     tuple(NAMES),
     keys.FLOW.known,
-    keys.STEP.known,
-    keys.WAIT.known,
-    keys.SEND.known,
+    tuple(BY_KEY),
+    *[mapping.known for kind in KINDS for mapping in kind.mappings],
 )
 
 
@@ -118,11 +118,15 @@ def unknown_words(draw: st.DrawFn) -> str:
 @settings(max_examples=examples(300), deadline=None)
 @given(unknown_words(), st.sampled_from(VOCABULARIES))
 def test_only_typos_are_suggested(word: str, known: tuple[str, ...]) -> None:
-    """A suggestion is two edits away at most; otherwise the hint lists all names."""
-    hint = nearest(word, known)
+    """A suggestion is two edits away at most; otherwise the hint lists the names of the word's group, or all names, or their groups."""
+    hint = nearest(word, known, "trigger")
     suggested = SUGGESTION.search(hint)
     if suggested is None:
-        assert hint == f"known: {', '.join(known)}"
+        group = word.partition(".")[0]
+        of_group = [name for name in known if name.partition(".")[0] == group and "." in name]
+        groups = ", ".join(dict.fromkeys([f"{name.partition('.')[0]}." for name in known if "." in name]))
+        expected = {f"known: {', '.join(known)}", f"triggers start with {groups}"}
+        assert hint in ({f"{group} triggers: {', '.join(of_group)}"} if of_group else expected)
     else:
         assert suggested[1] in known
         assert is_typo(word, suggested[1])
@@ -167,8 +171,25 @@ def test_readers_suggest_only_typos(trigger: str, exit: str, name: str) -> None:
         ("activ", ("draft", "live", "paused"), "known: draft, live, paused"),
         ("age", ("at", "on"), "known: at, on"),
         ("x", (), "known: none"),
+        ("order.tax", ("order.tags", "order.total", "customer.age"), "order names: order.tags, order.total"),
+        ("odrer.tags", ("order.tags", "order.total"), "did you mean 'order.tags'?"),
+        ("parcel.gone", ("order.tags", "order.total"), "known: order.tags, order.total"),
+        (
+            "parcel.gone",
+            tuple(TRIGGERS),
+            f"names start with {', '.join(dict.fromkeys(on.partition('.')[0] + '.' for on in TRIGGERS))}",
+        ),
     ],
 )
 def test_hints(word: str, known: tuple[str, ...], hint: str) -> None:
     """A typo gives a suggestion; another word gives all names, and a short word may differ by one edit only."""
     assert nearest(word, known) == hint
+
+
+def test_unknown_trigger() -> None:
+    """An unknown trigger lists the triggers of its group, and suggests none of them that means something else."""
+    problems = parse_flow(FLOW.format(trigger="order.returned", exit="order.paid", message="ask"), ["ask"], "f")
+    assert isinstance(problems, list)
+    (problem,) = problems
+    of_orders = ", ".join(on for on in TRIGGERS if on.startswith("order."))
+    assert problem.text == f"error yaml.E012: unknown trigger 'order.returned' (order triggers: {of_orders})"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from streams.core.conditions.names import NAMES
+from streams.core.conditions.purchase_values import CALLS
+from streams.core.instances.steps.wait import Clock, TargetTime
 from streams.core.model.events import OrderLine
 from streams.core.rules.consent_policy import ConsentPolicy, Purpose, Verdict
-from streams.core.rules.flow import Clock, Flow, OncePer, Status, TargetTime, Which
+from streams.core.rules.flow import Flow, OncePer, Status, Which
 from streams.core.rules.ruleset import Ruleset
 from streams.core.rules.sending_rules import SendingRules
 from streams.core.rules.trigger_names import AWAITED, EXITS, TRIGGERS
@@ -21,6 +23,7 @@ from streams.definitions.language.conditions import Scope, compile_condition
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
+from streams.definitions.language.steps.kinds import BY_KEY, KINDS
 from streams.mail.rendering.brand import Brand
 from streams.testing import Scenario
 from tests.harness.events import TEMPLATES
@@ -30,9 +33,8 @@ LANGUAGE = (TEMPLATES / "LANGUAGE.md").read_text(encoding="utf-8")
 MESSAGES = ["a", "b", "c"]
 SEGMENTS = ["lapsed", "vip"]
 KEYS = [
-    *keys.FLOW.known, *keys.MIGRATION.known, *keys.TRIGGER.known, *keys.STEP.known, *keys.WAIT.known,
-    *keys.WAIT_FOR.known, *keys.BRANCH.known, *keys.EXPERIMENT.known, *keys.VARIANT.known, *keys.SEND.known,
-    *keys.SET.known, *keys.REWARD.known,
+    *keys.FLOW.known, *keys.MIGRATION.known, *keys.TRIGGER.known, *BY_KEY,
+    *(key for kind in KINDS for mapping in kind.mappings for key in mapping.known),
     "caps", "most", "per", "of", "quiet_hours", "from", "to", "holidays", "calm", "while_late", "after_refund", "while_running", "outside",
     "verdict", "law", "article", "within_days",
 ]  # fmt: skip
@@ -154,14 +156,18 @@ def test_every_event_has_an_example() -> None:
 
 def test_every_exit_has_an_example() -> None:
     """The table of exit_on has each event once, with an example that is read without an error."""
-    exits = [read(complete(example)).exit_on for example in EXIT_EXAMPLES]
+    exits = [read(complete(f"trigger: {{on: order.placed}}\n{example}")).exit_on for example in EXIT_EXAMPLES]
     assert sorted(exits) == sorted((name,) for name in EXITS)
 
 
 def test_every_name_of_conditions_has_an_example() -> None:
     """The tables of conditions have each name once, with its kind and an example that is read without an error."""
-    table = {row[0].strip("`"): row[1:] for row in rows("Conditions")}
-    open_kinds = {"field.<name>": "text", "customer.attributes.<name>": "text or number"}
+    table = {re.sub(r"\(.*", "", row[0].strip("`")): row[1:] for row in rows("Conditions")}
+    open_kinds = {
+        "field.<name>": "text or number",
+        "customer.attributes.<name>": "text or number",
+        **dict.fromkeys(CALLS, "number"),
+    }
     assert table.keys() == {*NAMES, *open_kinds}
     for name, (kind, _, example) in table.items():
         assert kind == (open_kinds.get(name) or NAMES[name][0]), name
@@ -176,11 +182,12 @@ def test_defaults_are_true() -> None:
             "- send: {message: a, products: 2}\n- reward: {name: r}\n- wait: {until: product.runs_out}\n- send: {message: b}"
         )
     )
-    send, reward, wait, plain = flow.steps
-    assert (plain.priority, plain.expires, plain.products, plain.holdout) == (50, timedelta(days=5), 0, 0)  # type: ignore[union-attr]
-    assert send.at_least == 1  # type: ignore[union-attr]
-    assert (reward.expires, reward.within) == (timedelta(days=30), timedelta(days=1))  # type: ignore[union-attr]
-    assert (wait.clock, wait.until.lasts) == ("customer", timedelta(days=30))  # type: ignore[union-attr]
+    steps: tuple[Any, ...] = flow.steps
+    send, reward, wait, plain = steps
+    assert (plain.priority, plain.expires, plain.products, plain.holdout) == (50, timedelta(days=5), 0, 0)
+    assert send.at_least == 1
+    assert (reward.expires, reward.within) == (timedelta(days=30), timedelta(days=1))
+    assert (wait.clock, wait.until.lasts) == ("customer", timedelta(days=30))
     table = {row[0].strip("`"): row[1].strip("`") for row in rows("Steps")}
     assert [table[key] for key in ("priority", "expires", "within")] == ["50", "30d", "1d"]
 

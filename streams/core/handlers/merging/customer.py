@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from streams.core.handlers.browsing import remember_views
 from streams.core.handlers.contacts import kept_contacts
 from streams.core.handlers.merging.consent import merged_consent, with_address_of
 from streams.core.handlers.merging.flows import merge_flows, merged_last_starts
@@ -15,6 +16,7 @@ from streams.core.handlers.traits import merge_traits
 from streams.core.instances.occurrence import Occurrence
 from streams.core.model import clicks
 from streams.core.model.customer import Customer, History, Profile, Sent
+from streams.core.model.fields import kept_fields
 from streams.core.model.orders.order import TRACKED
 from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
@@ -49,11 +51,12 @@ def merge_state(uow: UnitOfWork, other: Customer) -> list[OrderState]:
     uow.seen_fingerprints = fingerprints.merge(other.seen_fingerprints, uow.seen_fingerprints, limits.fingerprints)
     uow.last_starts = merged_last_starts(uow.last_starts, other.last_starts, limits.last_starts)
     completed = merge_orders(uow, other)
-    uow.fields = tuple(sorted({**dict(other.fields), **dict(uow.fields)}.items())[: limits.fields])
+    uow.fields = kept_fields({**dict(other.fields), **dict(uow.fields)}, limits)
     uow.lists = tuple(sorted({*uow.lists, *other.lists})[: limits.lists])
     uow.segments = tuple(sorted({*uow.segments, *other.segments}))
     uow.contacts = kept_contacts(uow, dict.fromkeys((*other.contacts, *uow.contacts)))
     uow.visited_at = latest(uow.visited_at, other.visited_at)
+    remember_views(uow, other.viewed)
     uow.history = _merged_history(uow.history, other.history)
     uow.gateway = merged_gateway(uow.gateway, other.gateway, limits.requests)
     uow.held_clicks = clicks.kept((*uow.held_clicks, *other.held_clicks), 2 * limits.held_clicks)

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from streams.core.instances.exits import exit_instance, fingerprint_of, mark_finished
-from streams.core.instances.migrate import EARLIER_ID
 from streams.core.instances.start import has_instance
 from streams.core.instances.waiting import suspend
 from streams.core.model.customer import Customer
-from streams.core.model.instance import Instance, LastStart
+from streams.core.model.instance import EARLIER_ID, Instance, LastStart
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers.rewards import withdraw_claim_of
 from streams.core.triggers.launches import LAUNCHES_AT, SKU, schedule_launch

@@ -22,6 +22,7 @@ from streams.core.model.orders import forgotten_orders
 from streams.core.model.orders.order import Parcel
 from streams.core.model.orders.order_room import placed_at
 from streams.core.model.orders.order_state import OrderState
+from streams.core.model.orders.purchase_log import log_of, merged
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import fingerprints, money
 from streams.core.values.moments import LONG_AGO, earliest, latest
@@ -106,6 +107,10 @@ def _merged_parcel(one: Parcel, other: Parcel) -> Parcel:
 
 
 def _add_totals(uow: UnitOfWork, other: Customer) -> None:
+    bounds = uow.ruleset.limits.purchases
+    if uow.purchase_log is not None or other.purchase_log is not None or uow.ruleset.counts_purchases:
+        theirs = other.purchase_log if other.purchase_log is not None else log_of(other.orders, bounds)
+        uow.purchase_log = merged(uow.purchases_known(), theirs, bounds)
     uow.purchases += other.purchases
     uow.discounted += other.discounted
     uow.spend_converted_minor = money.saturated(uow.spend_converted_minor + other.spend_converted_minor)

@@ -1,1 +1,1 @@
-"""Readers of steps: one function per kind of step, listed in `kinds.py`."""
+"""The kinds of steps at load time: how each is read, described, drawn and checked. One module per kind, listed in `kinds.py`."""

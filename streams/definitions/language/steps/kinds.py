@@ -1,34 +1,46 @@
-"""The kinds of steps, each with its reader."""
+"""The kinds of steps, in the order in which messages and the documentation list them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
-from streams.definitions.language.steps.branching import read_experiment, read_split, read_wait_for
-from streams.definitions.language.steps.effects import (
-    read_add_to_list,
-    read_emit,
-    read_remove_from_list,
-    read_reward,
-    read_set,
-)
+from streams.core.rules.flow import Step
+from streams.definitions.language.steps.add import AddKind
+from streams.definitions.language.steps.change_list import ChangeListKind
+from streams.definitions.language.steps.emit import EmitKind
+from streams.definitions.language.steps.experiment import ExperimentKind
+from streams.definitions.language.steps.kind import StepKind
 from streams.definitions.language.steps.reader import KindReader
-from streams.definitions.language.steps.sends import read_send
-from streams.definitions.language.steps.waits import read_wait
+from streams.definitions.language.steps.repeat import RepeatKind, RoundEndKind
+from streams.definitions.language.steps.reward import RewardKind
+from streams.definitions.language.steps.send import SendKind
+from streams.definitions.language.steps.set_field import SetFieldKind
+from streams.definitions.language.steps.split import SplitKind
+from streams.definitions.language.steps.wait import WaitKind
+from streams.definitions.language.steps.wait_for import WaitForKind
 
-#: By the key of the step; `keys.STEP` has the same keys.
-KINDS: Mapping[str, KindReader] = MappingProxyType(
-    {
-        "wait": read_wait,
-        "wait_for": read_wait_for,
-        "split": read_split,
-        "experiment": read_experiment,
-        "send": read_send,
-        "set": read_set,
-        "add_to_list": read_add_to_list,
-        "remove_from_list": read_remove_from_list,
-        "reward": read_reward,
-        "emit": read_emit,
-    }
+KINDS: tuple[StepKind[Any], ...] = (
+    WaitKind(),
+    WaitForKind(),
+    SplitKind(),
+    ExperimentKind(),
+    RepeatKind(),
+    RoundEndKind(),
+    SendKind(),
+    SetFieldKind(),
+    AddKind(),
+    ChangeListKind(),
+    RewardKind(),
+    EmitKind(),
 )
+#: By the key of the step in flow.yaml.
+BY_KEY: Mapping[str, StepKind[Any]] = MappingProxyType({key: kind for kind in KINDS for key in kind.readers()})
+READERS: Mapping[str, KindReader] = MappingProxyType({key: kind.readers()[key] for key, kind in BY_KEY.items()})
+_BY_CLASS: Mapping[type[Step], StepKind[Any]] = MappingProxyType({kind.step: kind for kind in KINDS})
+
+
+def kind_of(step: Step) -> StepKind[Any]:
+    """Return the kind of a step."""
+    return _BY_CLASS[type(step)]

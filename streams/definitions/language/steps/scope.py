@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from streams.core.conditions.names import NAMES
 from streams.core.rules.consent_policy import Purpose
 from streams.core.rules.flow import Trigger
 from streams.core.rules.trigger_names import TRIGGERS, is_about_order
+from streams.core.values.text import FIELD_NAME
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import Absence, Scope
 from streams.definitions.language.yaml_reader import Reader
@@ -42,6 +44,8 @@ class ScopedReader(Reader):
         self.has_sent = False
         #: Whether a reward precedes the current step.
         self.has_rewarded = False
+        #: Whether a `repeat` is around the current step.
+        self.is_repeating = False
 
     def mismatch(self, id: str, node: yaml.Node, message: str, hint: str) -> None:
         """Note something that is impossible with this trigger."""
@@ -62,6 +66,23 @@ class ScopedReader(Reader):
         if span.days > keys.DAYS[1]:
             self.error("flow.E024", node, f"{self.text(node)} is too long", f"wait {keys.DAYS[1]}d at most")
         return span
+
+    def field_name(self, node: yaml.Node) -> str:
+        """Return the name of a customer's field."""
+        name = self.text(node)
+        if not FIELD_NAME.match(name):
+            hint = "use lowercase letters, digits and _, starting with a letter"
+            self.error("yaml.E017", node, f"invalid field name {name!r}", hint)
+        return name
+
+    def signed(self, node: yaml.Node) -> int:
+        """Return a whole number that is not 0."""
+        value, most = self.text(node), keys.LARGEST_AMOUNT
+        if re.fullmatch(r"-?\d{1,9}", value) and 0 < abs(int(value)) <= most:
+            return int(value)
+        hint = f"use a whole number from 1 to {most:,}, or from -{most:,} to -1"
+        self.error("flow.E069", node, f"invalid number {value!r}", hint)
+        return 1
 
     @property
     def scope(self) -> Scope:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from streams.core.offers.assortment import Assortment
-from streams.core.offers.recommendations import Bought, bought_of, product_data, recommend
+from streams.core.offers.recommendations import Bought, bought_of, fulfil, product_data, recommend
 from tests.harness.products import AT, WEEK, assortment_of, counts_of, order, product, returned_parcel
 
 
@@ -251,3 +252,48 @@ def test_the_data_for_templates() -> None:
     )
     assortment.catalogue.remove("bulb")
     assert product_data(recommendations, assortment.catalogue) == []
+
+
+SHOP = assortment_of(
+    LAMP,
+    product("green", "tea"),
+    product("black", "tea", categories=("tea", "gifts")),
+    product("mug", "cups", **UNAVAILABLE),
+    product("pot", "cups", categories=("gifts",)),
+    product("loose"),
+    counts=tuple([counts_of(sku, orders) for sku, orders in (("loose", 9), ("mug", 8), ("pot", 7), ("black", 2), ("green", 1))]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ({"categories": 2}, {"categories": ["cups:pot:bestseller", "tea:black:bestseller"]}),
+        ({"categories": 9, "favourites": ["tea", "gone"]}, {"categories": ["tea:black:favourite", "cups:pot:bestseller"]}),
+        ({"most": 2, "at_least": 1, "sources": ["bestsellers"]}, {"products": ["loose:bestseller", "pot:bestseller"]}),
+        ({"most": 2, "at_least": 1, "sources": ["of a newer version", "bestsellers"]}, {"products": ["loose:bestseller", "pot:bestseller"]}),
+        ({"most": 9, "at_least": 1, "category": "gifts"}, {"products": ["pot:bestseller", "black:bestseller"]}),
+        ({"most": 9, "at_least": 1, "sources": ["browsed"], "viewed": ["mug", "green", "unknown"]}, {"products": ["green:browsed"]}),
+        ({"most": 9, "at_least": 2, "sources": ["browsed"], "viewed": ["green"]}, None),
+        ({"most": 1, "at_least": 1, "sources": ["favourites"], "favourites": ["tea"], "categories": 1},
+         {"products": ["black:favourite"], "categories": ["tea:black:favourite"]}),
+    ],
+)  # fmt: skip
+def test_requests(request_: dict[str, Any], expected: dict[str, list[str]] | None) -> None:
+    """A request names sources, a category and a number of categories; one that cannot be fulfilled has no email."""
+    wanted = {"most": 0, "at_least": 0, "bought": {"skus": [], "categories": [], "returned": []}} | request_
+    found = fulfil(json.loads(json.dumps(wanted)), SHOP, WEEK)
+    if found is not None:
+        short = {"products": [f"{one['sku']}:{one['reason']}" for one in found.get("products", [])]}
+        short["categories"] = [
+            f"{one['category']}:{one['product']['sku']}:{one['reason']}" for one in found.get("categories", [])
+        ]
+        assert {name: values for name, values in short.items() if name in found} == expected
+    else:
+        assert expected is None
+
+
+def test_no_category_can_be_recommended() -> None:
+    """Without sales no category is a bestseller, so there is no email."""
+    request = {"most": 0, "at_least": 0, "bought": {}, "categories": 2}
+    assert fulfil(request, assortment_of(LAMP), WEEK) is None

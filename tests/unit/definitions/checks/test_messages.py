@@ -305,6 +305,9 @@ steps:
          "  - send: {message: a}", []),
         ("  - wait_for: {event: order.paid, up_to: 1d, then: [{reward: {name: ten}}]}\n  - send: {message: a}", [8]),
         ("  - reward: {name: ten}\n  - wait_for: {event: order.paid, up_to: 1d}\n  - send: {message: a}", []),
+        ("  - repeat: {times: 2, every: 1d, steps: [{reward: {name: ten}}]}\n  - send: {message: a}", []),
+        ("  - repeat: {times: 2, every: 1d, until: order.is_paid, steps: [{reward: {name: ten}}]}\n  - send: {message: a}", [8]),
+        ("  - repeat: {times: 2, every: 1d, steps: [{send: {message: a}}, {reward: {name: ten}}]}", [7]),
     ],
 )  # fmt: skip
 def test_emails_with_a_code(steps: str, lines: list[int], tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from streams.definitions.language.conditions import InvalidCondition, compile_co
         ("customer.country > 'DK'", "condition.E017", 1, "use == or !="),
         ("customer.is_vip and order.total", "condition.E012", 1, "compare it"),
         ("customer.country in 'DK'", "condition.E015", 1, "a list to its right"),
-        ("customer.orders > 1 and customer.__class__ == 1", "condition.E009", 25, "known: customer."),
+        ("customer.orders > 1 and customer.__class__ == 1", "condition.E009", 25, "customer names: customer."),
         ("range(10) == 1", "condition.E006", 1, "use names"),
         ("order.total * 2 > 5", "condition.E006", 1, "use names"),
         ("order.total | string == 'x'", "condition.E006", 1, "use names"),
@@ -33,7 +33,7 @@ from streams.definitions.language.conditions import InvalidCondition, compile_co
         ("customer.attributes.size > 'M'", "condition.E017", 1, "use == or !="),
         ("customer.attributes.size == customer.is_vip", "condition.E016", 1, "compare the text with another text"),
         ("'M' in customer.attributes.size", "condition.E015", 1, "a list to its right"),
-        ("customer.attributes.Size == 'M'", "condition.E009", 1, "known: customer."),
+        ("customer.attributes.Size == 'M'", "condition.E009", 1, "customer names: customer."),
     ],
 )
 def test_invalid_conditions(source: str, id: str, column: int, hint: str) -> None:

@@ -7,8 +7,10 @@ from datetime import time, timedelta
 
 import pytest
 
+from streams.core.instances.steps.split import Split
+from streams.core.instances.steps.wait import Wait
 from streams.core.rules.compiled_flow import CompiledFlow
-from streams.core.rules.flow import Flow, Send, Split, Wait
+from streams.core.rules.flow import Flow, Send
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.problems import Problem
 

@@ -41,6 +41,10 @@ steps:
                 - {name: y, percent: 60, steps: [{reward: {name: ten}}, {wait: 1mo}, {send: {message: a}}]}
   - wait_for: {event: mail.opened, up_to: 7d, then: [{set: {name: keen, value: "yes"}}]}
   - remove_from_list: open
+  - set: {name: total, from: order.total}
+  - add: {name: points, value: 10, expires: 365d}
+  - add: {name: points, value: -5}
+  - repeat: {times: 2, every: 3d, until: field.points > 9, steps: [{emit: again}]}
 """
 
 
@@ -92,7 +96,16 @@ emails wait while one of these runs: other
 ├─ 2 wait for mail.opened, 1 week at most
 │  └─ in time
 │     └─ 2.0.0 set keen to 'yes'
-└─ 3 remove from list open
+├─ 3 remove from list open
+├─ 4 set total to order.total
+├─ 5 add 10 to points, valid for 365 days
+├─ 6 subtract 5 from points
+└─ 7 repeat up to 2 times, until field.points > 9
+   └─ 2 times
+      ├─ 7.0.0 emit again
+      ├─ 7.0.1 wait 3 days
+      ├─ 7.0.2 again, unless field.points > 9
+      └─ 7.0.3 emit again
 """
 
 

@@ -11,6 +11,8 @@ import yaml
 from streams.core.rules.flow import Flow
 from streams.definitions.language import keys
 from streams.definitions.language.flow import parse_flow
+from streams.definitions.language.steps.kinds import BY_KEY, KINDS
+from streams.definitions.language.steps.split import BRANCH
 from streams.definitions.views.json_schema import flow_schema
 from streams.settings import PROJECT_ROOT
 
@@ -135,6 +137,9 @@ steps:
                 - {name: x, percent: 40, steps: [{send: {message: a, not_before: 2026-12-01}}]}
                 - {name: y, percent: 60, steps: [{reward: {name: ten, expires: 10d}}]}
   - wait: {until: shipment.window_from, before: 1d}
+  - set: {name: nps, from: customer.orders}
+  - add: {name: points, value: -50}
+  - repeat: {times: 3, every: {days: 2, at: "10:00"}, until: customer.is_vip, steps: [{wait: 30min}, {emit: again}]}
   - wait_for: {event: mail.opened, up_to: 7d, where: "true", then: [{wait: 1mo}], otherwise: [{wait: 12h}]}
   - set: {name: keen, value: "yes"}
   - set: {name: keen, value: 5}
@@ -217,6 +222,12 @@ def test_valid(old: str, new: str) -> None:
         ('value: "yes"', f"value: {'x' * 201}"),
         ("add_to_list: open", "add_to_list: [open]"),
         ("emit: vip-seen", "emit: {name: seen}"),
+        ("from: customer.orders", "from: customer.segments"),
+        ("name: nps, from: customer.orders", "name: nps"),
+        ("value: -50", "value: 0"),
+        ("value: -50", "value: 1.5"),
+        ("times: 3", "times: 1"),
+        ("times: 3, ", ""),
     ],
 )  # fmt: skip
 def test_invalid(old: str, new: str) -> None:
@@ -240,4 +251,5 @@ def test_every_key_is_in_the_schema() -> None:
 
     in_schema = set(mappings(SCHEMA))
     known = {value.known for value in vars(keys).values() if isinstance(value, keys.Keys)}
-    assert in_schema == (known - {keys.BRANCH.known}) | {("when", "steps"), ("otherwise",)}
+    known |= {tuple(BY_KEY)} | {mapping.known for kind in KINDS for mapping in kind.mappings}
+    assert in_schema == (known - {BRANCH.known}) | {("when", "steps"), ("otherwise",)}

@@ -1,21 +1,74 @@
-"""When waits end: after a span, at a time of day, or at a target time such as a promised delivery."""
+"""The step `wait`: when it ends, after a span, at a time of day, or at a target time such as a promised delivery."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+
 from streams.core.conditions.context import EvalContext
+from streams.core.instances.steps.execution import Execution, Result
 from streams.core.model.instance import awaits_target
 from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.flow import Wait, WaitTarget
+from streams.core.rules.flow import Step
 from streams.core.values import local_time
 
+Clock: TypeAlias = Literal["customer", "shop"]
+TargetTime: TypeAlias = Literal[
+    "order.placed_at", "shipment.window_from", "shipment.window_to", "product.runs_out", "product.launch"
+]
 #: The longest time until a product is used up. It keeps numbers from events within the range of valid dates.
 LONGEST = timedelta(days=3_650)
 # A week, and room for a clock change: an allowed weekday is always within that.
 _DAYS_AHEAD = 9
+
+
+class WaitTarget(Struct, frozen=True, kw_only=True):
+    """A time to wait for, such as the start of a delivery window.
+
+    Attributes:
+        time: the name of the target time.
+        before: how long before it the wait ends.
+        lasts: how long one piece of a product lasts, if the customer's own rhythm is unknown.
+    """
+
+    time: TargetTime
+    before: timedelta = timedelta()
+    lasts: timedelta = timedelta(days=30)
+
+
+class Wait(Step, frozen=True, kw_only=True):
+    """Wait before the next step.
+
+    The wait takes `months`, `days`, `hours` and `minutes`. Then it continues until `at` o'clock, on a weekday that `on` and `not_on` allow.
+    With `until` it ends at that time instead, or `before` it; the length then applies only if the time is unknown. `clock` selects the
+    time zone: the customer's or the shop's.
+    """
+
+    days: int = 0
+    #: Hours and minutes, which are not days of the calendar.
+    more: timedelta = timedelta()
+    at: time | None = None
+    clock: Clock = "customer"
+    not_on: frozenset[int] = frozenset()
+    months: int = 0
+    until: WaitTarget | None = None
+    #: Whether the length is written in `m`, which are minutes. Some authors mean months.
+    is_in_m: bool = False
+
+
+def execute(execution: Execution, step: Wait) -> Result:
+    """Wait, or continue if the wait is over already."""
+    next_path = execution.next_step(step)
+    due_at = ends_at(execution.uow, step, execution.start, execution.context)
+    if due_at > execution.uow.now and next_path is not None:
+        return execution.wait_at(next_path, due_at, awaits=awaited_target(step, execution.context))
+    execution.start = due_at
+    execution.is_start = False
+    return next_path
 
 
 def ends_at(uow: UnitOfWork, wait: Wait, start: datetime, context: EvalContext) -> datetime:

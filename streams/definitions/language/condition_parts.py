@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from jinja2 import Environment, nodes
-from jinja2.parser import Parser
 
 from streams.core.rules.flow import Condition, Flow
 from streams.core.rules.trigger_names import LAUNCH
+from streams.definitions.language.expressions import parse_expression
 
 _ENVIRONMENT = Environment(autoescape=True)  # only its parser is used: nothing is rendered
 _CONTEXT = nodes.EvalContext(_ENVIRONMENT)
@@ -35,7 +35,7 @@ def parts_of(condition: Condition | None) -> list[nodes.Expr]:
     """Return the parts of a condition that must all hold: an empty list if it always holds, a constant if it never does."""
     if condition is None:
         return []
-    remaining: list[nodes.Expr] = [Parser(_ENVIRONMENT, condition.source, state="variable").parse_expression()]
+    remaining: list[nodes.Expr] = [parse_expression(condition.source)]
     parts: list[nodes.Expr] = []
     while remaining:
         part = remaining.pop()

@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from streams.core.instances.wait_times import due
-from streams.core.rules.flow import Wait
+from streams.core.instances.steps.wait import Wait, due
 
 CPH = ZoneInfo("Europe/Copenhagen")
 

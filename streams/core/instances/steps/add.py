@@ -1,0 +1,31 @@
+"""The step `add`: add to a number in a field of the customer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from streams.core.instances.steps.execution import Execution, Result
+from streams.core.model.fields import add_to_field
+from streams.core.rules.flow import Step
+from streams.core.values import local_time
+
+
+class Add(Step, frozen=True, kw_only=True):
+    """Add `value` to the number in the customer's field `name`, or subtract it if it is negative.
+
+    A field without a number counts as 0. The added value is valid for `expires`.
+    """
+
+    name: str
+    value: int
+    expires: timedelta | None = None
+
+
+def execute(execution: Execution, step: Add) -> Result:
+    """Add the value."""
+    if not execution.is_draft(step):
+        uow, expires_at = execution.uow, None
+        if step.expires is not None:
+            expires_at = uow.now + local_time.scale(step.expires, uow.ruleset.day_scale)
+        add_to_field(uow, step.name, step.value, expires_at)
+    return execution.next_step(step)
