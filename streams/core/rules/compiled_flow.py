@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.rules.flow import Flow, Step
+from streams.core.rules.flow import Flow, Send, Step
 
 
 class CompiledFlow:
@@ -15,9 +15,10 @@ class CompiledFlow:
         steps: every step by its path, in the order of the file.
         next_step: for each path, the path of the step that follows; None after the last one.
         first: the path of the first step; None if there are no steps.
+        sending: the paths from which the flow may still send an email, on any path. A step that sends is one of them.
     """
 
-    __slots__ = ("first", "flow", "next_step", "steps")
+    __slots__ = ("first", "flow", "next_step", "sending", "steps")
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
@@ -25,6 +26,13 @@ class CompiledFlow:
         self.next_step: dict[str, str | None] = {}
         self._index(flow.steps, None)
         self.first: str | None = flow.steps[0].path if flow.steps else None
+        sending: set[str] = set()
+        for path in reversed(self.steps):  # the steps that may follow are behind it
+            step = self.steps[path]
+            following = (self.next_step[path], *(branch[0].path for branch in step.inner if branch))
+            if isinstance(step, Send) or not sending.isdisjoint(following):
+                sending.add(path)
+        self.sending = frozenset(sending)
 
     def _index(self, steps: tuple[Step, ...], after: str | None) -> None:
         for index, step in enumerate(steps):

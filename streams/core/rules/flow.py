@@ -137,8 +137,8 @@ class Flow(Struct, frozen=True, kw_only=True):
     """One version of a flow.
 
     The flow ends before the next step if `goal` is true or an event of `exit_on` occurs. `holdout` percent of the customers do not
-    enter it. While a flow or a series of `not_with` is running, its emails wait. `migrations` move customers from older versions.
-    An event that is older than `max_age` starts nothing.
+    enter it. While a flow of `not_with` may still send, or a series of it is running, its emails wait. `migrations` move customers from
+    older versions. An event that is older than `max_age` starts nothing.
     """
 
     name: str

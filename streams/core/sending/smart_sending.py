@@ -122,7 +122,7 @@ def _running_series(uow: UnitOfWork, names: tuple[str, ...]) -> ExternalContact 
 
 def _conflicts(uow: UnitOfWork, flow: Flow, not_after: datetime) -> Deferral | None:
     for instance in uow.instances if flow.not_with else ():
-        if instance.flow in flow.not_with and instance.flow != flow.name and _is_running(uow, instance):
+        if instance.flow in flow.not_with and instance.flow != flow.name and _may_send(uow, instance):
             return Deferral("clash", f"the flow {instance.flow} is running", _recheck_at(uow, not_after))
     series = _running_series(uow, flow.not_with)
     if series is not None:
@@ -131,11 +131,15 @@ def _conflicts(uow: UnitOfWork, flow: Flow, not_after: datetime) -> Deferral | N
     return None
 
 
-def _is_running(uow: UnitOfWork, instance: Instance) -> bool:
-    """Return whether an instance has started and belongs to a flow that is not a draft."""
+def _may_send(uow: UnitOfWork, instance: Instance) -> bool:
+    """Return whether an instance has started, may still send an email, and belongs to a flow that is not a draft.
+
+    An instance that only waits for an answer, or whose remaining steps send nothing on any path, does not hold other emails back.
+    """
+    version, step = uow.ruleset.migrate_position(instance.flow, instance.flow_version, instance.step)
     # An instance that waits for its date to start is not at a step of any flow.
-    compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
-    return compiled is not None and compiled.flow.status != "draft"
+    compiled = uow.ruleset.find_flow(instance.flow, version, step)
+    return compiled is not None and step in compiled.sending and compiled.flow.status != "draft"
 
 
 def _quiet_hours(uow: UnitOfWork, zone: ZoneInfo, country: str) -> Deferral | None:

@@ -148,7 +148,7 @@ def as_text(flow: Flow) -> str:
     if exit_text(flow):
         lines.append(f"ends on {exit_text(flow)}")
     if flow.not_with:
-        lines.append(f"emails wait while one of these runs: {', '.join(flow.not_with)}")
+        lines.append(f"emails wait while one of these may still send: {', '.join(flow.not_with)}")
     return "\n".join([*lines, *_tree(flow.steps, "", flow)]) + "\n"
 
 

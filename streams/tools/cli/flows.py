@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streams.tools.cli.explain import flows_explain
 from streams.tools.cli.options import (
     on_kafka,
     read_settings,
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def flows() -> None:
-    """Check, list, show and migrate flows."""
+    """Check, list, show, explain and migrate flows."""
+
+
+flows.add_command(flows_explain)
 
 
 @flows.command("check")

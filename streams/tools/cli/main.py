@@ -63,6 +63,7 @@ def main() -> None:
                      takk mailer --web-port 8081  send the emails
                      takk gateway --web-port 8083 answer the links of the emails
     Write flows:     takk flows check             list errors, with file, line and a hint
+                     takk flows explain EVENT     which flows an event would start, and why the others would not
                      takk simulate --from topic   simulate the flows on past orders
     Look back:       takk why CUSTOMER            which emails a customer received or missed, and why
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 
 from streams.core.model.customer import Customer
 from streams.core.model.customer_codec import decode_customer
-from streams.runtime.kafka.topic_reader import read_newest, read_to_the_end
+from streams.runtime.kafka.partitioner import partition_of
+from streams.runtime.kafka.topic_reader import partitions_of, read_newest, read_to_the_end
 from streams.settings import Settings
+from streams.wire import topics
 
 Progress = Callable[[int, int], None]
 
@@ -34,6 +36,12 @@ def read_customer(settings: Settings, customer_id: str, partition: int, on_progr
         on_progress=on_progress,
     )
     return decode_customer(value) if value is not None else None
+
+
+def find_customer(settings: Settings, customer_id: str, on_progress: Progress) -> Customer | None:
+    """Return the state of a customer, on whichever partition it is. The result and the errors are those of `read_customer`."""
+    partitions = partitions_of(settings.kafka(), topics.CUSTOMERS, group_id=settings.reader_group_id)
+    return read_customer(settings, customer_id, partition_of(customer_id.encode(), partitions), on_progress)
 
 
 def read_customers(settings: Settings, on_progress: Progress) -> Iterator[Customer]:

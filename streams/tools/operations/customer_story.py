@@ -12,7 +12,7 @@ from msgspec import Struct
 from streams.core.model.customer import Customer, Merge
 from streams.core.model.instance import Instance
 from streams.tools.operations.dead_letters import UNDECODABLE, DeadLetter
-from streams.tools.operations.rule_texts import ENGAGEMENT, OUTCOMES, RULES
+from streams.tools.operations.rule_texts import ENGAGEMENT, OUTCOMES, decision_text
 from streams.wire import topics
 
 
@@ -116,14 +116,12 @@ def _instance_of(send_id: str, records: Iterable[tuple[str, Mapping[str, Any]]])
 
 
 def _decision(record: Mapping[str, Any]) -> TimelineEntry:
-    rule, detail = record["rule"], record["detail"]
-    meaning = RULES.get(rule, rule)
     return TimelineEntry(
         at=record["decided_at"],
         what=record["outcome"],
         flow=record["flow"],
         about=f"step {record['step']}" if record["step"] else "",
-        text=f"{meaning} ({detail})" if detail and detail != meaning else meaning,
+        text=decision_text(record["rule"], record["detail"]),
         send_id=record["send_id"],
         order_id=record["order_id"],
     )
@@ -187,7 +185,7 @@ def _waiting(state: Customer, instance_id: str | None) -> list[TimelineEntry]:
             what="waiting",
             flow=instance.flow,
             about=f"step {instance.step}" if instance.has_started else "",
-            text=_waits_for(instance),
+            text=waiting_text(instance),
             send_id=None,
             order_id=instance.order_id or None,
         )
@@ -196,7 +194,8 @@ def _waiting(state: Customer, instance_id: str | None) -> list[TimelineEntry]:
     ]
 
 
-def _waits_for(instance: Instance) -> str:
+def waiting_text(instance: Instance) -> str:
+    """Return what an instance waits for, as a sentence after the time until which it waits."""
     if instance.waits_for_launch:
         return f"starts then, before the launch of product {dict(instance.trigger_data)['sku']}"
     if instance.waits_for_segment:

@@ -170,3 +170,9 @@ ENGAGEMENT: Mapping[str, str] = MappingProxyType(
         "ordered_held_out": "the customer bought without the email, which was held out",
     }
 )
+
+
+def decision_text(rule: str, detail: str) -> str:
+    """Return the meaning of a decision: that of its rule, with the specifics in parentheses."""
+    meaning = RULES.get(rule, rule)
+    return f"{meaning} ({detail})" if detail and detail != meaning else meaning

@@ -10,6 +10,7 @@ import pytest
 from streams.core.model.effects import LogDecision, WithdrawMail
 from streams.core.model.events import (
     MailComplained,
+    OrderPaid,
     OrderRefunded,
 )
 from streams.definitions.language.rules import MOST_TOGETHER
@@ -184,6 +185,54 @@ def test_not_with() -> None:
     run.advance(9 * DAY)
     assert run.messages() == ["a", "b"]
     assert ("offer", "defer", "clash") in run.decisions()
+
+
+ANSWER = "wait_for: {event: survey.answered, up_to: 9d"
+
+
+@pytest.mark.parametrize(
+    ("rest", "sent_on"),
+    [
+        ("{" + ANSWER + "}}", 0),
+        ("{" + ANSWER + ", then: [{set: {name: x, value: y}}], otherwise: [{wait: 2d}]}}", 0),
+        ("{wait: 9d}, {add_to_list: x}", 0),
+        ("{" + ANSWER + ", then: [{send: {message: c}}]}}", 10),
+        ("{" + ANSWER + "}}, {send: {message: c}}", 10),
+        ("{wait: 9d}, {split: [{when: customer.orders > 5, steps: [{send: {message: c}}]}]}", 10),
+    ],
+)
+def test_not_with_a_flow_that_only_waits(rest: str, sent_on: int) -> None:
+    """A flow in `not_with` holds emails back as long as it may send one on any path, not while it only waits for an answer."""
+    offer = "trigger: {on: order.placed}\nnot_with: [welcome]\nsteps: [{send: {message: b, expires: 20d}}]"
+    welcome = f"trigger: {{on: order.placed}}\nsteps: [{{send: {{message: a}}}}, {rest}]"
+    run = Driver(
+        ruleset_of(
+            flow_text(offer, name="offer", purpose="marketing"), flow_text(welcome, name="welcome", purpose="marketing")
+        )
+    )
+    buy(run)
+    run.advance(20 * DAY)
+    days = dict(sent(run))
+    assert (days["a"], round(days["b"] / 10) * 10) == (0, sent_on)
+
+
+def test_not_with_a_flow_that_migrates() -> None:
+    """An instance that a migration moves to a step before an email holds emails back, although its own version sends nothing more."""
+    old = "trigger: {on: order.placed}\nsteps: [{send: {message: a}}, {wait: 5d}, {add_to_list: x}]"
+    new = old.replace("{add_to_list: x}", "{add_to_list: x}, {send: {message: c}}")
+    new += '\nmigrations: [{from: 1, steps: {"2": "2"}}]'
+    offer = "trigger: {on: order.paid}\nnot_with: [welcome]\nsteps: [{send: {message: b, expires: 20d}}]"
+    texts = [
+        flow_text(old, name="welcome", purpose="marketing"),
+        flow_text(new, name="welcome", purpose="marketing").replace("version: 1", "version: 2"),
+        flow_text(offer, name="offer", purpose="marketing"),
+    ]
+    run = Driver(ruleset_of(texts[0], texts[2]))
+    buy(run)
+    run.ruleset = ruleset_of(*texts)
+    run.handle(OrderPaid(order("o1", START), run.now))
+    run.advance(20 * DAY)
+    assert run.messages() == ["a", "c", "b"]
 
 
 def test_not_with_a_draft() -> None:

@@ -74,7 +74,7 @@ TEXT = """\
 big v3, draft, marketing
 starts on shipment.delivered of the last parcel, once per order, again after 36 hours, where order.total >= 100, 5% held out
 ends on order.refunded or order.cancelled
-emails wait while one of these runs: other
+emails wait while one of these may still send: other
 ├─ 0 wait 2 days, until 10:00 in the customer's time zone, not on sat or sun
 ├─ 1 split
 │  ├─ if customer.orders == 1
