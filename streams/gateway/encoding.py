@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 
 from streams.gateway.context import Unavailable
 from streams.runtime.avro.codec import Codec
@@ -13,13 +12,11 @@ from streams.wire import topics
 from streams.wire.encode.envelope import Envelope
 
 #: The fields of the schema `engagement` with their defaults. Most records of a gateway are clicks and opens, so its encoder is compiled.
-ENGAGEMENT_FIELDS: Mapping[str, object] = MappingProxyType(
-    {
-        "customer_id": None, "send_id": None, "kind": None, "occurred_at": None, "link": None, "agent": "unknown", "scope": None,
-        "question": None, "answer": None, "hard": None, "reason": None, "answer_thousandths": None, "sku": None, "order_id": None,
-        "stars": None, "most_stars": 5, "event_id": None, "contest": None, "unit_price_minor": None, "currency": None,
-    }
-)  # fmt: skip
+ENGAGEMENT_FIELDS: Mapping[str, object] = {
+    "customer_id": None, "send_id": None, "kind": None, "occurred_at": None, "link": None, "agent": "unknown", "scope": None,
+    "question": None, "answer": None, "hard": None, "reason": None, "answer_thousandths": None, "sku": None, "order_id": None,
+    "stars": None, "most_stars": 5, "event_id": None, "contest": None, "unit_price_minor": None, "currency": None,
+}  # fmt: skip
 
 
 class RecordEncoder:
@@ -41,6 +38,7 @@ class RecordEncoder:
         self._envelope = Envelope(codec, source)
         self._now = now
         self._write_engagement = codec.writer("engagement", (), given=tuple(ENGAGEMENT_FIELDS))
+        self._write_order = codec.writer("order")  # orders are the largest records
 
     def record(self, topic: str, key: str, event_id: str, fields: Mapping[str, object]) -> ProducerRecord:
         """Return a record with its headers.
@@ -64,6 +62,8 @@ class RecordEncoder:
         return self._envelope.framed(topic, schema, key, event_id, self._encode(schema, fields), moment)
 
     def _encode(self, schema: str, fields: Mapping[str, object]) -> bytes:
+        if schema == "order":
+            return self._write_order(fields)
         if schema != "engagement":
             return self._codec.encode(schema, fields)
-        return self._write_engagement(None, *[fields.get(name, default) for name, default in ENGAGEMENT_FIELDS.items()])
+        return self._write_engagement(None, *{**ENGAGEMENT_FIELDS, **fields}.values())

@@ -93,7 +93,7 @@ def _signed_link(gateway: Gateway, use: str, token: str) -> Link | None:
 
 def event_id(use: str, send_id: str, target: str, action: str, value: str) -> str:
     """Return the id of what a request does: the same if it is repeated."""
-    return digest_of(*(part.encode() for part in (use, send_id, target, action, value)))
+    return digest_of(use.encode(), send_id.encode(), target.encode(), action.encode(), value.encode())
 
 
 def minute_of(moment: datetime) -> str:

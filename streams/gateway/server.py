@@ -6,9 +6,11 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 
 import structlog
 from aiohttp import web
+from multidict import istr
 
 from streams.endpoints import Network
 from streams.gateway import tracking
@@ -35,17 +37,17 @@ LARGE_BODIES = ("/r/", "/k/", "/v1/", "/hooks/")
 LIMITED_IF_INVALID = ("/c/", "/o/", "/u/", "/v1/", "/hooks/")
 #: Seconds that a request with a body may take. A client that sends slower is cut off.
 BODY_TIMEOUT_S = 60.0
-#: Headers of every response. A page may set its own.
+_CONTENT_POLICY = "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+#: Headers of every response. A page may set its own. Names that are an `istr` are not folded for each response, which takes 2 µs.
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-    "Server": "takk",
+    istr("Content-Security-Policy"): _CONTENT_POLICY,
+    istr("Referrer-Policy"): "no-referrer",
+    istr("X-Content-Type-Options"): "nosniff",
+    istr("Cache-Control"): "no-store",
+    istr("Server"): "takk",
 }
 #: The header with the id of a request, which the log has too.
-REQUEST_ID = "X-Request-Id"
+REQUEST_ID = istr("X-Request-Id")
 #: The label of requests that match no route.
 UNMATCHED = "unmatched"
 
@@ -78,24 +80,27 @@ def make_app(
     ignore_bad_headers()
     limit = RateLimit(gateway.settings.gateway_requests_per_minute, clock)
 
+    def take(request: web.Request) -> int:
+        return limit.take(client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted))
+
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         began, request_id = time.perf_counter(), secrets.token_hex(8)
         structlog.contextvars.bind_contextvars(request_id=request_id)  # the task of this request alone has it
-        address = client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
         is_late = request.path.startswith(LIMITED_IF_INVALID)
-        if not is_late and (wait_s := limit.take(address)):
+        if not is_late and (wait_s := take(request)):
             response: web.StreamResponse = _too_many(wait_s)
         else:
             response = await _answer(request, handler, body_timeout_s)
-            if is_late and 400 <= response.status < 500 and (wait_s := limit.take(address)):
+            if is_late and 400 <= response.status < 500 and (wait_s := take(request)):
                 response = _too_many(wait_s)
+        headers = response.headers
         for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers[REQUEST_ID] = request_id
-        route = route_of(request)
-        metrics.GATEWAY_REQUESTS.labels(route, f"{response.status // 100}xx").inc()
-        metrics.GATEWAY_SECONDS.labels(route).observe(time.perf_counter() - began)
+            headers.setdefault(name, value)
+        headers[REQUEST_ID] = request_id
+        count, observe = _measures(route_of(request), response.status // 100)
+        count()
+        observe(time.perf_counter() - began)
         return response
 
     app = web.Application(middlewares=[guard])
@@ -105,6 +110,12 @@ def make_app(
     for routes in ROUTES:
         app.add_routes(routes())
     return app
+
+
+@cache
+def _measures(route: str, hundreds: int) -> tuple[Callable[[], None], Callable[[float], None]]:
+    """Return what counts a response and what observes its seconds: finding them by their labels takes longer than using them."""
+    return metrics.GATEWAY_REQUESTS.labels(route, f"{hundreds}xx").inc, metrics.GATEWAY_SECONDS.labels(route).observe
 
 
 def route_of(request: web.Request) -> str:

@@ -7,7 +7,6 @@ The gateway verifies a token without asking anybody.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -42,9 +41,8 @@ class BadLink(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class Link:
-    """The content of a token.
+class Link(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The content of a token, which has it as an array in MessagePack.
 
     Attributes:
         shop: id of the shop, the setting `shop_id`.
@@ -60,6 +58,9 @@ class Link:
     send_id: str
     target: str
     issued_on: int
+
+
+_decoder = msgspec.msgpack.Decoder(Link)
 
 
 class LinkKeys:
@@ -86,7 +87,7 @@ class LinkKeys:
 
     def seal(self, use: Use, customer_id: str, send_id: str, target: str, issued_at: datetime) -> str:
         """Return the URL-safe token of a link. The same arguments give the same token."""
-        body = msgspec.msgpack.encode((self._shop, customer_id, send_id, target, _day(issued_at)))
+        body = msgspec.msgpack.encode(Link(self._shop, customer_id, send_id, target, _day(issued_at)))
         return self._id + SEPARATOR + to_text(self._cipher(self._secret, use).encrypt(body, [use.encode()]))
 
     def open(self, use: Use, token: str, now: datetime) -> Link:
@@ -119,7 +120,7 @@ class LinkKeys:
                 continue
         else:
             raise BadLink("tampered")
-        link = Link(*msgspec.msgpack.decode(body, type=tuple[str, str, str, str, int]))
+        link = _decoder.decode(body)
         if link.shop != self._shop:
             raise BadLink("foreign_shop")
         if use not in PERMANENT and _day(now) - link.issued_on > VALID_FOR.days:

@@ -14,6 +14,8 @@ from streams.mail.tokens import Link
 PARAMETER = "takk"
 #: Characters of an address that are not encoded again: the reserved ones, and the sign of an encoding.
 _SAFE = "%/:?#[]@!$&'()*+,;=~"
+#: Addresses that are in this form already, as most are. The functions of the standard library are slow.
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/?#\[\]@!$&'()*+,;=~-]*")
 #: Scheme, login, host and port at the start of an address.
 _HOST = re.compile(r"([a-z]+://(?:[^/?#]*@)?)([^/?#@:\[\]]+)", re.IGNORECASE)
 
@@ -32,6 +34,8 @@ def refuses_tracking(gateway: Gateway, customer_id: str) -> bool:
 def named_target(gateway: Gateway, link: Link) -> str:
     """Return the target of a link with the token of its customer, if it is a page of the shop and the customer did not refuse tracking."""
     target = link.target
+    if not gateway.settings.gateway_site_origins:
+        return target
     try:
         parts = urlsplit(target)
     except ValueError:
@@ -50,6 +54,8 @@ def ascii_address(address: str) -> str:
 
     A host that has no ASCII form is percent-encoded, too, as browsers accept it.
     """
+    if _PLAIN.fullmatch(address):
+        return address
     match = _HOST.match(address)
     if match is not None:
         address = f"{match[1]}{_ascii_host(match[2])}{address[match.end() :]}"

@@ -119,7 +119,7 @@ class Codec:
     def writer(
         self,
         name: str,
-        fields: Sequence[str],
+        fields: Sequence[str] | None = None,
         fixed: Mapping[str, Any] | None = None,
         given: Sequence[str] = (),
         encoded: Sequence[str] = (),
@@ -128,7 +128,7 @@ class Codec:
 
         Args:
             name: the schema's name.
-            fields: the fields that are attributes of `source`.
+            fields: the fields that are attributes of `source`; None if `source` is a mapping with the fields of the schema.
             fixed: fields with the same value in every record.
             given: the fields that are arguments, in order. All other fields get their default.
             encoded: the arguments that are text, but passed as UTF-8 bytes.
@@ -136,21 +136,24 @@ class Codec:
         Raises:
             KeyError: the schema name is unknown.
         """
-        fixed = fixed or {}
+        fixed, schema, is_mapping = fixed or {}, self._readers[name], fields is None
+        names = [field["name"] for field in schema["fields"]] if fields is None else fields
 
-        def write_with_fastavro(source: Any, *values: Any) -> bytes:
+        def with_fastavro(source: Any, *values: Any) -> bytes:
             record = {**fixed, **dict(zip(given, values, strict=True))}
             record |= {field: record[field].decode() for field in encoded}
-            record |= {field: mapped(getattr(source, field)) for field in fields}
+            record |= source if is_mapping else {field: mapped(getattr(source, field)) for field in names}
             return self.encode(name, record)
 
         @cache
         def compiled() -> Callable[..., bytes]:
+            header = self._headers[name]
             try:
-                header = self._headers[name]
-                return compile_writer(self._readers[name], header, fields, fixed, given, encoded, write_with_fastavro)
+                return compile_writer(
+                    schema, header, names, fixed, given, encoded, with_fastavro, is_mapping=is_mapping
+                )
             except Unsupported:
-                return write_with_fastavro
+                return with_fastavro
 
         # A compiled writer contains the header.
         return compiled() if self._headers else lambda source, *values: compiled()(source, *values)
