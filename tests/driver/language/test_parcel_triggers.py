@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from streams.core.model.events import Event, OrderPlaced, ShipmentUpdated
 from streams.core.model.orders.order import ParcelDetails, PickupPoint
+from streams.core.rules.ruleset import Limits
 from streams.core.sending.content import template_data
 from streams.tools.operations.rule_texts import RULES
 from streams.tools.simulation.history import History
@@ -115,6 +116,23 @@ def test_simulated(name: str) -> None:
     history = History([(event.occurred_at, event) for event in events])
     found = simulate(ruleset_of(flow), history, 5)
     assert (found.by_flow, found.by_day) == ({"f/a": 1}, {"2026-03-03": 1})
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("is_known_before", [False, True])
+def test_order_that_is_no_longer_stored(name: str, is_known_before: bool) -> None:
+    """The event starts a transactional flow once, whether it occurs before or after Takk drops the order."""
+    flow = flow_text(f"trigger: {{on: shipment.{name}, once_per: parcel}}\n{SEND}", purpose="order")
+    run = Driver(ruleset_of(flow, limits=Limits(orders=1, short_pieces=0)))
+    buy(run)
+    run.handle(untracked())
+    if is_known_before:
+        run.handle(parcel_at(name))
+    buy(run, "o2")
+    assert [state.order_id for state in run.customers["c1"].orders] == ["o2"]
+    run.advance(2 * HOUR)
+    run.handle(parcel_at(name, hours=1), parcel_at(name, hours=2), shipment("o1", "out_for_delivery", run.now))
+    assert len(run.mails()) == 1
 
 
 def test_data_of_a_pickup() -> None:
