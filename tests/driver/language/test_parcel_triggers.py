@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from streams.core.model.events import Event, OrderPlaced, ShipmentUpdated
 from streams.core.model.orders.order import ParcelDetails, PickupPoint
 from streams.core.rules.ruleset import Limits
+from streams.core.rules.trigger_names import SYNONYMS
 from streams.core.sending.content import template_data
 from streams.tools.operations.rule_texts import RULES
 from streams.tools.simulation.history import History
@@ -27,13 +28,16 @@ SAID: Mapping[str, Mapping[str, Any]] = {
     "ready_for_pickup": {"details": PLACE},
     "exception": {"details": ParcelDetails("customs")},
     "tracked": {},
+    "tracking_known": {},
 }
 NAMES = sorted(SAID)
+#: The two words for one event.
+TRACKING = ("tracked", "tracking_known")
 
 
 def parcel_at(name: str, parcel: str = "p1", hours: int = 0, parcels: int = 1) -> ShipmentUpdated:
-    """An event that `shipment.<name>` names: for `tracked`, the first one with a tracking number."""
-    status: Any = "in_transit" if name == "tracked" else name
+    """An event that `shipment.<name>` names: for tracking, the first one with a tracking number."""
+    status: Any = "in_transit" if name in TRACKING else name
     return replace(shipment("o1", status, START + hours * HOUR, parcel, parcels), **SAID[name])
 
 
@@ -76,7 +80,7 @@ def test_after_the_delivery(name: str) -> None:
     buy(run)
     run.handle(
         replace(shipment("o1", "delivered", START + DAY), tracking_number="", tracking_url=""),
-        replace(parcel_at(name), occurred_at=START + 2 * DAY) if name == "tracked" else parcel_at(name),
+        replace(parcel_at(name), occurred_at=START + 2 * DAY) if name in TRACKING else parcel_at(name),
     )
     assert run.decisions() == [("f", "skip", "already_delivered")]
     assert RULES["already_delivered"] == "the parcel had already been delivered"
@@ -93,6 +97,7 @@ def test_waits_and_exits(name: str) -> None:
             "ends",
         ),
     ]
+    rule = SYNONYMS.get(f"shipment.{name}", f"shipment.{name}")
     for happens, messages in ((True, ["a"]), (False, ["b"])):
         run = Driver(ruleset_of(*flows))
         buy(run)
@@ -102,8 +107,8 @@ def test_waits_and_exits(name: str) -> None:
             run.handle(parcel_at(name, hours=24))
         run.advance(9 * DAY)
         assert run.messages() == messages
-        assert (("ends", "exit", f"shipment.{name}") in run.decisions()) == happens
-    assert RULES[f"shipment.{name}"]
+        assert (("ends", "exit", rule) in run.decisions()) == happens
+    assert RULES[rule]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -164,3 +169,13 @@ def test_reason_of_an_exception() -> None:
     run.handle(replace(parcel_at("exception", hours=1), details=ParcelDetails("address")))
     (mail,) = run.mails()
     assert template_data(mail.content)["shipment"]["exception_reason"] == "address"
+
+
+def test_two_words_for_one_event() -> None:
+    """Flows may write `shipment.tracking_known` or `shipment.tracked` in each place; both are read as the same flow."""
+    body = (
+        "trigger: {{on: shipment.{0}, once_per: parcel}}\n"
+        "exit_on: [shipment.{0}]\nsteps: [{{wait_for: {{event: shipment.{0}, up_to: 3d}}}}, {{send: {{message: a}}}}]"
+    )
+    one, two = (ruleset_of(flow_text(body.format(word))).flows for word in TRACKING)
+    assert one == two

@@ -123,7 +123,7 @@ def test_places(tmp_path: Path) -> None:
     [
         ("shipment.ready_for_pickup", "ready_for_pickup"),
         ("shipment.exception", "exception"),
-        ("shipment.tracked", "shipped"),
+        ("shipment.tracking_known", "shipped"),
         ("shipment.delivered", "delivered"),
     ],
 )
