@@ -112,7 +112,7 @@ Story = list[tuple[tuple[Any, ...], timedelta, bool]]
 shops = st.tuples(*[flows(name) for name in NAMES]).map(list) | st.tuples(flows("f")).map(list)
 
 
-#: What the carrier says of a status.
+#: The details of a parcel with each status.
 DETAILS = {
     "ready_for_pickup": ParcelDetails(pickup=PickupPoint("Kiosk"), code="4711", last_day="2026-03-09"),
     "exception": ParcelDetails("customs"),

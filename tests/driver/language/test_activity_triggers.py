@@ -26,8 +26,8 @@ NAMES = sorted(SAID)
 
 def acted(name: str, hours: int = 0, **changes: Any) -> CustomerActed:
     """The event that starts flows on `name`, this many hours after the start."""
-    values = {"customer_id": "c1", "event_id": f"e{hours}", "occurred_at": START + hours * HOUR}
-    return CustomerActed(**(values | SAID[name] | changes))
+    values: dict[str, Any] = {"customer_id": "c1", "event_id": f"e{hours}", "occurred_at": START + hours * HOUR}
+    return CustomerActed(**{**values, **SAID[name], **changes})
 
 
 @pytest.mark.parametrize("name", NAMES)

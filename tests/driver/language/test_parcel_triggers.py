@@ -23,7 +23,7 @@ from tests.harness.flow_texts import DAY, HOUR, buy, flow_text, ruleset_of, run_
 
 SEND = "steps: [{send: {message: a}}]"
 PLACE = ParcelDetails(pickup=PickupPoint("Kiosk"), code="4711", last_day="2026-03-09")
-#: What the carrier says of the parcel at each event.
+#: Fields of the parcel at each event.
 SAID: Mapping[str, Mapping[str, Any]] = {
     "ready_for_pickup": {"details": PLACE},
     "exception": {"details": ParcelDetails("customs")},
@@ -53,7 +53,7 @@ def test_once_per(name: str, once_per: str, mails: int) -> None:
     for is_early in (False, True):
         run = run_of(f"trigger: {{on: shipment.{name}, once_per: {once_per}}}\n{SEND}")
         placed = OrderPlaced(order("o1", START), START)
-        parcels = [
+        parcels: list[Event] = [
             *[untracked(parcel, 2) for parcel in ("p1", "p2")],
             *[parcel_at(name, parcel, hours, 2) for hours, parcel in ((1, "p1"), (2, "p2"), (3, "p1"))],
         ]
