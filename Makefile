@@ -16,8 +16,12 @@ FOR ?=
 RATE ?= 5
 DAY ?= 1s
 ARGS ?=
+CLOCK ?=
 # The four workers of `make test`; tests/conftest.py defines the groups of tests that they run.
 SIDE_BY_SIDE := -n 4
+# Moves the wall clock of all processes of the tests to CLOCK.
+WALL_CLOCK := .takk/wall_clock.so
+AT_CLOCK = $(if $(CLOCK),TAKK_TEST_CLOCK_S=$$(($$(date -d "$(CLOCK)" +%s) - $$(date +%s))) LD_PRELOAD=$(CURDIR)/$(WALL_CLOCK))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-all check bench crash docs lock clean
@@ -52,8 +56,12 @@ $(RUNTIME): requirements.lock pyproject.toml
 demo: $(RUNTIME) ## Run everything locally. FOR=60 closes the shop after 60 seconds, RATE=5 orders per second, DAY=1s is the length of a day
 	@DAY=$(DAY) $(BIN)/takk demo --rate $(RATE) $(if $(FOR),--for $(FOR))
 
-test: $(STAMP) ## Run the tests; ARGS="-k word" runs some
-	$(BIN)/python -m pytest $(or $(ARGS),$(SIDE_BY_SIDE))
+test: $(STAMP) $(if $(CLOCK),$(WALL_CLOCK)) ## Run the tests; ARGS="-k word" runs some, CLOCK="2028-02-29 12:00" runs them at that time
+	$(AT_CLOCK) $(BIN)/python -m pytest $(or $(ARGS),$(SIDE_BY_SIDE))
+
+$(WALL_CLOCK): tests/harness/wall_clock.c
+	@mkdir -p $(@D)
+	gcc -shared -fPIC -O1 -o $@ $< -ldl
 
 test-all: $(STAMP) ## Run all tests: also the long ones, and four times as many examples of the property tests
 	TAKK_ALL_EXAMPLES=1 $(BIN)/python -m pytest -m "" $(or $(ARGS),$(SIDE_BY_SIDE))

@@ -22,6 +22,8 @@ from tests.harness.compose import environment, mounts
 
 #: The programs of images, by the name that Debian gives them.
 PROGRAMS = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
+#: The variables of `make test CLOCK=…`: all processes of a test have one clock.
+_WALL_CLOCK = ("LD_PRELOAD", "TAKK_TEST_CLOCK_S")
 
 
 class Network:
@@ -127,7 +129,7 @@ class Service:
 
     @property
     def env(self) -> dict[str, str]:
-        """Its environment, with local addresses and paths, and nothing of this process but the programs."""
+        """Its environment, with local addresses and paths, and nothing of this process but the programs and the clock."""
         env = {name: self._with_paths(self._local(value)) for name, value in environment(self._spec).items()}
         if "SMTP_HOST" in env:
             env |= {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(self._network.port(env["SMTP_HOST"], env["SMTP_PORT"]))}
@@ -138,6 +140,7 @@ class Service:
             env |= {"TAKK_GATEWAY_HOST": "127.0.0.1", "TAKK_GATEWAY_PORT": port}
         return {
             **env,
+            **{name: os.environ[name] for name in _WALL_CLOCK if name in os.environ},
             "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
             "HOME": str(self.read_only),
             "PYTHONDONTWRITEBYTECODE": "1",
