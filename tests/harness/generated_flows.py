@@ -36,12 +36,19 @@ about_orders = [
     "'tea' in order.categories",
     "order.is_international",
 ]
+about_parcels = [
+    "shipment.exception_reason == 'customs'",
+    "shipment.status == 'ready_for_pickup'",
+    "shipment.has_tracking",
+]
 
 
 def conditions(on: str, once_per: str) -> st.SearchStrategy[str]:
     """Conditions for a flow with this trigger and `once_per`."""
     sources = [*about_customers]
     sources += about_orders if is_about_order(on) else []
+    sources += about_parcels if on.startswith("shipment.") else []
+    sources += ["event.stars >= 4"] if on == "review.written" else []
     sources += ["product.is_bought", "product.sku == 's1'"] if once_per == "product" else []
     simple = st.sampled_from(sources)
     return (

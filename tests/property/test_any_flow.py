@@ -37,7 +37,8 @@ from streams.core.model.events import (
     SurveyAnswered,
     Unsubscribed,
 )
-from streams.core.model.person_events import ProfileUpdated
+from streams.core.model.orders.order import ParcelDetails, PickupPoint
+from streams.core.model.person_events import CustomerActed, ProfileUpdated
 from streams.core.offers.code_pool_records import ClaimRecord, Code
 from streams.core.rules.flow import Flow
 from streams.core.rules.ruleset import Ruleset
@@ -83,13 +84,16 @@ order_ids, skus = st.sampled_from(["o1", "o2", "o3"]), st.sampled_from(["s1", "s
 #: When an event occurred, in hours from now: it may arrive late.
 ago = st.integers(-48, 0) | st.just(0)
 kinds = st.sampled_from([OrderPlaced, OrderPlaced, OrderPaid, OrderChanged, OrderCancelled, OrderRefunded])
-statuses = st.sampled_from(["created", "shipped", "out_for_delivery", "delayed", "delivered", "returned"])
+statuses = st.sampled_from(
+    ["created", "shipped", "out_for_delivery", "delayed", "delivered", "returned", "ready_for_pickup", "exception"]
+)
 zones = st.sampled_from(["Europe/Copenhagen", "America/New_York", "Australia/Lord_Howe", None])
 #: The actions of a story: a name and its arguments.
 actions = st.one_of(
     st.tuples(st.just("order"), kinds, order_ids, ago, st.sampled_from([100_00, 900_00])),
     st.tuples(st.just("order"), st.just(OrderPlaced), order_ids, ago, st.just(500_00)),
-    st.tuples(st.just("parcel"), statuses, order_ids, ago, st.sampled_from(["p1", "p2"])),
+    st.tuples(st.just("parcel"), statuses, order_ids, ago, st.sampled_from(["p1", "p2"]), st.booleans()),
+    st.tuples(st.just("act"), st.sampled_from(["reviewed", "referral_redeemed"]), ago, st.integers(1, 5)),
     st.tuples(st.just("look"), st.sampled_from(["viewed", "added_to_cart", "removed_from_cart"]), skus, ago, st.none() | st.integers(-2, 20)),
     st.tuples(st.just("profile"), zones, st.none() | st.just(date(1990, 3, 12)), ago, st.sampled_from([None, True, False])),
     st.tuples(st.just("click"), st.booleans()),
@@ -106,6 +110,13 @@ gaps = st.integers(0, 24 * 9).map(lambda hours: hours * HOUR)
 stories = st.lists(st.tuples(actions, gaps, st.integers(0, 5).map(lambda number: number == 0)), min_size=5, max_size=14)
 Story = list[tuple[tuple[Any, ...], timedelta, bool]]
 shops = st.tuples(*[flows(name) for name in NAMES]).map(list) | st.tuples(flows("f")).map(list)
+
+
+#: The details of a parcel with each status.
+DETAILS = {
+    "ready_for_pickup": ParcelDetails(pickup=PickupPoint("Kiosk"), code="4711", last_day="2026-03-09"),
+    "exception": ParcelDetails("customs"),
+}
 
 
 class Life(Driver):
@@ -156,12 +167,22 @@ class Life(Driver):
             event: Event = kind(order(order_id, self.now + hours * HOUR, total_minor=total), self.now + hours * HOUR)
             return event
         if what == "parcel":
-            status, order_id, hours, parcel = how
+            status, order_id, hours, parcel, is_tracked = how
+            known = shipment(order_id, status, self.now + hours * HOUR, parcel)
             return replace(
-                shipment(order_id, status, self.now + hours * HOUR, parcel),
+                known,
+                tracking_number=known.tracking_number if is_tracked else "",
+                tracking_url=known.tracking_url if is_tracked else "",
                 window_from=self.now + 2 * DAY,
                 window_to=self.now + 3 * DAY,
+                details=DETAILS.get(status),
             )
+        if what == "act":
+            kind, hours, stars = how
+            return CustomerActed(
+                customer_id="c1", kind=kind, occurred_at=self.now + hours * HOUR, event_id=f"e{stars}", sku="s1",
+                stars=stars if kind == "reviewed" else 0,
+            )  # fmt: skip
         if what == "look":
             kind, sku, hours, launch = how
             launches_at = None if launch is None else self.now + launch * DAY

@@ -69,13 +69,16 @@ def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:
 
 
 def _on_parcel_of_forgotten_order(uow: UnitOfWork, event: ShipmentUpdated) -> None:
-    """Start transactional flows for a parcel of an open order that is no longer stored, once per status, from what the event says."""
-    if not order_memory.is_new_parcel(uow, event.order_id, event.parcel_id, event.status):
-        return
+    """Start transactional flows for a parcel of an open order that is no longer stored, from what the event says.
+
+    They start once per status, and once when the tracking becomes known.
+    """
     parcel = _merge(None, event, uow.ruleset.limits.lines_per_order)
     order = OrderState(event.order_id, placed=True, parcels=(parcel,), parcels_in_order=event.parcels_in_order)
-    occurrence = Occurrence(f"shipment.{event.status}", order, parcel, event.occurred_at)
-    start_flows(uow, occurrence, only_transactional=True)
+    for status in (event.status, *((TRACKED,) if parcel.has(TRACKED) else ())):
+        if order_memory.is_new_parcel(uow, event.order_id, event.parcel_id, status):
+            occurrence = Occurrence(f"shipment.{status}", order, parcel, event.occurred_at)
+            start_flows(uow, occurrence, only_transactional=True)
 
 
 def _by_id(parcel: Parcel) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 #: The triggers. The first word names the subject of the event, which decides about the names that conditions may use.
 TRIGGERS = (
     "order.placed", "order.paid", "order.changed", "order.cancelled", "order.refunded",
     "shipment.shipped", "shipment.out_for_delivery", "shipment.delivered", "shipment.delayed", "shipment.returned",
     "shipment.in_transit", "shipment.ready_for_pickup", "shipment.exception", "shipment.returned_to_sender", "shipment.cancelled",
-    "shipment.tracked",
+    "shipment.tracking_known", "shipment.tracked",
     "mail.delivered", "mail.opened", "mail.clicked",
     "product.viewed", "product.added_to_cart", "product.launch", "product.wished", "product.liked",
     "review.written", "referral.redeemed", "contest.entered",
@@ -19,14 +22,17 @@ AWAITED = (
     "order.placed", "order.paid", "order.cancelled", "order.refunded",
     "shipment.shipped", "shipment.out_for_delivery", "shipment.delivered", "shipment.delayed", "shipment.returned",
     "shipment.in_transit", "shipment.ready_for_pickup", "shipment.exception", "shipment.returned_to_sender", "shipment.cancelled",
-    "shipment.tracked",
+    "shipment.tracking_known", "shipment.tracked",
     "mail.delivered", "mail.opened", "mail.clicked", "survey.answered",
 )  # fmt: skip
+#: Two words for one event: flows may use the first one, and the state and decisions contain the second one.
+SYNONYMS: Mapping[str, str] = MappingProxyType({"shipment.tracking_known": "shipment.tracked"})
 #: The exit event of flows about an abandoned cart.
 CART_EMPTIED = "cart.emptied"
 #: Exit events that the state does not keep. They end an instance at once, so they count only while it waits.
 MOMENTARY = (
-    "order.changed", "shipment.tracked", "mail.delivered", "mail.opened", "mail.clicked", "survey.answered", "review.written",
+    "order.changed", "shipment.tracking_known", "shipment.tracked", "mail.delivered", "mail.opened", "mail.clicked",
+    "survey.answered", "review.written",
     "referral.redeemed", "contest.entered", "product.viewed", "product.added_to_cart", "product.wished", "product.liked",
     "profile.completed",
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -11,6 +11,7 @@ import orjson
 from streams.core.instances.steps.wait_for import WaitFor
 from streams.core.model.effects import Content
 from streams.core.model.orders.order import (
+    TRACKED,
     Address,
     GiftRecipient,
     LineDetails,
@@ -21,6 +22,7 @@ from streams.core.model.orders.order import (
     Parcel,
     ParcelDetails,
     PickupPoint,
+    ShipmentStatus,
 )
 from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.core.model.traits import NO_TRAITS, Attribute, Traits
@@ -81,7 +83,8 @@ def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool =
         has_reward: whether the customer has a code, if the flow gives one.
     """
     compiled = CompiledFlow(flow)
-    order = _order(is_full) if is_about_order(flow.trigger.on) else None
+    parcel_event = _parcel_event(compiled, step, is_full)
+    order = _order(is_full, _status_after(parcel_event)) if is_about_order(flow.trigger.on) else None
     gives_reward = any(isinstance(other, Reward) for other in compiled.steps.values())
     content = Content(
         customer_id="c1",
@@ -92,7 +95,7 @@ def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool =
         greeted_at=_AT,
         zone=_ZONE,
         order=order,
-        parcel=order.parcels[0] if order is not None and _has_parcel(compiled, step, is_full) else None,
+        parcel=order.parcels[0] if order is not None and parcel_event else None,
         reward="ABCD-1234" if has_reward and gives_reward else "",
         traits=_TRAITS if is_full else NO_TRAITS,
         request_id="erase-0123456789abcdef" if flow.trigger.on in OF_REQUESTS else "",
@@ -127,25 +130,31 @@ def command(flow: Flow, step: Send, language: str, context: dict[str, Any]) -> C
     )  # fmt: skip
 
 
-def _has_parcel(compiled: CompiledFlow, step: Send, is_full: bool) -> bool:
-    """Return whether customers at a step have a parcel.
+def _parcel_event(compiled: CompiledFlow, step: Send, is_full: bool) -> str:
+    """Return the event of the parcel that customers at a step have, "" if they have none.
 
-    They do if the flow started with one, or on the branch of a wait_for whose parcel event occurred. After such a wait only some customers
-    have one.
+    They have one if the flow started with it, or on the branch of a wait_for whose parcel event occurred. After such a wait only some
+    customers have one.
     """
     if compiled.flow.trigger.on.startswith("shipment."):
-        return True
+        return compiled.flow.trigger.on
     for other in compiled.steps.values():
         if isinstance(other, WaitFor) and other.event.startswith("shipment."):
             then = compiled.branch(other, 0)
             if step.path.startswith(f"{other.path}.0.") or (
                 is_full and then and step.path in reachable(compiled, then)
             ):
-                return True
-    return False
+                return other.event
+    return ""
 
 
-def _order(is_full: bool) -> OrderState:
+def _status_after(event: str) -> str:
+    """Return the status of a parcel after an event, so that the part of a message about that status is rendered."""
+    status = event.removeprefix("shipment.")
+    return status if status in get_args(ShipmentStatus) else "shipped" if status == TRACKED else "delivered"
+
+
+def _order(is_full: bool, status: str) -> OrderState:
     line = OrderLine("S-1", "Tea & <more>", "tea", 2, 12_345) if is_full else OrderLine("S-1", "", "", 1, 0)
     weighed = OrderLine("S-2", "Coffee", "coffee", 1, 20_000, details=_LINE_DETAILS)
     facts = OrderFacts(
@@ -154,10 +163,8 @@ def _order(is_full: bool) -> OrderState:
     )  # fmt: skip
     until = _AT + timedelta(days=2)
     parcel = (
-        Parcel(
-            "p1", "delivered", _AT, "PostNord", "T1", "https://track.example/1", _AT, until, (("S-1", 2),), (), _PARCEL
-        )
+        Parcel("p1", status, _AT, "PostNord", "T1", "https://track.example/1", _AT, until, (("S-1", 2),), (), _PARCEL)
         if is_full
-        else Parcel("p1", "delivered", _AT, "", "", "", None, None, (), ())
+        else Parcel("p1", status, _AT, "", "", "", None, None, (), ())
     )
     return OrderState("o1", facts, _AT, True, parcels=(parcel,), parcels_in_order=1)

@@ -91,7 +91,7 @@ class _FlowReader(StepReader):
         """Return the events that end the flow."""
         names = []
         for item in self.items(node, "events"):
-            name = self.choice(item, EXITS, "event")
+            name = self.event(item, EXITS, "event")
             if name == self.trigger.on and name != "order.placed" and name not in MOMENTARY:
                 self.mismatch("flow.E003", item, f"{name} starts this flow, so it would end immediately", "remove it")
             elif is_about_order(name) and name != "order.placed" and not is_about_order(self.trigger.on):
@@ -149,7 +149,7 @@ class _FlowReader(StepReader):
         """Return what starts the flow."""
         before = len(self.problems)
         values = self.mapping(node, *keys.TRIGGER)
-        on = self.choice(values["on"], TRIGGERS, "trigger") if "on" in values else TRIGGERS[0]
+        on = self.event(values["on"], TRIGGERS, "trigger") if "on" in values else TRIGGERS[0]
         once_per = "order" if is_about_order(on) else "product" if on.startswith("product.") else "customer"
         requested = once_per
         if "once_per" in values:

@@ -90,6 +90,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "shipment.returned": "the parcel was returned",
         "shipment.returned_to_sender": "the parcel went back undelivered",
         "shipment.cancelled": "the parcel was not shipped",
+        "shipment.tracking_known": "the tracking of the parcel became known",
         "shipment.tracked": "the tracking of the parcel became known",
         "mail.delivered": "an email of the flow was delivered",
         "mail.opened": "the customer opened an email of the flow",

@@ -19,7 +19,7 @@ from tests.harness.flow_texts import flow_text, ruleset_of
 OTHERS = [
     on
     for on in TRIGGERS
-    if on not in ("order.placed", "shipment.delivered", "shipment.tracked")
+    if on not in ("order.placed", "shipment.delivered", "shipment.tracking_known", "shipment.tracked")
     and on not in MEMBERSHIPS
     and on not in DATES
 ]

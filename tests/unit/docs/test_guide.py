@@ -16,7 +16,7 @@ from streams.core.rules.consent_policy import ConsentPolicy, Purpose, Verdict
 from streams.core.rules.flow import Flow, OncePer, Status, Which
 from streams.core.rules.ruleset import Ruleset
 from streams.core.rules.sending_rules import SendingRules
-from streams.core.rules.trigger_names import AWAITED, EXITS, TRIGGERS
+from streams.core.rules.trigger_names import AWAITED, EXITS, SYNONYMS, TRIGGERS
 from streams.definitions.language import keys
 from streams.definitions.language.brand import parse_brand
 from streams.definitions.language.conditions import Scope, compile_condition
@@ -144,7 +144,8 @@ def test_every_trigger_has_an_example() -> None:
     table = [row for row in rows("Triggers") if row[0].strip("`") in TRIGGERS]
     assert sorted(row[0].strip("`") for row in table) == sorted(TRIGGERS)
     for name, _, example in table:
-        assert read(complete(f"trigger: {example.strip('`')}")).trigger.on == name.strip("`")
+        word = name.strip("`")
+        assert read(complete(f"trigger: {example.strip('`')}")).trigger.on == SYNONYMS.get(word, word)
 
 
 def test_every_event_has_an_example() -> None:
@@ -157,7 +158,7 @@ def test_every_event_has_an_example() -> None:
 def test_every_exit_has_an_example() -> None:
     """The table of exit_on has each event once, with an example that is read without an error."""
     exits = [read(complete(f"trigger: {{on: order.placed}}\n{example}")).exit_on for example in EXIT_EXAMPLES]
-    assert sorted(exits) == sorted((name,) for name in EXITS)
+    assert sorted(exits) == sorted((SYNONYMS.get(name, name),) for name in EXITS)
 
 
 def test_every_name_of_conditions_has_an_example() -> None:

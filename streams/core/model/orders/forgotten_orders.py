@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from streams.core.model.orders.order import TRACKED
 from streams.core.model.orders.order_state import OrderState
 from streams.core.values import fingerprints, ids
 
@@ -25,7 +26,7 @@ def add_order(row: bytes, most: int, order: OrderState, *, is_open: bool) -> byt
     handled += "r" if order.refunded_at is not None else ""
     row = _with_state(row, most, order.order_id, "open" if is_open else "closed", handled)
     for parcel in order.parcels if is_open else ():
-        for status, _ in parcel.reached:
+        for status in (*[name for name, _ in parcel.reached], *((TRACKED,) if parcel.has(TRACKED) else ())):
             row, _ = add_parcel(row, most, order.order_id, parcel.parcel_id, status)
     return row
 

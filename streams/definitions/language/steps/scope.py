@@ -11,7 +11,7 @@ import yaml
 from streams.core.conditions.names import NAMES
 from streams.core.rules.consent_policy import Purpose
 from streams.core.rules.flow import Trigger
-from streams.core.rules.trigger_names import TRIGGERS, is_about_order
+from streams.core.rules.trigger_names import SYNONYMS, TRIGGERS, is_about_order
 from streams.core.values.text import FIELD_NAME
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import Absence, Scope
@@ -83,6 +83,11 @@ class ScopedReader(Reader):
         hint = f"use a whole number from 1 to {most:,}, or from -{most:,} to -1"
         self.error("flow.E069", node, f"invalid number {value!r}", hint)
         return 1
+
+    def event(self, node: yaml.Node, known: Collection[str], what: str) -> str:
+        """Return one of the `known` events, by the word that the state has for it. An unknown one gives the first of them."""
+        word = self.choice(node, known, what)
+        return SYNONYMS.get(word, word)
 
     @property
     def scope(self) -> Scope:

@@ -34,7 +34,7 @@ class WaitForKind(StepKind[WaitFor]):
     def read(self, reader: StepReader, node: yaml.Node, path: str) -> WaitFor:
         """Return a wait for an event, with both of its branches."""
         values = reader.mapping(node, *WAIT_FOR)
-        event = reader.choice(values["event"], AWAITED, "event") if "event" in values else AWAITED[0]
+        event = reader.event(values["event"], AWAITED, "event") if "event" in values else AWAITED[0]
         if event.startswith("mail.") and not reader.has_sent:
             message = f"no `send` precedes this step, so {event} cannot occur"
             reader.error("flow.E031", values["event"], message, "add a `send` before it")

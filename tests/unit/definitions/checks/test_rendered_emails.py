@@ -25,6 +25,8 @@ def shop(
     text: str | None = None,
     purpose: str = "marketing",
     shared: str = "",
+    on: str = "order.placed",
+    steps: str = "[{send: {message: a}}]",
 ) -> Path:
     """A folder with one flow of one message."""
     folder = root / FOLDER
@@ -32,7 +34,7 @@ def shop(
     (root / "shared").mkdir()
     (root / "copy").mkdir()
     (folder / "flow.yaml").write_text(
-        f"flow: f\nversion: 1\nstatus: live\npurpose: {purpose}\ntrigger: {{on: order.placed}}\nsteps: [{{send: {{message: a}}}}]\n"
+        f"flow: f\nversion: 1\nstatus: live\npurpose: {purpose}\ntrigger: {{on: {on}}}\nsteps: {steps}\n"
     )
     (folder / "copy/en.yaml").write_text(copy + "\n", encoding="utf-8")
     (folder / "a.html.j2").write_text(html + "\n", encoding="utf-8")
@@ -114,6 +116,25 @@ def test_places(tmp_path: Path) -> None:
     copy = 'a.subject: "S"\npage: "tea.example"'
     root = shop(tmp_path, html, copy, shared='\n<img src="https://shop.example/tea.png">')
     assert rendered(root) == [f"{FOLDER}/copy/en.yaml:2:8 message.W003", "shared/part.html.j2:2:11 message.W004"]
+
+
+@pytest.mark.parametrize(
+    ("on", "status"),
+    [
+        ("shipment.ready_for_pickup", "ready_for_pickup"),
+        ("shipment.exception", "exception"),
+        ("shipment.tracking_known", "shipped"),
+        ("shipment.delivered", "delivered"),
+    ],
+)
+@pytest.mark.parametrize("is_awaited", [False, True])
+def test_part_about_a_status(on: str, status: str, is_awaited: bool, tmp_path: Path) -> None:
+    """A part of an email that only one status shows is checked with the status of the trigger, or of the awaited event."""
+    wait = f"[{{wait_for: {{event: {on}, up_to: 3d, then: [{{send: {{message: a}}}}]}}}}]"
+    started = {"on": "order.placed", "steps": wait} if is_awaited else {"on": on}
+    html = f"{UNSUBSCRIBE}\n{{% if shipment.status == '{status}' %}}<a href=\"www.shop.example\">tea</a>{{% endif %}}"
+    (found,) = rendered(shop(tmp_path, html, **started))
+    assert found.endswith("message.W003")
 
 
 def test_images(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from streams.core.model.orders.forgotten_orders import add_end, add_order, add_parcel, find
+from streams.core.model.orders.order import TRACKED, Parcel
 from streams.core.model.orders.order_state import OrderState
 from streams.core.values import fingerprints, ids
 from tests.harness.driver import START
@@ -59,3 +60,12 @@ def test_parcels() -> None:
     assert is_new
     assert add_parcel(row, MOST, "o1", "p1", "shipped")[1] is False
     assert add_parcel(row, MOST, "o1", "p1", "delivered")[1] is True
+
+
+def test_parcels_of_an_open_order() -> None:
+    """An order that is dropped keeps the statuses of its parcels, and whether their tracking was known."""
+    for number, is_new in (("T1", False), ("", True)):
+        parcel = Parcel("p1", "shipped", START, "", number, "", None, None, (), (("shipped", START),))
+        row = row_of(is_open=True, parcels=(parcel,))
+        assert add_parcel(row, MOST, "o1", "p1", "shipped")[1] is False
+        assert add_parcel(row, MOST, "o1", "p1", TRACKED)[1] is is_new
