@@ -147,13 +147,10 @@ class Codec:
 
         @cache
         def compiled() -> Callable[..., bytes]:
-            header = self._headers[name]
-            try:
-                return compile_writer(
-                    schema, header, names, fixed, given, encoded, with_fastavro, is_mapping=is_mapping
-                )
-            except Unsupported:
-                return with_fastavro
+            parts = schema, self._headers[name], names, fixed, given, encoded, with_fastavro
+            with contextlib.suppress(Unsupported):
+                return compile_writer(*parts, is_mapping=is_mapping)
+            return with_fastavro
 
         # A compiled writer contains the header.
         return compiled() if self._headers else lambda source, *values: compiled()(source, *values)
