@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -30,13 +30,12 @@ from streams.tools.operations.customer_story import format_time, waiting_text
 from streams.tools.operations.rule_texts import decision_text
 
 Result: TypeAlias = Literal["starts", "continues", "ends", "scheduled", "does not start"]
+#: The results in the order in which flows are listed. Of several instances of a flow, the first result is that of the flow.
+_RESULTS: tuple[Result, ...] = get_args(Result)
 #: Rules that keep a flow from starting, although the event is its trigger.
 _NOT_STARTED = frozenset(("where", "too_old", "imported", "already_delivered"))
 #: Rules that would defer an email and last longer than a night.
 _PAUSES = frozenset(("order_late", "refunded", "calm_series", "clash"))
-
-#: How the notes begin after which no flow can start.
-_IGNORED, _NO_ORDER = ("nothing changes: ", "the customer was merged "), "the order "
 
 
 class FlowExplanation(Struct, frozen=True, kw_only=True):
@@ -86,30 +85,28 @@ def explain(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> E
     after, effects = advance(ruleset.with_flows(map(tried.watch, ruleset.flows)), state, event, now)
     decisions = [effect for effect in effects if isinstance(effect, LogDecision)]
     notes = [f"{each.outcome}: {decision_text(each.rule, each.detail)}" for each in decisions if not each.flow]
+    ignored = no_order = ""
+    known = {order.order_id for order in after.orders if order.facts is not None}
     if state.merge is not None and state.merge.into:
-        notes.append(f"the customer was merged into {state.merge.into}, who gets the event: explain it for that id")
+        ignored = f"the customer was merged into {state.merge.into}, who gets the event: explain it for that id"
     elif type(event) in FOLLOW_UPS and not is_known(state):
-        notes.append("nothing changes: the customer is unknown, and such an event counts only for a known one")
+        ignored = "nothing changes: the customer is unknown, and such an event counts only for a known one"
     elif after == state and not effects:
-        notes.append(
+        ignored = (
             "nothing changes: the customer's state already contains the event, or it is about nothing that is stored"
         )
-    elif isinstance(event, ShipmentUpdated) and not _has_facts(after, event.order_id):
-        notes.append(f"the order {event.order_id} is unknown: flows about its parcels start once it is placed")
+    elif isinstance(event, ShipmentUpdated) and event.order_id not in known:
+        no_order = f"the order {event.order_id} is unknown: flows about its parcels start once it is placed"
+    notes += [note for note in (ignored, no_order) if note]
     change = _Change(ruleset, state, after, decisions, now)
-    blocks = _Blocks(ruleset, state, event, now)
+    blocks = _Blocks(ruleset, state, event, now, ignored, no_order)
     names = {each.flow.name: each for each in map(ruleset.newest_flow, ruleset.by_name) if each is not None}
-    flows = [change.of_flow(each) or _not_started(each.flow, tried, blocks, change, notes) for each in names.values()]
-    order: list[Result] = ["starts", "continues", "ends", "scheduled", "does not start"]
+    flows = [change.of_flow(each) or _not_started(each.flow, tried, blocks, change) for each in names.values()]
     return Explanation(
         customer_id=state.customer_id,
         notes=tuple(notes),
-        flows=tuple(sorted(flows, key=lambda flow: (order.index(flow.result), flow.flow))),
+        flows=tuple(sorted(flows, key=lambda flow: (_RESULTS.index(flow.result), flow.flow))),
     )
-
-
-def _has_facts(customer: Customer, order_id: str) -> bool:
-    return any(order.order_id == order_id and order.facts is not None for order in customer.orders)
 
 
 class _Tried:
@@ -136,15 +133,25 @@ class _Tried:
 
 
 class _Blocks:
-    """Finds what keeps a flow from being triggered: without it, the event triggers the flow."""
+    """Finds what keeps a flow from being triggered: without it, the event triggers the flow.
 
-    def __init__(self, ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> None:
+    `ignored` is why the event starts no flow at all, and `no_order` why it starts no flow about parcels; both may be empty.
+    """
+
+    def __init__(
+        self, ruleset: Ruleset, state: Customer, event: Event, now: datetime, ignored: str, no_order: str
+    ) -> None:
+        self._ignored, self._no_order = ignored, no_order
         fresh = replace(state, instances=(), finished_fingerprints=b"", last_starts=())
         self.is_repeated = self._triggered(ruleset, fresh, event, now)
         each = [replace(flow, trigger=replace(flow.trigger, which="each")) for flow in ruleset.flows]
         self.is_of_last_parcel = self._triggered(ruleset.with_flows(each), fresh, event, now)
         service: list[Flow] = [replace(flow, purpose="service") for flow in ruleset.flows]
         self.is_of_forgotten = self._triggered(ruleset.with_flows(service), fresh, event, now)
+
+    def of_event(self, flow: Flow) -> str:
+        """Return why the event starts no flow of this kind, or ""."""
+        return self._ignored or (self._no_order if flow.trigger.on.startswith("shipment.") else "")
 
     @staticmethod
     def _triggered(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> frozenset[str]:
@@ -153,11 +160,9 @@ class _Blocks:
         return frozenset(tried.rejected)
 
 
-def _not_started(flow: Flow, tried: _Tried, blocks: _Blocks, change: _Change, notes: list[str]) -> FlowExplanation:
+def _not_started(flow: Flow, tried: _Tried, blocks: _Blocks, change: _Change) -> FlowExplanation:
     trigger = flow.trigger
-    ignoring = (*_IGNORED, _NO_ORDER) if trigger.on.startswith("shipment.") else _IGNORED
-    decided = next(iter(change.of_name(flow.name)), None)
-    if decided is not None:
+    if (decided := next(iter(change.of_name(flow.name)), None)) is not None:
         values = tried.rejected.get(flow.name) if decided.rule == "where" else None
         named = f"; {', '.join([f'{name} is {_shown(value)}' for name, value in values.items()])}" if values else ""
         reason = decision_text(decided.rule, decided.detail) + named
@@ -169,10 +174,8 @@ def _not_started(flow: Flow, tried: _Tried, blocks: _Blocks, change: _Change, no
         reason = f"it starts when the last parcel of the order is {trigger.on.partition('.')[2]} (which: last)"
     elif flow.name in blocks.is_of_forgotten:
         reason = "the order is no longer stored, so only transactional flows start"
-    elif (ignored := next((note for note in notes if note.startswith(ignoring)), None)) is not None:
-        reason = ignored
     else:
-        reason = f"the event is not its trigger: it starts on {trigger_text(flow)}"
+        reason = blocks.of_event(flow) or f"the event is not its trigger: it starts on {trigger_text(flow)}"
     waiting = tuple([change.wait_of(each) for each in change.after.instances if each.flow == flow.name])
     return FlowExplanation(
         flow=flow.name, version=flow.version, status=flow.status, result="does not start", reason=reason, steps=waiting
@@ -223,12 +226,11 @@ class _Change:
             steps += self.ahead(compiled, instance) if instance is not None else ["the flow is finished"]
         if not results:
             return None
-        order: list[Result] = ["starts", "continues", "ends", "scheduled"]
         return FlowExplanation(
             flow=flow.name,
             version=flow.version,
             status=flow.status,
-            result=min(results, key=order.index),
+            result=min(results, key=_RESULTS.index),
             steps=tuple(steps),
         )
 

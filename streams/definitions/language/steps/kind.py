@@ -18,7 +18,7 @@ from streams.definitions.language.steps.reader import KindReader, StepReader
 from streams.definitions.problems import Problem
 
 _S = TypeVar("_S", bound=Step)
-#: The kinds of boxes that show steps. They decide about colour and shape.
+#: The kinds of boxes that show steps. They decide about color and shape.
 Box: TypeAlias = Literal["wait", "split", "send", "effect"]
 #: Where an instance waits because of a step: nowhere, at the step itself, or at the one that follows.
 WaitsAt: TypeAlias = Literal["nowhere", "step", "next step"]
