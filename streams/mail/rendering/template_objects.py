@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import Environment, Template, TemplateNotFound
 from jinja2.environment import TemplateModule
 from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
-from jinja2.utils import Namespace
+from jinja2.utils import Namespace, missing
 
 
 class TemplateFunction:
@@ -39,6 +39,19 @@ class EmailTemplate(Template):
         return self.make_module()
 
 
+class LateValue:
+    """A variable whose value is computed when a template or a text names it.
+
+    Args:
+        compute: returns the value.
+    """
+
+    __slots__ = ("compute",)
+
+    def __init__(self, compute: Callable[[], Any]) -> None:
+        self.compute = compute
+
+
 class EmailContext(Context):
     """A context that does not note the names of the globals: only the default modules of Jinja need them, and no email has one."""
 
@@ -55,6 +68,11 @@ class EmailContext(Context):
         self.exported_vars = set()
         self.name = name
         self.blocks = {block: [function] for block, function in blocks.items()} if blocks else {}
+
+    def resolve_or_missing(self, key: str) -> Any:
+        """Return a variable, or `missing`."""
+        value = self.vars[key] if key in self.vars else self.parent.get(key, missing)
+        return value.compute() if type(value) is LateValue else value
 
     def include(self, names: Any, parent: str | None, scope: Mapping[str, Any] | None, is_optional: bool) -> str:
         """Return the text of a template that the present one includes.
