@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.defaults import DEFAULT_FILTERS
+from markupsafe import escape
 
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.template_limits import MAX_OUTPUT, LimitExceeded
@@ -257,6 +258,14 @@ def test_an_import_keeps_nothing_of_another_email() -> None:
 def test_blocks_write_escaped_texts(source: str) -> None:
     """Jinja would write the name of a customer as HTML."""
     assert render(source, name="<script>") == "&lt;script&gt;"
+
+
+@settings(max_examples=examples(80))
+@given(st.text(st.sampled_from("<>&'\"aø;#34"), max_size=80))
+def test_values_are_escaped_as_in_jinja(value: str) -> None:
+    """Each value in HTML is escaped."""
+    assert render("{{ x }}", x=value) == str(escape(value))
+    assert render("{{ x }}", autoescape=False, x=value) == value
 
 
 def test_blocks_write_texts_unchanged_without_autoescape() -> None:
