@@ -112,6 +112,10 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
         data = self.trigger_data
         return tuple([item for item in data if item[0] != _HELD]) if self.is_holding else data
 
+    def without_wish(self) -> Instance:
+        """Return the instance without the time at which it first wanted to send its email."""
+        return replace(self, wanted_at=None) if self.wanted_at is not None else self
+
     @property
     def has_started(self) -> bool:
         """Whether the instance has executed a step. Other instances wait for the time at which their flow may start."""

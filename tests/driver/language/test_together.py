@@ -155,7 +155,7 @@ def test_a_click_is_about_all_of_them() -> None:
     (mail,) = run.mails()
     run.handle(MailClicked(customer_id="c1", send_id=mail.send_id, link="x", agent="human", occurred_at=run.now))
     run.advance(timedelta(minutes=5))
-    assert run.customers["c1"].instances == ()
+    assert not run.customers["c1"].instances
 
 
 def test_a_draft() -> None:
