@@ -94,7 +94,7 @@ def _held_back(execution: Execution, step: Reward) -> Instance | None:
 
 
 def _next_email(execution: Execution, path: str | None) -> Send | None:
-    """Return the email that the flow sends next without a wait before it, or None if there is none or it is not certain which."""
+    """Return the email that the flow sends next without a wait before it, or None if no email follows or it is unknown which."""
     compiled, context, is_changed = execution.compiled, execution.context, False
 
     def holds(condition: Condition | None) -> bool:
