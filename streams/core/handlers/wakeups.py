@@ -18,6 +18,7 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.rules.flow import Reward
 from streams.core.triggers.dates import start_on_date
+from streams.core.triggers.expiry import start_on_expiry
 from streams.core.triggers.launches import start_on_launch
 
 #: A timer that fires earlier than this before its due time is scheduled again. Smaller differences are those between the clocks of two
@@ -52,6 +53,8 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
             continue_after_wait(uow, instance)
     elif instance.waits_for_date:
         start_on_date(uow, instance)
+    elif instance.waits_for_expiry:
+        start_on_expiry(uow, instance)
     elif instance.waits_for_launch:
         start_on_launch(uow, instance)
     else:
