@@ -88,7 +88,7 @@ def on_order(uow: UnitOfWork, event: OrderEvent) -> None:
     uow.put_order(after)
     if uow.ruleset.counts_sales:
         _count_sales(uow, before, after, event)
-    if is_placed_now and not after.is_test and order.details is not None:
+    if is_placed_now and order.details is not None and order.details.discounts and not after.is_test:
         use_codes(uow, [discount.code for discount in order.details.discounts])
     _exit_instances(uow, event, after, is_placed_now=is_placed_now)
     for occurrence in _occurrences(uow, event, after, is_described_now=is_described_now, is_placed_now=is_placed_now):
