@@ -1,4 +1,4 @@
-"""What to do about a field that a message uses and the data lacks: the fields that exist where the message looks for it."""
+"""Hints for a field that a message uses and the data lacks: the fields that exist where the message looks for it."""
 
 from __future__ import annotations
 
