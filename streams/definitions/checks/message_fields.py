@@ -35,7 +35,7 @@ def unknown_field(word: str, text: str, data: Mapping[str, Any]) -> tuple[str, s
         )
     if not is_known:
         return f"unknown field {word!r}", nearest(word, sorted({*_fields(data)} - {word}))
-    hint = nearest(word, sorted(value))
+    hint = nearest(word, [*value])
     if similar(word, value) is None:
         elsewhere = [path for path in _paths(value, owner) if path.endswith(f".{word}")]
         hint = f"did you mean {elsewhere[0]}?" if elsewhere else hint

@@ -46,6 +46,7 @@ _SOMETIMES = {
     "products": "add `products: 4` or `together: true` to the `send`",
     "product": "write `once_per: product` in the trigger",
     "categories": "add `categories: 3` to the `send`",
+    "event": "start the flow with an event that has data, or `wait_for` one",
     "reward": "add a `reward` before the `send`",
     "request": "start the flow with `request.asked` or `request.confirmed`",
 }
