@@ -10,7 +10,7 @@ PICKUP = {"name": "Kiosk", "last_day": "2026-03-05"}
 DATA = {
     "customer": {"name": "Anna", "categories": [{"category": "tea", "recency": 3}]},
     "order": {"total": 1, "lines": [{"sku": "S-1", "title": "Tea"}], "billing_address": None},
-    "shipment": {"status": "delivered", "pickup": PICKUP},
+    "shipment": {"pickup": PICKUP},
 }
 
 
@@ -21,11 +21,12 @@ DATA = {
         ("name", "{{ order.billing_address.name }}", "order.billing_address is empty in some emails: it has no 'name'",
          "put it between {% if order.billing_address %} and {% endif %}"),
         ("last_day", "{{ shipment.last_day }}", "unknown field 'last_day' of shipment", "did you mean shipment.pickup.last_day?"),
-        ("recency", "{{ customer.recency }}", "unknown field 'recency' of customer", "only conditions have customer.recency; known: name, categories"),
+        ("recency", "{{ customer.recency }}", "unknown field 'recency' of customer",
+         "only conditions have customer.recency; known: name, categories"),
         ("titel", "{{ order.lines[0].titel }}", "unknown field 'titel' of order.lines[0]", "did you mean 'title'?"),
         ("size", "{% for line in order.lines %}{{ line.size }}{% endfor %}", "unknown field 'size' of line", "known: sku, title"),
         ("size", "{{ other.size }}", "unknown field 'size'",
-         "known: billing_address, categories, category, customer, last_day, lines, name, order, pickup, recency, shipment, sku, status, title, total"),
+         "known: billing_address, categories, category, customer, last_day, lines, name, order, pickup, recency, shipment, sku, title, total"),
     ],
 )  # fmt: skip
 def test_hint(word: str, text: str, message: str, hint: str) -> None:
