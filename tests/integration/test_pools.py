@@ -161,6 +161,8 @@ def test_a_refused_email_takes_no_code(tmp_path: Path) -> None:
         for customer, is_agreed in (("refuses", False), ("agrees", True)):
             profile = records.profile(customer_id=customer, marketing_consent=is_agreed, occurred_at=now)
             stack.produce(topics.CUSTOMERS, customer.encode(), profile)
+        stack.wait_until_idle(1.0)
+        for customer in ("refuses", "agrees"):
             order = records.order(order_id=f"o-{customer}", customer_id=customer, placed_at=now, occurred_at=now)
             stack.produce(topics.ORDERS, customer.encode(), order)
 
