@@ -38,6 +38,7 @@ INPUTS = (
     topics.DUE,
     topics.EVENTS,
     topics.GRANTS,
+    topics.PRODUCT_CHANGES,
 )
 
 #: The result of the handler: the key of the changed state or None, the new state, and the outputs.

@@ -13,6 +13,7 @@ TRIGGERS = (
     "shipment.tracking_known", "shipment.tracked",
     "mail.delivered", "mail.opened", "mail.clicked",
     "product.viewed", "product.added_to_cart", "product.launch", "product.wished", "product.liked",
+    "product.back_in_stock", "product.price_dropped", "product.replaced",
     "review.written", "referral.redeemed", "contest.entered",
     "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "customer.date", "customer.reached",
     "segment.entered", "segment.left", "request.asked", "request.confirmed",
@@ -52,7 +53,10 @@ REACHED = "customer.reached"
 MEMBERSHIPS = ("segment.entered", "segment.left", REACHED)
 #: The trigger that fires once, at the launch of a product that the customer viewed before.
 LAUNCH = "product.launch"
-
+#: The triggers that fire when the catalogue changes: for customers who wish for the product, or who bought the one that it replaces.
+BACK_IN_STOCK, PRICE_DROPPED, REPLACED = "product.back_in_stock", "product.price_dropped", "product.replaced"
+OF_WISHES = (BACK_IN_STOCK, PRICE_DROPPED)
+CATALOGUE_CHANGES = (*OF_WISHES, REPLACED)
 
 #: The triggers of emails about a request. They start once per request, and the email goes to the address that the request concerns.
 REQUEST_ASKED, REQUEST_CONFIRMED = "request.asked", "request.confirmed"

@@ -38,7 +38,7 @@ ENDED = ("refused", "expired", "suppressed", "unknown")
 EFFECTS = (
     topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.SIGNALS,
     topics.WITHDRAWALS, topics.SALES, topics.ADDRESS_EVENTS, topics.EVENTS, topics.HANDOVERS,
-    topics.CUSTOMER_PAGES,
+    topics.CUSTOMER_PAGES, topics.INTERESTS,
 )  # fmt: skip
 
 #: Milliseconds by which a timer or an email may be early: corrections of the machine's clock while the pipeline runs.

@@ -19,6 +19,7 @@ from streams.core.model.effects import (
     ForgetCustomer,
     ForwardEvent,
     HandOver,
+    NoteInterest,
     ReleaseAlias,
     ScheduleTimer,
     SendMail,
@@ -29,8 +30,10 @@ from streams.core.model.person_events import CustomerErased
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.code_pool_records import Claim, Code, PoolMessage, Withdrawal
 from streams.core.offers.code_pools import CodePools, InMemoryTable
+from streams.core.offers.product_changes import ProductVersion
 from streams.core.rules.ruleset import Ruleset
 from streams.tools.simulation.addresses import SimulatedAddresses
+from streams.tools.simulation.products import SimulatedProducts
 from streams.tools.simulation.recommendations import SimulatedRecommendations
 from streams.tools.simulation.suppressions import suppressed_send
 
@@ -74,6 +77,8 @@ class Simulator:
         self._timers: dict[str, str] = {}
         #: The content of the code pools.
         self.pools = InMemoryTable()
+        #: The index of the products that customers wish for or bought.
+        self.products = SimulatedProducts(ruleset.catalogue_changes)
 
     def handle(self, *events: Event) -> None:
         """Handle events that occur, or become known, now; one after the other."""
@@ -101,6 +106,8 @@ class Simulator:
                     self._apply_to_pools(Withdrawal(effect.pool, effect.reward_id, effect.give_up_at))
                 elif isinstance(effect, (HandOver, ForwardEvent, ReleaseAlias)):
                     self.handle(received(effect, event))
+                elif isinstance(effect, NoteInterest):
+                    self.handle(*self.products.note(effect, self.now))
                 elif isinstance(effect, ForgetCustomer):
                     self.handle(CustomerErased(customer_id=effect.forgotten_id, occurred_at=self.now))
                 elif isinstance(effect, SendMail) and self.is_reporting:
@@ -119,6 +126,11 @@ class Simulator:
     def stock(self, *codes: Code) -> None:
         """Add codes to their pools. Waiting claims get theirs at once."""
         self._apply_to_pools(*codes)
+
+    def change_product(self, *versions: ProductVersion) -> None:
+        """Let the catalogue have new versions of products. The customers whom their changes concern hear of it at once."""
+        for version in versions:
+            self.handle(*self.products.compare(version, self.now))
 
     def _apply_to_pools(self, *messages: PoolMessage) -> None:
         pools = CodePools(self.pools, self.now)

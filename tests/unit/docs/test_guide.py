@@ -16,7 +16,7 @@ from streams.core.rules.consent_policy import ConsentPolicy, Purpose, Verdict
 from streams.core.rules.flow import Flow, OncePer, Status, Which
 from streams.core.rules.ruleset import Ruleset
 from streams.core.rules.sending_rules import SendingRules
-from streams.core.rules.trigger_names import AWAITED, EXITS, SYNONYMS, TRIGGERS
+from streams.core.rules.trigger_names import AWAITED, CATALOGUE_CHANGES, EXITS, SYNONYMS, TRIGGERS
 from streams.definitions.language import keys
 from streams.definitions.language.brand import parse_brand
 from streams.definitions.language.conditions import Scope, compile_condition
@@ -100,8 +100,9 @@ def test_every_example_is_valid(text: str) -> None:
 
 @pytest.mark.parametrize("text", WHOLE, ids=lambda text: text.partition("\n")[0])
 def test_every_complete_flow_has_an_effect(text: str) -> None:
-    """Each complete flow sends an email or ends for a customer who views products, buys and receives parcels."""
-    shop = Scenario(Ruleset([read(text)], consent_policy=policy(), reward_key=b"key"))
+    """Each complete flow sends an email or ends for a customer who views products, buys and receives parcels, or whose wish costs less."""
+    flow = read(text)
+    shop = Scenario(Ruleset([flow], consent_policy=policy(), reward_key=b"key"))
     shop.profile("anna", email="anna@example.com", marketing_consent=True, survey_consent=True)
     shop.views("anna", "S-1", launches_at=shop.now + timedelta(days=5))
     shop.after(days=6)
@@ -112,6 +113,11 @@ def test_every_complete_flow_has_an_effect(text: str) -> None:
         shop.after(days=1)
         shop.parcel("anna", "delivered")
         shop.after(days=60)
+    if flow.trigger.on in CATALOGUE_CHANGES:  # with a catalogue, emails without enough products are not sent
+        for price in ("200 DKK", "100 DKK"):
+            shop.product("S-2", price=price)
+            shop.wishes("anna", "S-2")
+            shop.after(days=1)
     outcomes = {outcome for _, outcome, _ in shop.why("anna")}
     assert outcomes & {"send", "exit"}, shop.why("anna")
 
