@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec.structs import replace
-
 from streams.core.model.effects import ClaimCode, IssueReward, WithdrawClaim
 from streams.core.model.events import CodeGranted
 from streams.core.model.instance import Instance
@@ -41,7 +39,7 @@ def claim_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) ->
             give_up_at=give_up_at,
         )
     )
-    return replace(instance, reward=""), give_up_at
+    return instance.with_reward(""), give_up_at
 
 
 def cancel_claims(uow: UnitOfWork, instance_id: str) -> None:
@@ -127,6 +125,8 @@ def _give(
     expires_at: datetime | None,
 ) -> Instance:
     valid_until = uow.now + local_time.scale(step.expires, uow.ruleset.day_scale)
+    # The shop's codes are valid no longer than the shop's record says.
+    ends_at = valid_until if expires_at is None else min(valid_until, expires_at)
     uow.effects.append(
         IssueReward(
             reward_id=reward_id,
@@ -139,8 +139,7 @@ def _give(
             step=step.path,
             order_id=instance.order_id or None,
             issued_at=uow.now,
-            # The shop's codes are valid no longer than the shop's record says.
-            expires_at=valid_until if expires_at is None else min(valid_until, expires_at),
+            expires_at=ends_at,
         )
     )
-    return replace(instance, reward=code)
+    return instance.with_reward(code, step.name, ends_at)

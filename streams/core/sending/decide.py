@@ -8,10 +8,12 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
+from streams.core.conditions.names import EVENT_DATA, orders_of, spend_minor
 from streams.core.model import customer
 from streams.core.model.customer import HELD_OUT
 from streams.core.model.effects import Content, SendMail
-from streams.core.model.instance import Instance
+from streams.core.model.fields import all_fields
+from streams.core.model.instance import REWARD_ENDS, REWARD_NAME, Instance
 from streams.core.model.traits import NO_TRAITS
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Flow, Send
@@ -153,6 +155,13 @@ def _content(
         if "browsed" in recommends.sources and is_private
         else (),
         product=product_of(flow, context),
+        reward_name=context.data(REWARD_NAME) if instance.reward else "",
+        reward_ends_at=context.data(REWARD_ENDS) if instance.reward else "",
+        placed=orders_of(context) if is_private else 0,
+        spend_minor=spend_minor(context) if is_private else 0,
+        currency=uow.ruleset.shop.currency,
+        fields=all_fields(uow) if is_private else (),
+        event=tuple([item for item in context.trigger_data if item[0] in EVENT_DATA]) if is_private else (),
         together=tuple(products_of(flow, (context, *together))) if step.together else None,
     )
 

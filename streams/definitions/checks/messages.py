@@ -45,6 +45,7 @@ _SOMETIMES = {
     "products": "add `products: 4` or `together: true` to the `send`",
     "product": "write `once_per: product` in the trigger",
     "categories": "add `categories: 3` to the `send`",
+    "event": "start the flow with an event that has data, or `wait_for` one",
     "reward": "add a `reward` before the `send`",
     "request": "start the flow with `request.asked` or `request.confirmed`",
 }
@@ -272,7 +273,9 @@ class _MessageChecker:
             return "message.E002", f"unknown name {word!r}", nearest(word, sorted({*data, *_ALWAYS})), word
         if match := _UNKNOWN_FIELD.search(message):
             word = match[1]
-            return "message.E004", f"unknown field {word!r}", nearest(word, sorted({*_fields(data)})), word
+            meant = similar(word, (all_fields := sorted({*_fields(data)})))
+            # Without a likely typo, the fields of the group are listed, not those of everything in it.
+            return "message.E004", f"unknown field {word!r}", nearest(word, all_fields if meant else [*data]), word
         if match := _UNKNOWN_FILTER.search(message):
             kind, word = match.groups()
             environment = self._plain.environment

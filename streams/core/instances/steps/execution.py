@@ -57,6 +57,12 @@ class Execution:
         """The code for conditions: that of the instance's newest reward, or any text until an email that is refused."""
         return self.instance.reward or ("refused" if self.refused else "")
 
+    def refresh_context(self) -> EvalContext:
+        """Return the context with the newest reward of the instance."""
+        self.context.reward = self.reward
+        self.context.trigger_data = self.instance.trigger_data
+        return self.context
+
     def log(self, path: str) -> DecisionLog:
         """Return the log for decisions about the step at `path`."""
         return self.uow.decisions(self.flow, self.instance, path)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from streams.core.instances.steps.add import Add
 from streams.core.instances.steps.change_list import ChangeList
 from streams.core.instances.steps.execution import Execution, Result
@@ -40,7 +38,7 @@ def execute(execution: Execution, step: Reward) -> Result:
     if waiting is not None:
         return waiting
     if execution.refused:
-        execution.instance = replace(instance, reward="")
+        execution.instance = instance.with_reward("")
         return execution.next_step(step)
     execution.instance, give_up_at = rewards.claim_code(uow, flow, instance, step)
     # Whether it was deferred before is part of the id of the claim.

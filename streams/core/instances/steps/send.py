@@ -27,6 +27,7 @@ def execute(execution: Execution, step: Send) -> Result:
     facts = execution.context.facts
     is_at_once = execution.is_start and flow.trigger.on == "order.placed" and facts is not None
     greeted_at = facts.placed_at if is_at_once and facts is not None else uow.now
+    execution.refresh_context()
     together = [context for _, context in others]
     outcome = decide_send(uow, flow, step, instance, execution.context, greeted_at, together)
     if isinstance(outcome, Deferred):
