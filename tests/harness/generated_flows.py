@@ -144,6 +144,14 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         trigger["which"] = "each" if once_per == "parcel" else draw(st.sampled_from(["first", "last"]))
     if first == "segment":
         trigger["segment"] = draw(st.sampled_from(["vip", "lapsed", "returning"]))
+    if on == "date":
+        trigger |= {
+            "segment": "returning",
+            "at": "2026-03-09 10:00",
+            "clock": draw(st.sampled_from(["customer", "shop"])),
+        }
+        if draw(st.booleans()):
+            trigger["spread"] = "4h"
     if on == "customer.reached":
         trigger["threshold"] = draw(st.sampled_from(THRESHOLDS))
     is_yearly = on in DATES

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from streams.core.handlers.engagement import release_clicks
+from streams.core.handlers.erasure import is_known
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.reschedule import reschedule, start_over, waits_for_parcels
 from streams.core.instances.resume import continue_from, prepare, resume
@@ -16,6 +17,7 @@ from streams.core.model.instance import CODE_GRANTED, HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.rules.flow import Reward
+from streams.core.triggers.campaigns import CAMPAIGN_STEP, start_campaign
 from streams.core.triggers.dates import start_on_date
 from streams.core.triggers.launches import start_on_launch
 
@@ -32,6 +34,10 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
     """
     if uow.held_clicks:
         release_clicks(uow, event.due_at)
+    if event.step.startswith(CAMPAIGN_STEP):
+        if is_known(uow.state):
+            start_campaign(uow, event)
+        return
     instance = find_instance(uow, event.instance_id)
     if instance is None or instance.step != event.step:
         return

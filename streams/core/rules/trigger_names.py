@@ -15,7 +15,7 @@ TRIGGERS = (
     "product.viewed", "product.added_to_cart", "product.launch", "product.wished", "product.liked",
     "review.written", "referral.redeemed", "contest.entered",
     "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "customer.date", "customer.reached",
-    "segment.entered", "segment.left", "request.asked", "request.confirmed",
+    "segment.entered", "segment.left", "date", "request.asked", "request.confirmed",
 )  # fmt: skip
 #: The events that a flow can wait for: emails of the flow itself, any order of the customer, parcels of the flow's order.
 AWAITED = (
@@ -50,6 +50,8 @@ BIRTHDAY, NAMED_DATE = "customer.birthday", "customer.date"
 REACHED = "customer.reached"
 #: The triggers that fire when the customer becomes a member of a segment or no longer is one. A threshold is a segment of one flow.
 MEMBERSHIPS = ("segment.entered", "segment.left", REACHED)
+#: The trigger of campaigns: it fires once, at a moment of the calendar, for the members of a segment.
+CAMPAIGN = "date"
 #: The trigger that fires once, at the launch of a product that the customer viewed before.
 LAUNCH = "product.launch"
 

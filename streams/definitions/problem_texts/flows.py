@@ -244,6 +244,13 @@ ENTRIES = {
         "`from` lists each source once, and `category` is the name of one category.",
         "`from: [complements, bestsellers]`",
     ),
+    "flow.E076": Entry("Invalid moment", "A moment is a day and a time of day.", "`at: 2026-12-01 09:00`"),
+    "flow.E077": Entry(
+        "Moment without its trigger",
+        "Only `date` starts at a moment, by a clock, spread over a time.",
+        "`{on: date, at: 2026-12-01 09:00, segment: vip}`",
+    ),
+    "flow.E078": Entry("Spread too long", "A campaign is spread over 7 days at most.", "`spread: 4h`"),
     "flow.W001": Entry(
         "`not_with` has no effect", "Transactional emails do not wait for other flows.", "remove `not_with`"
     ),
@@ -277,5 +284,10 @@ ENTRIES = {
         "Expires behind its own flow",
         "An earlier email of the flow takes the place under a cap of `rules.yaml` until after the email expires.",
         "`wait` longer before it, or raise `expires`",
+    ),
+    "flow.W011": Entry(
+        "Campaign is over",
+        "The moment of the campaign is past by more than `max_age`, so it starts for no further customer.",
+        "a later `at`, or delete the flow",
     ),
 }

@@ -26,6 +26,9 @@ def trigger_text(flow: Flow) -> str:
 def _event_text(trigger: Trigger) -> str:
     if trigger.threshold is not None:
         return f"{trigger.on} {trigger.threshold.source}"
+    if trigger.at is not None:
+        spread = f", spread over {duration_text(trigger.spread)}" if trigger.spread else ""
+        return f"{trigger.on} {trigger.at:%Y-%m-%d %H:%M} ({trigger.clock}), segment {trigger.segment}{spread}"
     if trigger.segment:
         return f"{trigger.on} {trigger.segment}"
     if trigger.before:

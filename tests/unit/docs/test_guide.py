@@ -10,10 +10,10 @@ import pytest
 
 from streams.core.conditions.names import NAMES
 from streams.core.conditions.purchase_values import CALLS
-from streams.core.instances.steps.wait import Clock, TargetTime
+from streams.core.instances.steps.wait import TargetTime
 from streams.core.model.events import OrderLine
 from streams.core.rules.consent_policy import ConsentPolicy, Purpose, Verdict
-from streams.core.rules.flow import Flow, OncePer, Status, Which
+from streams.core.rules.flow import Clock, Flow, OncePer, Status, Which
 from streams.core.rules.ruleset import Ruleset
 from streams.core.rules.sending_rules import SendingRules
 from streams.core.rules.trigger_names import AWAITED, EXITS, SYNONYMS, TRIGGERS
@@ -141,7 +141,8 @@ def test_every_other_file_is_valid() -> None:
 
 def test_every_trigger_has_an_example() -> None:
     """The table of triggers has each once, with an example that is read without an error."""
-    table = [row for row in rows("Triggers") if row[0].strip("`") in TRIGGERS]
+    # `date` is a key too.
+    table = [row for row in rows("Triggers") if row[0].strip("`") in TRIGGERS and "on: " in row[2]]
     assert sorted(row[0].strip("`") for row in table) == sorted(TRIGGERS)
     for name, _, example in table:
         word = name.strip("`")
