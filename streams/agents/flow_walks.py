@@ -1,4 +1,4 @@
-"""The walks of flows over the stored customers of a partition: each customer whom a campaign reaches gets a timer."""
+"""The walks of flows over the stored customers of a partition: each customer whom a campaign or another walk reaches gets a timer."""
 
 from __future__ import annotations
 

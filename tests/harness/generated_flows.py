@@ -8,7 +8,7 @@ import yaml
 from hypothesis import strategies as st
 
 from streams.core.rules.recommends import Source
-from streams.core.rules.trigger_names import AWAITED, DATES, EXITS, MOMENTARY, TRIGGERS, is_about_order
+from streams.core.rules.trigger_names import AWAITED, BACKFILLED, DATES, EXITS, MOMENTARY, TRIGGERS, is_about_order
 
 SEGMENTS = "vip: customer.spend > 900\nlapsed: customer.orders > 0 and customer.days_since_last_order > 20\nreturning: customer.orders > 1"
 NAMES = ("f", "g", "h")
@@ -152,6 +152,8 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         }
         if draw(st.booleans()):
             trigger["spread"] = "4h"
+    if on in BACKFILLED and draw(st.integers(0, 3)) == 3:
+        trigger["backfill"] = True
     if on == "customer.reached":
         trigger["threshold"] = draw(st.sampled_from(THRESHOLDS))
     is_yearly = on in DATES

@@ -60,7 +60,8 @@ class Trigger(Struct, frozen=True, kw_only=True):
     or the last that reaches the status, or each. `again_after` lets the flow start again after this time. `segment` is the segment
     that the customer enters or leaves. `before` starts the flow that many days before the customer's date or the product's launch. `date`
     is the name of the customer's important date. `threshold` is the condition about the customer that becomes true. A campaign starts `at`
-    a moment for the members of `segment`, by the `clock` of the customer or of the shop, spread over the time `spread`.
+    a moment for the members of `segment`, by the `clock` of the customer or of the shop, spread over the time `spread`. With `backfill`,
+    the customers who are in the segment already when the flow goes live start too.
     """
 
     on: str
@@ -75,6 +76,7 @@ class Trigger(Struct, frozen=True, kw_only=True):
     at: datetime | None = None
     clock: Clock = "customer"
     spread: timedelta = timedelta()
+    backfill: bool = False
 
 
 class Step(Struct, frozen=True, kw_only=True):

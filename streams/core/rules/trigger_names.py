@@ -50,6 +50,8 @@ BIRTHDAY, NAMED_DATE = "customer.birthday", "customer.date"
 REACHED = "customer.reached"
 #: The triggers that fire when the customer becomes a member of a segment or no longer is one. A threshold is a segment of one flow.
 MEMBERSHIPS = ("segment.entered", "segment.left", REACHED)
+#: The triggers that may start for the customers for whom they are true already.
+BACKFILLED = ("segment.entered", REACHED)
 #: The trigger of campaigns: it fires once, at a moment of the calendar, for the members of a segment.
 CAMPAIGN = "date"
 #: The trigger that fires once, at the launch of a product that the customer viewed before.

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from streams.core.rules.consent_policy import Purpose, is_transactional
 from streams.core.rules.flow import Clock, Condition, Flow, Migration, OncePer, Status, Trigger, Which
 from streams.core.rules.trigger_names import (
+    BACKFILLED,
     CAMPAIGN,
     DATES,
     EXITS,
@@ -196,6 +197,7 @@ class _FlowReader(StepReader):
             before=self.whole_days(values["before"]) if "before" in values and has_before else 0,
             date=self.date_name(node, values.get("date"), on),
             threshold=self.threshold(node, values.get("threshold"), on),
+            backfill=self.backfill(values, on),
             **self.campaign(node, values, on),
         )
         # The trigger decides what its own condition can use.
@@ -221,24 +223,38 @@ class _FlowReader(StepReader):
         return self.choice(node, self.segments, "segment")
 
     def campaign(self, trigger: yaml.Node, values: Mapping[str, yaml.Node], on: str) -> dict[str, Any]:
-        """Return the moment of a campaign, whose clock it is by, and over what time it is spread."""
-        if on != CAMPAIGN:
-            for key in ("at", "clock", "spread"):
-                if key in values:
-                    hint = f"remove it, or start with {CAMPAIGN}"
-                    self.mismatch("flow.E077", values[key], f"{on} has no moment of its own", hint)
+        """Return the moment of a campaign, whose clock it is by, and over what time it is spread. A backfill may be spread too."""
+        has_spread = on == CAMPAIGN or self.is_backfilled(values)
+        for key in ("at", "clock", "spread"):
+            if key in values and on != CAMPAIGN and not (key == "spread" and has_spread):
+                hint = f"remove it, or start with {CAMPAIGN}"
+                self.mismatch("flow.E077", values[key], f"{on} has no moment of its own", hint)
+        if not has_spread:
             return {}
-        if "at" not in values:
+        if on == CAMPAIGN and "at" not in values:
             self.missing(trigger, ["at"])
         spread = self.duration(values["spread"]) if "spread" in values else timedelta()
         if spread > timedelta(days=keys.LONGEST_SPREAD):
             hint = f"at most {keys.LONGEST_SPREAD}d, for example 4h"
             self.error("flow.E078", values["spread"], "the campaign is spread over too long a time", hint)
+        if on != CAMPAIGN:
+            return {"spread": spread}
         return {
             "at": self.moment(values["at"]) if "at" in values else keys.NO_MOMENT,
             "clock": self.choice(values["clock"], get_args(Clock), "clock") if "clock" in values else "customer",
             "spread": spread,
         }
+
+    def backfill(self, values: Mapping[str, yaml.Node], on: str) -> bool:
+        """Return whether the flow starts for the present members of its segment too."""
+        if "backfill" in values and on not in BACKFILLED:
+            hint = f"remove it, or start with {' or '.join(BACKFILLED)}"
+            self.mismatch("flow.E079", values["backfill"], f"{on} has no present members", hint)
+        return "backfill" in values and self.boolean(values["backfill"])
+
+    def is_backfilled(self, values: Mapping[str, yaml.Node]) -> bool:
+        """Return whether the trigger asks for a backfill."""
+        return "backfill" in values and self.text(values["backfill"]) == "true"
 
     def moment(self, node: yaml.Node) -> datetime:
         """Return a day with a time of day, without a time zone."""

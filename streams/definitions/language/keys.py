@@ -48,6 +48,7 @@ TRIGGER = Keys(
         "at",
         "clock",
         "spread",
+        "backfill",
     ),
     ("on",),
 )

@@ -103,7 +103,3 @@ class _RulesReader(Reader):
         days = self.weekdays(values["not_on"]) if "not_on" in values else frozenset()
         holidays = self.boolean(values["holidays"]) if "holidays" in values else False
         return QuietHours(begins=begins, ends=ends, days=days, holidays=holidays)
-
-    def boolean(self, node: yaml.Node) -> bool:
-        """Return a yes or no."""
-        return self.choice(node, ("true", "false"), "value") == "true"

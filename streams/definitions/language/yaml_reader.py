@@ -201,6 +201,10 @@ class Reader:
         self.error("yaml.E012", node, f"unknown {what} {value!r}", nearest(value, known, what))
         return default if default is not None else next(iter(known), "")
 
+    def boolean(self, node: yaml.Node) -> bool:
+        """Return a yes or no."""
+        return self.choice(node, ("true", "false"), "value") == "true"
+
     def number(self, node: yaml.Node, least: int, most: int) -> int:
         """Return a whole number between `least` and `most`."""
         value = self.text(node)

@@ -251,6 +251,11 @@ ENTRIES = {
         "`{on: date, at: 2026-12-01 09:00, segment: vip}`",
     ),
     "flow.E078": Entry("Spread too long", "A campaign is spread over 7 days at most.", "`spread: 4h`"),
+    "flow.E079": Entry(
+        "Backfill without members",
+        "Only flows on a segment that is entered, or on a threshold, start for present members.",
+        "`{on: segment.entered, segment: vip, backfill: true}`",
+    ),
     "flow.W001": Entry(
         "`not_with` has no effect", "Transactional emails do not wait for other flows.", "remove `not_with`"
     ),

@@ -51,6 +51,7 @@ _TRIGGER = schemas.mapping(
         "at": schemas.pattern(keys.MOMENT),
         "clock": schemas.one_of(*get_args(Clock)),
         "spread": schemas.SPAN,
+        "backfill": {"type": "boolean"},
     },
     Trigger,
 )

@@ -12,6 +12,9 @@ def trigger_text(flow: Flow) -> str:
     """Return what starts a flow."""
     trigger = flow.trigger
     parts = [_event_text(trigger), f"once per {trigger.once_per}"]
+    if trigger.backfill:
+        spread = f" over {duration_text(trigger.spread)}" if trigger.spread else ""
+        parts.append(f"also for present members{spread}")
     if trigger.again_after is not None:
         parts.append(f"again after {duration_text(trigger.again_after)}")
     if trigger.where is not None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from streams.core.triggers.campaigns import CAMPAIGN_STEP
+from streams.core.triggers.walk_plans import STEPS
 from streams.runtime.avro.codec import Codec
 from streams.tools.local.verdict import Verdict
 from streams.wire import topics
@@ -14,7 +14,7 @@ from streams.wire import topics
 
 def is_of_walk(timer: Mapping[str, Any]) -> bool:
     """Return whether a walk scheduled a timer."""
-    return str(timer["step"]).startswith(CAMPAIGN_STEP)
+    return str(timer["step"]).partition(" ")[0] in STEPS
 
 
 def walk_timers(records: Mapping[str, list[Any]], codec: Codec) -> Counter[tuple[str, str, str]]:
