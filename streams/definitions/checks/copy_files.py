@@ -11,6 +11,7 @@ from yaml.reader import ReaderError
 from streams.definitions.language.yaml_reader import invalid_character, invalid_yaml, location
 from streams.definitions.problems import Location, Position, Problem
 from streams.mail.rendering.copy import InvalidCopy, compose_copy, is_text
+from streams.mail.rendering.yaml_nodes import compose
 
 #: The most characters of a key in a message.
 MAX_SHOWN = 60
@@ -56,7 +57,7 @@ def text_position(path: Path, key: str, word: str, number: int = 1) -> Position 
         number: the line of the text without such a word, from 1. Only in a block (`|`) it is a line of the file.
     """
     content = path.read_text(encoding="utf-8") if path.is_file() else ""
-    root = yaml.compose(content, yaml.SafeLoader)
+    root = compose(content)
     for name, value in root.value if isinstance(root, yaml.MappingNode) else ():
         if name.value == key:
             start, end = value.start_mark, value.end_mark

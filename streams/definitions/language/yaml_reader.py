@@ -14,6 +14,7 @@ from streams.core.rules.flow import Condition
 from streams.core.values.text import NAME, nearest, similar
 from streams.definitions.language.conditions import ANYWHERE, InvalidCondition, Scope, compile_condition
 from streams.definitions.problems import Location, Problem
+from streams.mail.rendering.yaml_nodes import AliasFound, compose
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Reader")
@@ -44,17 +45,17 @@ def read_yaml(text: str, reader: R, read: Callable[[R, yaml.Node | None], T]) ->
         read: walks the root, which is None for an empty file.
     """
     try:
-        for event in yaml.parse(text, yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                hint = "write the value out"
-                return [Problem("yaml.E002", "YAML aliases (*) are not supported", hint, location(event.start_mark))]
-        root = yaml.compose(text, yaml.SafeLoader)
+        root = compose(text, refuses_aliases=True)
+    except AliasFound as found:
+        hint = "write the value out"
+        return [Problem("yaml.E002", "YAML aliases (*) are not supported", hint, location(found.mark))]
     except yaml.MarkedYAMLError as error:
         return [invalid_yaml(error)]
     except ReaderError as error:
         return [invalid_character(text, error)]
     except RecursionError:
         return [Problem("yaml.E004", "brackets or lists are nested too deeply", "remove some levels", Location(1))]
+    reader.source = text
     result = read(reader, root)
     reader.problems.sort(key=lambda problem: (problem.location.line, problem.location.column))
     return reader.problems or result
@@ -108,6 +109,8 @@ class Reader:
     """
 
     def __init__(self) -> None:
+        #: The content of the file.
+        self.source = ""
         self.problems: list[Problem] = []
         self._reported: list[yaml.Node] = []
 
@@ -273,16 +276,16 @@ class Reader:
             return compile_condition(source, scope)
         except InvalidCondition as error:
             problem = error.problem
-            at = _position_of(node, source, problem.location.column - 1)
+            at = _position_of(self.source, node, source, problem.location.column - 1)
             self.error(problem.id, node, problem.message, problem.hint, at)
             return None
 
 
-def _position_of(node: yaml.Node, source: str, column: int) -> tuple[int, int]:
-    """Return line and column, from 0, of the character `column` of the text `source` of a node."""
+def _position_of(content: str, node: yaml.Node, text: str, column: int) -> tuple[int, int]:
+    """Return line and column, from 0, of the character `column` of the text of a node in a file with this content."""
     start, end = node.start_mark, node.end_mark
-    written = (start.buffer or "")[start.pointer : end.pointer]
-    begins = written.find(source)
+    written = content[start.index : end.index]
+    begins = written.find(text)
     if begins < 0:  # escaped, or folded from several lines
         return start.line, start.column
     before = written[: begins + column]
