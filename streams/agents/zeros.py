@@ -14,7 +14,6 @@ from typing import Any, get_args
 from streams.core.model.events import AgentClass, MailOutcome
 from streams.core.rules.flow import Send, all_steps
 from streams.core.rules.ruleset import Ruleset
-from streams.core.triggers.walk_plans import walk_plans
 from streams.mail.delivery.bounces import Reason
 from streams.mail.delivery.providers import Provider
 from streams.mail.tokens import Reason as BadLinkReason
@@ -150,7 +149,6 @@ def zero_worker(ruleset: Ruleset) -> None:
     flows, currencies = tuple(messages), (ruleset.shop.currency,)
     for name in flows:
         _zero_pairs(metrics.DECISIONS, (name,), DECISIONS)
-    _zero(metrics.WALK_STARTS, tuple(sorted({plan.flow.name for plan in walk_plans(ruleset)})))
     metrics.DECISIONS.labels("", "limit", "shared_id")  # of a customer, so without a flow
     flaws = ("does_not_add_up", "bad_address", "bad_attribute")
     _zero_pairs(metrics.DECISIONS, ("",), [("note", flaw) for flaw in flaws])

@@ -160,7 +160,7 @@ TIMER_LATENESS = Histogram(
 
 # Walks over the stored customers
 WALK_VISITS = Counter("takk_walk_visits_total", "Customers visited by walks.", registry=REGISTRY)
-WALK_STARTS = Counter("takk_walk_starts_total", "Timers that walks scheduled, by flow.", ["flow"], registry=REGISTRY)
+WALK_STARTS = Counter("takk_walk_starts_total", "Timers that walks scheduled.", registry=REGISTRY)
 WALK_FAILURES = Counter(
     "takk_walk_failures_total", "Customers about whom a walk could not decide, because of an error.", registry=REGISTRY
 )

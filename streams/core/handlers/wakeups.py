@@ -28,7 +28,7 @@ from streams.core.triggers.watches import WATCH_STEP, check_watched
 #: A timer that fires earlier than this before its due time is scheduled again. Smaller differences are those between the clocks of two
 #: processes, each of which may differ from the broker's by five minutes.
 EARLY = timedelta(minutes=10)
-#: What the timers of walks do, by the first word of their step. No instance waits for them.
+#: The functions for timers of walks, by the first word of their step. No instance waits for these timers.
 _OF_WALKS: Mapping[str, Callable[[UnitOfWork, TimerFired], None]] = MappingProxyType(
     {CAMPAIGN_STEP: start_campaign, BACKFILL_STEP: start_backfill, WATCH_STEP: check_watched}
 )

@@ -177,7 +177,7 @@ def test_readers_suggest_only_typos(trigger: str, exit: str, name: str) -> None:
         (
             "parcel.gone",
             tuple(TRIGGERS),
-            f"names start with {', '.join(dict.fromkeys(on.partition('.')[0] + '.' for on in TRIGGERS))}",
+            f"names start with {', '.join(dict.fromkeys(on.partition('.')[0] + '.' for on in TRIGGERS if '.' in on))}, or are date",
         ),
     ],
 )
