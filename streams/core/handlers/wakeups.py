@@ -21,7 +21,7 @@ from streams.core.offers import rewards
 from streams.core.rules.flow import Reward
 from streams.core.triggers.backfills import BACKFILL_STEP, start_backfill
 from streams.core.triggers.campaigns import CAMPAIGN_STEP, start_campaign
-from streams.core.triggers.dates import start_on_date
+from streams.core.triggers.dates import DATES_STEP, schedule_dates, start_on_date
 from streams.core.triggers.launches import start_on_launch
 from streams.core.triggers.watches import WATCH_STEP, check_watched
 
@@ -30,7 +30,12 @@ from streams.core.triggers.watches import WATCH_STEP, check_watched
 EARLY = timedelta(minutes=10)
 #: The functions for timers of walks, by the first word of their step. No instance waits for these timers.
 _OF_WALKS: Mapping[str, Callable[[UnitOfWork, TimerFired], None]] = MappingProxyType(
-    {CAMPAIGN_STEP: start_campaign, BACKFILL_STEP: start_backfill, WATCH_STEP: check_watched}
+    {
+        CAMPAIGN_STEP: start_campaign,
+        BACKFILL_STEP: start_backfill,
+        WATCH_STEP: check_watched,
+        DATES_STEP: lambda uow, event: schedule_dates(uow),
+    }
 )
 
 

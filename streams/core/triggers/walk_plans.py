@@ -12,16 +12,17 @@ from streams.core.model.customer import NEVER, Customer
 from streams.core.model.effects import ScheduleTimer
 from streams.core.rules.flow import Flow, membership
 from streams.core.rules.ruleset import Ruleset
-from streams.core.rules.trigger_names import BACKFILLED, CAMPAIGN
+from streams.core.rules.trigger_names import BACKFILLED, CAMPAIGN, DATES
 from streams.core.triggers.backfills import BACKFILL_STEP, backfill_timer
 from streams.core.triggers.campaigns import CAMPAIGN_STEP, campaign_bounds, campaign_step, campaign_timer
+from streams.core.triggers.dates import DATES_STEP, date_timer
 from streams.core.triggers.watches import WATCH_STEP, watch_timer
 from streams.core.values import ids
 
 #: Returns the timer of a customer, or None, from the ruleset, the customer, the flow and the time of the visit.
 Decide: TypeAlias = Callable[[Ruleset, Customer, Flow, datetime], ScheduleTimer | None]
 #: The first words of the steps of the timers that walks schedule.
-STEPS = (CAMPAIGN_STEP, BACKFILL_STEP, WATCH_STEP)
+STEPS = (CAMPAIGN_STEP, BACKFILL_STEP, WATCH_STEP, DATES_STEP)
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,7 +50,7 @@ class WalkPlan(Struct, frozen=True, kw_only=True):
 
 def walk_plans(ruleset: Ruleset) -> tuple[WalkPlan, ...]:
     """Return the walks for the newest versions of the flows."""
-    return (*_campaigns(ruleset), *_backfills(ruleset), *_watches(ruleset))
+    return (*_campaigns(ruleset), *_backfills(ruleset), *_watches(ruleset), *_dates(ruleset))
 
 
 def _campaigns(ruleset: Ruleset) -> Iterator[WalkPlan]:
@@ -77,3 +78,11 @@ def _watches(ruleset: Ruleset) -> Iterator[WalkPlan]:
         # With another condition, time changes the segment at other times.
         condition = ids.digest(ruleset.watched_segments[name].source)[:12]
         yield WalkPlan(name=f"watch/{name}/{condition}", flow=flow, decide=watch_timer)
+
+
+def _dates(ruleset: Ruleset) -> Iterator[WalkPlan]:
+    for on in sorted(DATES):
+        for compiled in ruleset.by_trigger.get(on, ()):
+            trigger = compiled.flow.trigger
+            name = f"dates/{compiled.flow.name}/{on}/{trigger.date}/{trigger.before}"
+            yield WalkPlan(name=name, flow=compiled.flow, decide=date_timer)

@@ -1,4 +1,4 @@
-"""Flows on segments that go live: backfills of present members, and members whom time alone changes."""
+"""Flows that go live: backfills of present members, and customers without events whom time alone changes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from streams.core.model.events import OrderPlaced, ProductBrowsed
+from streams.core.model.person_events import ProfileUpdated
 from streams.core.triggers.walk_plans import walk_plans
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
@@ -135,3 +136,41 @@ def test_two_flows_share_a_watch() -> None:
     changed = walk_plans(ruleset_of(flow_on(entered), segments=SEGMENTS.replace("180", "365")))
     assert len(first) == len(changed) == 1
     assert first[0].name != changed[0].name
+
+
+@pytest.mark.parametrize(
+    ("trigger", "days"),
+    [
+        ("on: customer.birthday, before: 3d", 7),
+        ("on: customer.date, date: wedding", 20),
+        ("on: customer.anniversary", 365),
+        ("on: customer.date, date: name_day", None),
+    ],
+)
+def test_dates_of_customers_without_events(trigger: str, days: int | None) -> None:
+    """A flow on a date that is known already starts for customers who have had no event since it went live, every year."""
+    before = Driver(ruleset_of(OTHER))
+    born, wedding = (START + 10 * DAY).date().replace(year=1980), (START + 20 * DAY).date()
+    before.handle(
+        ProfileUpdated(customer_id="c1", birthday=born, dates=(("wedding", wedding),), occurred_at=before.now)
+    )
+    before.handle(OrderPlaced(order("o1", before.now), before.now))
+    run = Driver(ruleset_of(flow_on(trigger)), start=START + DAY)
+    run.customers = before.customers
+    run.advance((days or 400) * DAY - 2 * DAY)
+    assert run.messages() == []
+    run.advance(2 * DAY)
+    assert len(run.mails()) == (days is not None)
+    run.advance(365 * DAY)
+    assert len(run.mails()) == 2 * (days is not None)
+
+
+def test_dates_that_are_scheduled() -> None:
+    """A customer whose date is scheduled gets no timer by the walk; with another `before`, the walk schedules the date anew."""
+    one, two = (ruleset_of(flow_on(f"on: customer.birthday, before: {days}d")) for days in (1, 2))
+    run = Driver(one)
+    run.handle(ProfileUpdated(customer_id="c1", birthday=(START + 10 * DAY).date(), occurred_at=run.now))
+    (plan,), (other,) = walk_plans(one), walk_plans(two)
+    assert plan.timer(one, run.customers["c1"], run.now) is None
+    assert other.timer(two, run.customers["c1"], run.now) is not None
+    assert plan.name != other.name
