@@ -1,7 +1,8 @@
-"""Campaigns on a real broker: whatever kills the worker during a walk, each customer of the segment starts once."""
+"""Campaigns and backfills on a real broker: whatever kills the worker during a walk, each customer of the segment starts once."""
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,11 +22,11 @@ from tests.harness.stack import Stack, open_stack
 CUSTOMERS = 240
 #: Every third customer is in the segment.
 MEMBERS = {f"customer-{number}" for number in range(0, CUSTOMERS, 3)}
-FLOW = """flow: sale
+FLOW = """flow: {name}
 version: 1
 status: live
 purpose: marketing
-trigger: {{on: date, at: {at:%Y-%m-%d %H:%M}, clock: shop, segment: members}}
+trigger: {{{trigger}}}
 steps:
   - send: {{message: invite}}
 """
@@ -44,19 +45,24 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         yield stack
 
 
-def add_campaign(templates: Path) -> None:
-    """Add a campaign whose moment has just come."""
-    folder = templates / "flows" / "loyalty" / "sale"
-    other = templates / "flows" / "loyalty" / "photo-contest"
-    (folder / "copy").mkdir(parents=True)
-    for name in ("invite.html.j2", "invite.txt.j2", "copy/en.yaml", "copy/da.yaml"):
-        (folder / name).write_bytes((other / name).read_bytes())
+def add_flows(templates: Path) -> None:
+    """Add a campaign whose moment has just come, and a flow with a backfill."""
     at = datetime.now(ZoneInfo("Europe/Copenhagen")) - timedelta(minutes=1)
-    (folder / "flow.yaml").write_text(FLOW.format(at=at))
+    triggers = {
+        "sale": f"on: date, at: {at:%Y-%m-%d %H:%M}, clock: shop, segment: members",
+        "welcome": "on: segment.entered, segment: members, backfill: true",
+    }
+    other = templates / "flows" / "loyalty" / "photo-contest"
+    for name, trigger in triggers.items():
+        folder = templates / "flows" / "loyalty" / name
+        (folder / "copy").mkdir(parents=True)
+        for file in ("invite.html.j2", "invite.txt.j2", "copy/en.yaml", "copy/da.yaml"):
+            (folder / file).write_bytes((other / file).read_bytes())
+        (folder / "flow.yaml").write_text(FLOW.format(name=name, trigger=trigger))
 
 
 def test_a_worker_is_killed_during_a_campaign(stack: Stack) -> None:
-    """The worker is killed at four points of the walk: each customer of the segment starts once and gets one email, nobody else does."""
+    """The worker is killed at four points of the walks: each customer of the segment starts each flow once, and no other customer does."""
     now = datetime.now(UTC)
     for number in range(CUSTOMERS):
         name = f"customer-{number}"
@@ -72,7 +78,9 @@ def test_a_worker_is_killed_during_a_campaign(stack: Stack) -> None:
     stack.wait_until_idle()
     for process in stack.processes:
         process.kill()
-    add_campaign(stack.settings.templates_dir)
+    templates = stack.settings.templates_dir
+    stack.other_templates.append(shutil.copytree(templates, templates.with_name("earlier-templates")))
+    add_flows(templates)
     for failpoint in FAILPOINTS:
         stack.worker.start(**{VARIABLE: failpoint})
         stack.wait_until(lambda: not stack.worker.is_alive, f"the worker reaches {failpoint}")
@@ -88,5 +96,6 @@ def test_a_worker_is_killed_during_a_campaign(stack: Stack) -> None:
     assert verdict.problems == []
     assert (verdict.lost, verdict.duplicates) == ([], [])
     timers = walk_timers(read_all(stack.settings.kafka(), [topics.DELAYS]), stack.codec)
-    assert sorted(customer for _, _, customer in timers.elements()) == sorted(MEMBERS)
-    assert sorted(command["customer_id"] for command in stack.records(topics.COMMANDS)) == sorted(MEMBERS)
+    expected = sorted((flow, customer) for flow in ("sale", "welcome") for customer in MEMBERS)
+    assert sorted((flow, customer) for flow, _, customer in timers.elements()) == expected
+    assert sorted((mail["flow"], mail["customer_id"]) for mail in stack.records(topics.COMMANDS)) == expected
