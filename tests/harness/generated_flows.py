@@ -83,8 +83,8 @@ def waits(on: str, once_per: str) -> st.SearchStrategy[Any]:
     return st.one_of(kinds)
 
 
-def sends(purpose: str) -> st.SearchStrategy[Any]:
-    """Sends with every option."""
+def sends(purpose: str, *, may_join: bool) -> st.SearchStrategy[Any]:
+    """Sends with every option. `may_join`: whether emails of the flow can be sent together."""
     options = {
         "priority": st.integers(0, 100),
         "expires": st.sampled_from(["2h", "1d", "8d"]),
@@ -97,7 +97,10 @@ def sends(purpose: str) -> st.SearchStrategy[Any]:
             "products": st.integers(1, 3),
             "categories": st.integers(1, 2),
         }
-    plain = st.fixed_dictionaries({"message": messages}, optional=options)
+    options |= {"together": st.booleans()} if may_join else {}
+    plain = st.fixed_dictionaries({"message": messages}, optional=options).map(
+        lambda send: {name: value for name, value in send.items() if name != "products" or not send.get("together")}
+    )
     return st.builds(
         _narrowed, plain, st.none() | st.lists(st.sampled_from(SOURCES), min_size=1, unique=True), st.booleans()
     )
@@ -167,12 +170,13 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
     if draw(st.integers(0, 7)) == 7:
         trigger["where"] = draw(condition.filter(lambda source: "reward" not in source))
     purpose = draw(st.sampled_from(["marketing", "marketing", "review", "service"]))
+    may_join = once_per != "parcel" and not on.startswith("request.")
     prefixes = {"order": ("order.",), "shipment": ("order.", "shipment.")}.get(first, ("order.placed",))
     awaited = [event for event in AWAITED if event.startswith((*prefixes, "mail.", "survey."))]
     leaf = st.one_of(
         st.builds(lambda wait: {"wait": wait}, waits(on, once_per)),
-        st.builds(lambda send: {"send": send}, sends(purpose)),
-        st.builds(lambda send: {"send": send}, sends(purpose)),
+        st.builds(lambda send: {"send": send}, sends(purpose, may_join=may_join)),
+        st.builds(lambda send: {"send": send}, sends(purpose, may_join=may_join)),
         st.sampled_from([
             {"set": {"name": "loyalty", "value": "silver"}}, {"add_to_list": "testers"}, {"remove_from_list": "testers"},
             {"reward": {"name": "ten"}}, {"reward": {"name": "pool", "pool": "ten", "within": "3d"}}, {"emit": "told"},
@@ -215,7 +219,7 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         return split | wait_for | experiment | repeat
 
     steps = unnested(draw(st.lists(st.recursive(leaf, branches, max_leaves=6), min_size=2, max_size=5)))
-    steps.append({"send": draw(sends(purpose))})
+    steps.append({"send": draw(sends(purpose, may_join=may_join))})
     flow: dict[str, Any] = {
         "flow": name,
         "version": 1,

@@ -62,6 +62,8 @@ class Content(Struct, frozen=True, gc=False):
         orders: the customer's orders, which decide about the products; empty if it recommends none.
         favourites: the customer's categories with the number of orders, the favourite first; empty until a flow asks for them.
         viewed: the products that the customer viewed, the newest first, if the email recommends them.
+        product: the product of the instance, as templates get it; None unless its flow runs per product.
+        together: the products of all instances that the email is for, as templates get them; None unless it is sent `together`.
         chosen, chosen_categories: the products and the categories, if they are chosen before the email is encoded, as a simulation
             does. Otherwise the mailer chooses.
     """
@@ -86,6 +88,8 @@ class Content(Struct, frozen=True, gc=False):
     favourites: tuple[tuple[str, int], ...] = ()
     viewed: tuple[str, ...] = ()
     chosen_categories: tuple[dict[str, Any], ...] | None = None
+    product: dict[str, Any] | None = None
+    together: tuple[dict[str, Any], ...] | None = None
 
 
 class MailFields(Struct, frozen=True, gc=False, kw_only=True):

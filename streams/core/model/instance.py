@@ -14,6 +14,8 @@ _POOL_PREFIX = "code of "
 _TARGET_PREFIX = "@"
 #: The name under which the trigger data of a migrated instance keeps its earlier id. It is stored.
 EARLIER_ID = "run"
+#: The name under which the trigger data of an instance keeps another one whose email it joined. It is stored.
+JOINED_ID = "joined"
 # The name of the trigger data that holds an event, always behind all other data. It is stored.
 _HELD = "held"
 #: The name of a held event that is the code of a pool. All others have the names of flow definitions.

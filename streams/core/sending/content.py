@@ -43,6 +43,10 @@ def template_data(content: Content) -> dict[str, Any]:
         data[REQUEST_KEY] = request_for(
             content.orders, content.products, content.at_least, content.recommends, favourites, content.viewed
         )
+    if content.product is not None:
+        data["product"] = content.product
+    if content.together is not None:
+        data["products"] = list(content.together)
     if content.chosen is not None:
         data["products"] = list(content.chosen)
     if content.chosen_categories is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.consent_policy import is_transactional
 from streams.core.rules.flow import Flow, Send
 from streams.core.sending import consent, smart_sending
+from streams.core.sending.product_data import product_of, products_of
 from streams.core.values import ids, local_time
 from streams.core.values.addresses import address_hash
 from streams.core.values.buckets import in_share
@@ -61,7 +63,13 @@ class _Recipient(NamedTuple):
 
 
 def decide_send(
-    uow: UnitOfWork, flow: Flow, step: Send, instance: Instance, context: EvalContext, greeted_at: datetime
+    uow: UnitOfWork,
+    flow: Flow,
+    step: Send,
+    instance: Instance,
+    context: EvalContext,
+    greeted_at: datetime,
+    together: Sequence[EvalContext] = (),
 ) -> SendOutcome:
     """Command the email of `step`, or log the rule that skips or defers it.
 
@@ -72,6 +80,7 @@ def decide_send(
         instance: the instance that reached the step. Its `wanted_at` is when it did so first, if the email was deferred before.
         context: the order and the parcel that the email is about.
         greeted_at: the time (UTC) that the greeting suits.
+        together: the contexts of the instances that the same email is for.
     """
     order = context.order
     send_id = ids.send_id(instance.instance_id, step.path)
@@ -109,7 +118,7 @@ def decide_send(
     if flow.status == "draft":
         log.draft(f"would have sent {step.message}")
         return Skipped("draft")
-    content = _content(uow, step, instance, context, greeted_at, recipient)
+    content = _content(uow, flow, step, instance, context, greeted_at, recipient, together)
     uow.effects.append(_command(uow, send_id, flow, step, instance, not_after, recipient, content))
     log.send(decision.rule, f"sends {step.message}; {decision.basis}")
     if not is_test:  # an email of a test counts nowhere
@@ -118,6 +127,39 @@ def decide_send(
         sent = customer.Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, uow.now)
         _remember(uow, replace(sent, address=address) if address else sent)
     return Sent(decision.rule)
+
+
+def may_join(uow: UnitOfWork, step: Send, other: Instance, context: EvalContext, sending: EvalContext) -> bool:
+    """Return whether the email of another instance may be sent as that of the instance that sends.
+
+    It must be allowed too, not have expired, and go to the same address. Transactional emails join those of their own order only.
+
+    Args:
+        uow: the customer.
+        step: the step that sends both.
+        other: the other instance.
+        context: its order and parcel.
+        sending: the order and the parcel of the instance that sends.
+    """
+    if is_transactional(step.purpose) and context.order_id != sending.order_id:
+        return False
+    if is_about_test(context) != is_about_test(sending):
+        return False
+    if not consent.decide(uow, step.purpose, context.order).is_allowed:
+        return False
+    recipient = _recipient(uow, step, context)
+    if recipient.address.lower() != _recipient(uow, step, sending).address.lower():
+        return False
+    return uow.now <= smart_sending.expires_at(uow, step, other.wanted_at or uow.now, recipient.zone)
+
+
+def log_joined(uow: UnitOfWork, flow: Flow, step: Send, other: Instance, instance: Instance) -> None:
+    """Log that the email of another instance is sent as that of `instance`."""
+    log = uow.decisions(flow, other, step.path, send_id=ids.send_id(other.instance_id, step.path))
+    if flow.status == "draft":
+        log.draft(f"would have joined the email of instance {instance.instance_id}")
+    else:
+        log.skip("joined", f"it is part of the email {ids.send_id(instance.instance_id, step.path)}")
 
 
 def is_about_test(context: EvalContext) -> bool:
@@ -174,11 +216,13 @@ def _recipient(uow: UnitOfWork, step: Send, context: EvalContext) -> _Recipient:
 
 def _content(
     uow: UnitOfWork,
+    flow: Flow,
     step: Send,
     instance: Instance,
     context: EvalContext,
     greeted_at: datetime,
     recipient: _Recipient,
+    together: Sequence[EvalContext],
 ) -> Content:
     facts, is_private = context.facts, not uow.is_shared and not context.data(TO_ADDRESS)
     recommends = step.recommends
@@ -204,6 +248,8 @@ def _content(
         viewed=tuple([each.sku for each in reversed(uow.viewed)])
         if "browsed" in recommends.sources and is_private
         else (),
+        product=product_of(flow, context),
+        together=tuple(products_of(flow, (context, *together))) if step.together else None,
     )
 
 

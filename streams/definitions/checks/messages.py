@@ -42,7 +42,8 @@ _ALWAYS = (
 _SOMETIMES = {
     "order": "start the flow with an order or a parcel",
     "shipment": "start the flow with a parcel, or `wait_for` one",
-    "products": "add `products: 4` to the `send`",
+    "products": "add `products: 4` or `together: true` to the `send`",
+    "product": "write `once_per: product` in the trigger",
     "categories": "add `categories: 3` to the `send`",
     "reward": "add a `reward` before the `send`",
     "request": "start the flow with `request.asked` or `request.confirmed`",

@@ -101,6 +101,8 @@ def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool =
         request_id="erase-0123456789abcdef" if flow.trigger.on in OF_REQUESTS else "",
         chosen=_products(step, is_full=is_full) if step.products else None,
         favourites=(("tea", 3), ("cups", 1)) if is_full else (),
+        product=_own_products(flow, is_full=is_full)[0] if flow.trigger.once_per == "product" else None,
+        together=_own_products(flow, is_full=is_full) if step.together else None,
         chosen_categories=_categories(is_full=is_full) if step.recommends.categories else None,
     )
     return template_data(content)
@@ -112,6 +114,26 @@ def _products(step: Send, *, is_full: bool) -> tuple[dict[str, Any], ...]:
     if not step.recommends.sources:
         return (product,)
     return tuple([{**product, "reason": SOURCES[source][0]} for source in step.recommends.sources])
+
+
+def _own_products(flow: Flow, *, is_full: bool) -> tuple[dict[str, Any], ...]:
+    """Return the products that the flow is about. A product that was only viewed has no price."""
+    product = {
+        "sku": "S-1", "title": "Tea", "category": "tea", "variant": "ground", "quantity": 2, "price": _PRICE,
+        "url": "https://shop.example/s-1", "image_url": "https://shop.example/s-1.png", "order_number": "#1001",
+    }  # fmt: skip
+    if is_full:
+        return product, {**product, "sku": "S-2"}
+    least = {
+        **product,
+        "category": "",
+        "variant": "",
+        "quantity": 1,
+        "url": None,
+        "image_url": None,
+        "order_number": "",
+    }
+    return (least if is_about_order(flow.trigger.on) else {**least, "price": None},)
 
 
 def _categories(*, is_full: bool) -> tuple[dict[str, Any], ...]:

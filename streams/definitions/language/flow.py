@@ -228,7 +228,7 @@ class _FlowReader(StepReader):
         for key in ("at", "clock", "spread"):
             if key in values and on != CAMPAIGN and not (key == "spread" and has_spread):
                 hint = f"remove it, or start with {CAMPAIGN}"
-                self.mismatch("flow.E077", values[key], f"{on} has no moment of its own", hint)
+                self.mismatch("flow.E079", values[key], f"{on} has no moment of its own", hint)
         if not has_spread:
             return {}
         if on == CAMPAIGN and "at" not in values:
@@ -236,7 +236,7 @@ class _FlowReader(StepReader):
         spread = self.duration(values["spread"]) if "spread" in values else timedelta()
         if spread > timedelta(days=keys.LONGEST_SPREAD):
             hint = f"at most {keys.LONGEST_SPREAD}d, for example 4h"
-            self.error("flow.E078", values["spread"], "the campaign is spread over too long a time", hint)
+            self.error("flow.E080", values["spread"], "the campaign is spread over too long a time", hint)
         if on != CAMPAIGN:
             return {"spread": spread}
         return {
@@ -249,7 +249,7 @@ class _FlowReader(StepReader):
         """Return whether the flow starts for the present members of its segment too."""
         if "backfill" in values and on not in BACKFILLED:
             hint = f"remove it, or start with {' or '.join(BACKFILLED)}"
-            self.mismatch("flow.E079", values["backfill"], f"{on} has no present members", hint)
+            self.mismatch("flow.E081", values["backfill"], f"{on} has no present members", hint)
         return "backfill" in values and self.boolean(values["backfill"])
 
     def is_backfilled(self, values: Mapping[str, yaml.Node]) -> bool:
@@ -265,7 +265,7 @@ class _FlowReader(StepReader):
                 if day.year in YEARS:
                     return datetime.combine(day, time(int(match[2]), int(match[3])))
         hint = "use a day and a time of day, for example 2026-12-01 09:00"
-        self.error("flow.E076", node, f"invalid moment {self.text(node)!r}", hint)
+        self.error("flow.E078", node, f"invalid moment {self.text(node)!r}", hint)
         return keys.NO_MOMENT
 
     def threshold(self, trigger: yaml.Node, node: yaml.Node | None, on: str) -> Condition | None:

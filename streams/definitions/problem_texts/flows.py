@@ -244,14 +244,24 @@ ENTRIES = {
         "`from` lists each source once, and `category` is the name of one category.",
         "`from: [complements, bestsellers]`",
     ),
-    "flow.E076": Entry("Invalid moment", "A moment is a day and a time of day.", "`at: 2026-12-01 09:00`"),
+    "flow.E076": Entry(
+        "`together` with recommendations",
+        "The template gets the products of the flow as `products`, in the place of recommended ones.",
+        "remove one of them",
+    ),
     "flow.E077": Entry(
+        "`together` of parcels or requests",
+        "Each such email has the link of its own parcel or request.",
+        "remove `together`",
+    ),
+    "flow.E078": Entry("Invalid moment", "A moment is a day and a time of day.", "`at: 2026-12-01 09:00`"),
+    "flow.E079": Entry(
         "Moment without its trigger",
         "Only `date` starts at a moment, by a clock, spread over a time.",
         "`{on: date, at: 2026-12-01 09:00, segment: vip}`",
     ),
-    "flow.E078": Entry("Spread too long", "A campaign is spread over 7 days at most.", "`spread: 4h`"),
-    "flow.E079": Entry(
+    "flow.E080": Entry("Spread too long", "A campaign is spread over 7 days at most.", "`spread: 4h`"),
+    "flow.E081": Entry(
         "Backfill without members",
         "Only flows on a segment that is entered, or on a threshold, start for present members.",
         "`{on: segment.entered, segment: vip, backfill: true}`",
@@ -277,7 +287,7 @@ ENTRIES = {
     ),
     "flow.W008": Entry(
         "Minutes or months?",
-        "The wait is in `m`, which are minutes, and the other waits of the flow are in days or months.",
+        "The wait or `up_to` is in `m`, which are minutes, and the other waits of the flow are in days or months.",
         "`30min` for minutes, `1mo` for months",
     ),
     "flow.W009": Entry(
@@ -291,6 +301,11 @@ ENTRIES = {
         "`wait` longer before it, or raise `expires`",
     ),
     "flow.W011": Entry(
+        "`together` has no effect",
+        "A flow that runs once per customer has no other email to join.",
+        "remove `together`",
+    ),
+    "flow.W012": Entry(
         "Campaign is over",
         "The moment of the campaign is past by more than `max_age`, so it starts for no further customer.",
         "a later `at`, or delete the flow",

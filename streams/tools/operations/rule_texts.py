@@ -63,6 +63,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "already_delivered": "the parcel had already been delivered",
         "too_old": "it happened too long ago to start the flow; the customer's history was updated",
         "imported": "it was imported from an earlier system; the customer's history was updated",
+        "joined": "the email is part of another one: both were due on the same day, and the flow sends such emails together",
         "repeat_until": "the condition that ends a repetition was true",
         # sending rules
         "cap": "the frequency cap is reached",

@@ -23,9 +23,12 @@ class Execution:
         context: the data for conditions.
         start: the time (UTC) from which the next wait counts; steps move it.
         is_start: whether the instance starts now.
+
+    Attributes:
+        joined: the instances whose email was sent together with that of this one, each with the path at which it continues.
     """
 
-    __slots__ = ("compiled", "context", "flow", "instance", "is_start", "start", "uow")
+    __slots__ = ("compiled", "context", "flow", "instance", "is_start", "joined", "start", "uow")
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class Execution:
         self.context = context
         self.start = start
         self.is_start = is_start
+        self.joined: list[tuple[Execution, str | None]] = []
 
     def log(self, path: str) -> DecisionLog:
         """Return the log for decisions about the step at `path`."""

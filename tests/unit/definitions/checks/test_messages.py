@@ -67,7 +67,7 @@ INVALID = [
     (put(ASK, 3, "{{ reward.code }}"), f"{ASK}:3:4 message.E003 add a `reward` before the `send`"),
     (put(ASK, 3, "{% if order is odder %}{% endif %}"), f"{ASK}:3:16 message.E005 did you mean 'odd'?"),
     (put(CONFIRMATION, 3, "{{ shipment.carrier }}"), f"{CONFIRMATION}:3:4 message.E003 start the flow with a parcel"),
-    (put(CONFIRMATION, 3, "{{ products[0] }}"), f"{CONFIRMATION}:3:4 message.E003 add `products: 4` to the `send`"),
+    (put(CONFIRMATION, 3, "{{ products[0] }}"), f"{CONFIRMATION}:3:4 message.E003 add `products: 4` or `together: true` to the `send`"),
     (put(CONFIRMATION, 3, "{{ order.lines[0].titel }}"), f"{CONFIRMATION}:3:19 message.E004 did you mean 'title'?"),
     (put("shared/products.html.j2", 2, "{{ products[0].sko }}"), "shared/products.html.j2:2:16 message.E004 did you mean 'sku'?"),
     (put(ASK_TEXT, 3, "{% if false %}{{ nothing_such }}{% endif %}"), f"{ASK_TEXT}:3:18 message.E002 {NAMES}"),
