@@ -166,7 +166,7 @@ def test_dates_of_customers_without_events(trigger: str, days: int | None) -> No
 
 
 def test_dates_that_are_scheduled() -> None:
-    """A customer whose date is scheduled gets no timer by the walk; with another `before`, the walk schedules the date anew."""
+    """A customer whose date is scheduled gets no timer by the walk; with another `before`, the walk schedules the date again."""
     one, two = (ruleset_of(flow_on(f"on: customer.birthday, before: {days}d")) for days in (1, 2))
     run = Driver(one)
     run.handle(ProfileUpdated(customer_id="c1", birthday=(START + 10 * DAY).date(), occurred_at=run.now))
