@@ -32,7 +32,7 @@ def check_past_campaigns(root: Path, flows: Iterable[Flow], now: datetime) -> li
             over_at = at.replace(tzinfo=UTC) + _WEST + spread + flow.oldest_event
             if over_at < now:
                 message = f"the campaign of {at:%Y-%m-%d %H:%M} is over: it starts for no further customer"
-                problem = problem_at("trigger.at", "flow.W012", message, "write a later `at`, or delete the flow")
+                problem = problem_at("trigger.at", "flow.W013", message, "write a later `at`, or delete the flow")
                 path = flow_folders(root)[flow.name] / FLOW
                 found.append(problem.in_file(path, positions_in(path.read_text(encoding="utf-8"))))
     return found

@@ -306,6 +306,11 @@ ENTRIES = {
         "remove `together`",
     ),
     "flow.W012": Entry(
+        "Code before a wait",
+        "A code of a pool is taken before Takk knows whether the later email may be sent.",
+        "move the `reward` behind the wait",
+    ),
+    "flow.W013": Entry(
         "Campaign is over",
         "The moment of the campaign is past by more than `max_age`, so it starts for no further customer.",
         "a later `at`, or delete the flow",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streams.tools.cli.audience import flows_audience
 from streams.tools.cli.explain import flows_explain
 from streams.tools.cli.options import (
     on_kafka,
@@ -29,6 +30,7 @@ def flows() -> None:
     """Check, list, show, explain, count and migrate flows."""
 
 
+flows.add_command(flows_audience)
 flows.add_command(flows_explain)
 
 
@@ -204,48 +206,6 @@ def flows_show(name: str, templates_dir: Path | None, version: int | None, is_me
         click.echo(f"Wrote {svg}.")
     else:
         click.echo(as_mermaid(flow) if is_mermaid else as_text(flow), nl=False)
-
-
-@flows.command("audience")
-@click.argument("name", metavar="FLOW")
-@templates_dir_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def flows_audience(name: str, templates_dir: Path | None, as_json: bool) -> None:
-    """Count the customers for whom a campaign or a backfill would start.
-
-    A dry run: the command reads the state of all customers from Kafka, changes nothing and sends nothing. FLOW starts on `date`,
-    `segment.entered` or `customer.reached`, and need not be live or ask for a backfill yet. A campaign that is still to come is counted
-    as if its moment were now reached by the customers as they are. Consent, caps, `where` and `exit_on` are not evaluated: they are
-    decided for each email.
-
-    \b
-    takk flows audience winter-sale
-    takk flows audience lapsed --templates my-templates
-
-    Exit codes: 0 success, 1 the flow is unknown or has no audience, the flows contain errors, or Kafka does not answer.
-    """
-    from msgspec import to_builtins
-
-    from streams.core.values.text import counted
-    from streams.definitions.loader import load_ruleset
-    from streams.definitions.problems import FlowFileError
-    from streams.tools.operations.audience import NoAudience, audience_of
-    from streams.tools.operations.customer_states import read_customers
-
-    settings = read_settings(templates_dir=templates_dir)
-    try:
-        ruleset = load_ruleset(settings.templates_dir, **settings.ruleset_options())
-        audience_of(ruleset, name, (), datetime.now(UTC))  # before all states are read
-        states = on_kafka(settings, lambda: read_customers(settings, show_progress()))
-        audience = audience_of(ruleset, name, states, datetime.now(UTC))
-    except FlowFileError as error:
-        raise click.ClickException(f"the flows contain errors:\n{error}") from error
-    except NoAudience as error:
-        raise click.ClickException(f"{error}.") from error
-    if as_json:
-        click.echo(json.dumps(to_builtins(audience)))
-    else:
-        click.echo(f"{name} would start for {audience.starts:,} of {counted(audience.customers, 'customer')}.")
 
 
 @flows.command("schema")

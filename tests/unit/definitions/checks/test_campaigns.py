@@ -32,5 +32,5 @@ def test_a_campaign_that_is_over(tmp_path: Path, now: datetime, count: int) -> N
     assert not isinstance(flow, list)
     problems = check_past_campaigns(tmp_path, [flow], now)
     assert [(problem.id, problem.location.line, problem.location.column) for problem in problems] == [
-        ("flow.W012", 5, 25)
+        ("flow.W013", 5, 25)
     ] * count
