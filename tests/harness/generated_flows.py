@@ -164,7 +164,14 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         trigger["date"] = draw(st.sampled_from(["wedding", "name_day"]))
     if (is_yearly or on == "product.launch") and draw(st.booleans()):
         trigger["before"] = draw(st.sampled_from(["1d", "3d"]))
-    if not is_yearly and on != "product.launch" and once_per in ("customer", "product") and draw(st.booleans()):
+    if on == "reward.expiring":
+        trigger["before"] = draw(st.sampled_from(["7d", "29d"]))
+    if (
+        not is_yearly
+        and on not in ("product.launch", "reward.expiring")
+        and once_per in ("customer", "product")
+        and draw(st.booleans())
+    ):
         trigger["again_after"] = draw(spans)
     condition = conditions(on, once_per)
     if draw(st.integers(0, 7)) == 7:

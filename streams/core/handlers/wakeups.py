@@ -23,6 +23,7 @@ from streams.core.rules.flow import Reward
 from streams.core.triggers.backfills import BACKFILL_STEP, start_backfill
 from streams.core.triggers.campaigns import CAMPAIGN_STEP, start_campaign
 from streams.core.triggers.dates import DATES_STEP, schedule_dates, start_on_date
+from streams.core.triggers.expiry import start_on_expiry
 from streams.core.triggers.launches import start_on_launch
 from streams.core.triggers.watches import WATCH_STEP, check_watched
 
@@ -71,6 +72,8 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
             continue_after_wait(uow, instance)
     elif instance.waits_for_date:
         start_on_date(uow, instance)
+    elif instance.waits_for_expiry:
+        start_on_expiry(uow, instance)
     elif instance.waits_for_launch:
         start_on_launch(uow, instance)
     else:

@@ -21,6 +21,7 @@ from streams.core.rules.trigger_names import (
     MOMENTARY,
     NAMED_DATE,
     REACHED,
+    REWARD_EXPIRING,
     TRIGGERS,
     is_about_order,
 )
@@ -186,10 +187,14 @@ class _FlowReader(StepReader):
             self.mismatch("flow.E014", values["again_after"], message, "remove it")
         if "again_after" in values and on == LAUNCH:
             self.mismatch("flow.E014", values["again_after"], "a product is launched only once", "remove it")
-        has_before = on in DATES or on == LAUNCH
+        if "again_after" in values and on == REWARD_EXPIRING:
+            self.mismatch("flow.E014", values["again_after"], "each code ends only once", "remove it")
+        has_before = on in DATES or on in (LAUNCH, REWARD_EXPIRING)
+        if on == REWARD_EXPIRING and "before" not in values:
+            self.missing(node, ["before"])
         if "before" in values and not has_before:
             message = f"`before` needs a date that is known in advance, and {on} has none"
-            hint = "remove it, or start with customer.birthday, customer.anniversary, customer.date or product.launch"
+            hint = f"remove it, or start with customer.birthday, customer.anniversary, customer.date, product.launch or {REWARD_EXPIRING}"
             self.mismatch("flow.E015", values["before"], message, hint)
         self.trigger = Trigger(
             on=on,
@@ -227,7 +232,7 @@ class _FlowReader(StepReader):
 
     def campaign(self, trigger: yaml.Node, values: Mapping[str, yaml.Node], on: str) -> dict[str, Any]:
         """Return the moment of a campaign, whose clock it is by, and over what time it is spread. A backfill may be spread too."""
-        has_spread = on == CAMPAIGN or self.is_backfilled(values)
+        has_spread = on == CAMPAIGN or ("backfill" in values and self.text(values["backfill"]) == "true")
         for key in ("at", "clock", "spread"):
             if key in values and on != CAMPAIGN and not (key == "spread" and has_spread):
                 hint = f"remove it, or start with {CAMPAIGN}"
@@ -254,10 +259,6 @@ class _FlowReader(StepReader):
             hint = f"remove it, or start with {' or '.join(BACKFILLED)}"
             self.mismatch("flow.E081", values["backfill"], f"{on} has no present members", hint)
         return "backfill" in values and self.boolean(values["backfill"])
-
-    def is_backfilled(self, values: Mapping[str, yaml.Node]) -> bool:
-        """Return whether the trigger asks for a backfill."""
-        return "backfill" in values and self.text(values["backfill"]) == "true"
 
     def moment(self, node: yaml.Node) -> datetime:
         """Return a day with a time of day, without a time zone."""

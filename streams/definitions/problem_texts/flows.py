@@ -45,7 +45,7 @@ ENTRIES = {
     ),
     "flow.E015": Entry(
         "`before` without a date",
-        "Only birthdays, anniversaries, important dates and launches are known in advance.",
+        "Only birthdays, anniversaries, important dates, launches and ends of rewards are known in advance.",
         "`{on: customer.birthday, before: 3d}`",
     ),
     "flow.E016": Entry("Invalid number of days", "`before` is whole days, up to 365.", "`before: 3d`"),
