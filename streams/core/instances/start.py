@@ -184,6 +184,7 @@ def _start(
         started_at,
         started_at,
         trigger_data=context.trigger_data,
+        reward=context.reward,
     )
     where = flow.trigger.where
     if where is not None and not where.holds(context):

@@ -91,7 +91,8 @@ class Send(Step, frozen=True, kw_only=True):
     The email is dropped if it cannot be sent within `expires`. If several emails compete for a place under a frequency cap, the highest
     `priority` goes first. Before the day `not_before` the email waits. `holdout` percent of the customers do not get it. It recommends up
     to `products` products, and is not sent if there are fewer than `at_least`. They come `from` these sources and have this `category`.
-    Up to `categories` categories are recommended too.
+    Up to `categories` categories are recommended too. With `together`, the other instances of the flow whose email is due on the same day
+    join it.
     """
 
     message: str
@@ -103,6 +104,7 @@ class Send(Step, frozen=True, kw_only=True):
     products: int = 0
     at_least: int = 0
     recommends: Recommends = USUAL
+    together: bool = False
 
     @property
     def recommends_something(self) -> bool:

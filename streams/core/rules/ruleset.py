@@ -61,6 +61,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         steps_per_wake_up: steps that an instance executes at one event.
         instances: waiting instances.
         launches: those of the `instances` that wait for a launch, so that browsing cannot crowd out purchases.
+        rewards: those of the `instances` that wait until the code of a reward ends soon.
         orders: orders that are stored in full.
         pieces: the size of these, see `order_room.size`.
         short_pieces: the size of the orders without lines: one for each, and one for each parcel.
@@ -88,6 +89,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     steps_per_wake_up: int = 50
     instances: int = 36
     launches: int = 10
+    rewards: int = 10
     orders: int = 16
     pieces: int = 86
     short_pieces: int = 100

@@ -16,6 +16,7 @@ TRIGGERS = (
     "review.written", "referral.redeemed", "contest.entered",
     "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "customer.date", "customer.reached",
     "segment.entered", "segment.left", "request.asked", "request.confirmed",
+    "reward.expiring",
 )  # fmt: skip
 #: The events that a flow can wait for: emails of the flow itself, any order of the customer, parcels of the flow's order.
 AWAITED = (
@@ -52,6 +53,8 @@ REACHED = "customer.reached"
 MEMBERSHIPS = ("segment.entered", "segment.left", REACHED)
 #: The trigger that fires once, at the launch of a product that the customer viewed before.
 LAUNCH = "product.launch"
+#: The trigger that fires some days before the code of a reward ends, unless the customer has used it.
+REWARD_EXPIRING = "reward.expiring"
 
 
 #: The triggers of emails about a request. They start once per request, and the email goes to the address that the request concerns.

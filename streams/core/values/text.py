@@ -44,12 +44,17 @@ def similar(word: str, known: Collection[str]) -> str | None:
     A typo is an edit distance of 2 at most, or of 1 in words of up to four characters. A distance of 0 counts: upper case is ignored. Of two
     names in one group only the rest is a word: `order.tax` is not a typo of `order.tags`.
     """
-    group, _, rest = word.casefold().partition(".")
+    word = word.casefold()
+    group, _, rest = word.partition(".")
     likely: list[tuple[int, str]] = []
     for name in known:
-        distance = edit_distance(word.casefold(), name.casefold())
-        is_in_group = bool(rest) and name.casefold().startswith(f"{group}.")
-        if distance <= (1 if len(rest if is_in_group else word) <= _SHORT else 2):
+        other = name.casefold()
+        is_in_group = bool(rest) and other.startswith(f"{group}.")
+        most = 1 if len(rest if is_in_group else word) <= _SHORT else 2
+        if abs(len(word) - len(other)) > most:
+            continue  # each missing character is an edit
+        distance = edit_distance(word, other)
+        if distance <= most:
             likely.append((distance, name))
     return min(likely, key=lambda pair: pair[0])[1] if likely else None
 

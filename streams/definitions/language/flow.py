@@ -17,6 +17,7 @@ from streams.core.rules.trigger_names import (
     MOMENTARY,
     NAMED_DATE,
     REACHED,
+    REWARD_EXPIRING,
     TRIGGERS,
     is_about_order,
 )
@@ -91,6 +92,9 @@ class _FlowReader(StepReader):
         """Return the events that end the flow."""
         names = []
         for item in self.items(node, "events"):
+            if self.text(item).startswith("segment."):
+                hint = "write the condition as `goal`, for example \"not 'vip' in customer.segments\""
+                self.error("yaml.E012", item, f"{self.text(item)} cannot end a flow", hint)
             name = self.event(item, EXITS, "event")
             if name == self.trigger.on and name != "order.placed" and name not in MOMENTARY:
                 self.mismatch("flow.E003", item, f"{name} starts this flow, so it would end immediately", "remove it")
@@ -179,10 +183,14 @@ class _FlowReader(StepReader):
             self.mismatch("flow.E014", values["again_after"], message, "remove it")
         if "again_after" in values and on == LAUNCH:
             self.mismatch("flow.E014", values["again_after"], "a product is launched only once", "remove it")
-        has_before = on in DATES or on == LAUNCH
+        if "again_after" in values and on == REWARD_EXPIRING:
+            self.mismatch("flow.E014", values["again_after"], "each code ends only once", "remove it")
+        has_before = on in DATES or on in (LAUNCH, REWARD_EXPIRING)
+        if on == REWARD_EXPIRING and "before" not in values:
+            self.missing(node, ["before"])
         if "before" in values and not has_before:
             message = f"`before` needs a date that is known in advance, and {on} has none"
-            hint = "remove it, or start with customer.birthday, customer.anniversary, customer.date or product.launch"
+            hint = f"remove it, or start with customer.birthday, customer.anniversary, customer.date, product.launch or {REWARD_EXPIRING}"
             self.mismatch("flow.E015", values["before"], message, hint)
         self.trigger = Trigger(
             on=on,

@@ -11,7 +11,7 @@ import yaml
 from streams.core.conditions.names import NAMES
 from streams.core.rules.consent_policy import Purpose
 from streams.core.rules.flow import Trigger
-from streams.core.rules.trigger_names import SYNONYMS, TRIGGERS, is_about_order
+from streams.core.rules.trigger_names import REWARD_EXPIRING, SYNONYMS, TRIGGERS, is_about_order
 from streams.core.values.text import FIELD_NAME
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import Absence, Scope
@@ -116,6 +116,6 @@ class ScopedReader(Reader):
             for name in _OF_EVENTS
             if name not in available
         }
-        if not self.has_rewarded:
+        if not self.has_rewarded and on != REWARD_EXPIRING:
             absent["reward"] = ("no `reward` precedes it", "add a `reward` step before it")
         return Scope(absent, self.segments)

@@ -18,6 +18,7 @@ from streams.core.values.text import counted
 from streams.definitions.language import keys, schemas
 from streams.definitions.language.durations import duration_text
 from streams.definitions.language.keys import Keys
+from streams.definitions.language.minutes import check_minutes
 from streams.definitions.language.steps.kind import StepKind, WaitsAt
 from streams.definitions.language.steps.reader import StepReader
 from streams.definitions.language.yaml_reader import CLOCK, WEEKDAYS
@@ -120,11 +121,7 @@ class WaitKind(StepKind[Wait]):
 
     def check(self, step: Wait, compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:
         """Yield warnings: a wait that ends immediately or precedes nothing, and an email that expires during the quiet hours."""
-        if step.is_in_m and _counts_days(step, compiled):
-            message = f"this wait is {duration_text(step.more)}, but the others are days or months"
-            yield problem_at(
-                step.path, "flow.W008", message, "minutes or months? write `min` for minutes, `mo` for months"
-            )
+        yield from check_minutes(step, compiled)
         next_path = compiled.next_step[step.path]
         if next_path is None:
             yield problem_at(step.path, "flow.W004", "no step follows this wait", "remove it, or add a step")
@@ -162,12 +159,6 @@ class WaitKind(StepKind[Wait]):
             return None
         length = step.months * _MONTH + timedelta(days=step.days) + step.more
         return length + (_DAY if step.at is not None else timedelta()) + (_WEEK if step.not_on else timedelta())
-
-
-def _counts_days(step: Wait, compiled: CompiledFlow) -> bool:
-    """Return whether the other waits of the flow take days or months. Those that are written in `m` as well do not count."""
-    others = [other for other in compiled.steps.values() if isinstance(other, Wait) and not other.is_in_m]
-    return any(other.days or other.months for other in others) and not any(other.more for other in others)
 
 
 def _not_on(reader: StepReader, values: dict[str, yaml.Node]) -> frozenset[int]:
