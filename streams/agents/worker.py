@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from streams.agents import catalogue, code_pools, flows, mailer, popularity, scheduler, suppressions
+from streams.agents import catalogue, code_pools, flow_walks, flows, mailer, popularity, scheduler, suppressions
 from streams.agents.brand_check import placeholder_problem, reaches_customers
 from streams.agents.faust_worker import Worker
 from streams.agents.global_tables import assortment, product_versions, suppressed_addresses, withdrawals
@@ -90,7 +90,7 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     for flow in {flow.name: flow for flow in ruleset.flows}.values():
         metrics.FLOW_INFO.labels(flow.name, flow.version, flow.status).set(1)
     metrics.FLOWS_INFO.labels(content_hash(ruleset)).set(1)
-    flows.register(app, instrumentation, ruleset)
+    flows.register(app, instrumentation, ruleset, settings.walk_rate)
     scheduler.register(app, instrumentation, settings.sweep_limit)
     popularity.register(app, instrumentation)
     # Each takeover creates one producer per stage and partition, so the stage runs only if it is needed. Earlier codes stay on their topic,
@@ -116,7 +116,7 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         for problem in check_messages(settings.templates_dir, ruleset.flows):
             log.error("a message cannot be rendered", message=str(problem))
 
-    gauges = [scheduler.timer_gauges(), code_pools.pool_gauges()]
+    gauges = [scheduler.timer_gauges(), flow_walks.walk_gauges(), code_pools.pool_gauges()]
     _run(app, settings, instrumentation, accepted, check=render_messages, gauges=gauges, global_tables=tables)
 
 

@@ -26,7 +26,8 @@ OF_WORKER = (
     metrics.TIMERS_PENDING, metrics.TIMERS_STORED, metrics.TIMERS_FIRED, metrics.TIMER_LATENESS, metrics.DECISIONS, metrics.ENGAGEMENT,
     metrics.ENGAGED_EMAILS, metrics.OPENS, metrics.CLICKS, metrics.UNSUBSCRIBES, metrics.BOUNCES, metrics.COMPLAINTS,
     metrics.ATTRIBUTED_ORDERS, metrics.ATTRIBUTED_REVENUE, metrics.ATTRIBUTED_MESSAGE_REVENUE, metrics.POOL_CODES, metrics.POOL_CLAIMS,
-    metrics.CODES_GRANTED, metrics.CODES_EXPIRED, metrics.FLOW_INFO, metrics.FLOWS_INFO, metrics.PRODUCT_CHANGES,
+    metrics.CODES_GRANTED, metrics.CODES_EXPIRED, metrics.FLOW_INFO, metrics.FLOWS_INFO,
+    metrics.PRODUCT_CHANGES, metrics.WALK_VISITS, metrics.WALK_STARTS, metrics.WALK_FAILURES, metrics.WALK_LEFT,
 )  # fmt: skip
 #: The metrics that only a mailer exports.
 OF_MAILER = (

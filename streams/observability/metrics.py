@@ -158,6 +158,16 @@ TIMER_LATENESS = Histogram(
     "takk_timer_lateness_seconds", "Time between the due time of a timer and its firing.", buckets=LATENESS_SECONDS, registry=REGISTRY
 )  # fmt: skip
 
+# Walks over the stored customers
+WALK_VISITS = Counter("takk_walk_visits_total", "Customers visited by walks.", registry=REGISTRY)
+WALK_STARTS = Counter("takk_walk_starts_total", "Timers that walks scheduled.", registry=REGISTRY)
+WALK_FAILURES = Counter(
+    "takk_walk_failures_total", "Customers about whom a walk could not decide, because of an error.", registry=REGISTRY
+)
+WALK_LEFT = Gauge(
+    "takk_walk_left", "Customers that the running walks have still to visit, estimated, by partition.", ["partition"], registry=REGISTRY
+)  # fmt: skip
+
 # Emails
 DECISIONS = Counter(
     "takk_decisions_total", "Decisions for or against an email, by flow, outcome and deciding rule.",
@@ -486,7 +496,8 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     RECORDS_IN, RECORDS_OUT, BATCH_RECORDS, BATCH_SECONDS, COMMIT_SECONDS, LAG_RECORDS, LAG_SECONDS, LAST_PROGRESS, STAGE_PROGRESS,
     PARTITIONS, STAGE_PARTITIONS, REBALANCES, DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_RATE, RESTORE_LEFT, RESTORE_SECONDS,
     STATE_QUARANTINED, RECORDS_LOST, STANDBY_ERRORS,
-    STANDBY_LAG, STATE_BYTES, DISK_FREE, DISK_SIZE, TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS, DECISIONS, MAILS,
+    STANDBY_LAG, STATE_BYTES, DISK_FREE, DISK_SIZE, TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS,
+    WALK_VISITS, WALK_STARTS, WALK_FAILURES, WALK_LEFT, DECISIONS, MAILS,
     HANDOVER, ORDER_TO_EMAIL, MESSAGES, MAIL_RULES, WITHDRAWALS, WITHDRAWALS_READ, SUPPRESSIONS_READ, SUPPRESSED_ADDRESSES,
     SENDS_UNKNOWN, RENDER_SECONDS, RENDERERS, RENDERER_BUSY, RENDERER_RESTARTS, SMTP_SECONDS,
     SMTP_PAUSED, SMTP_ANSWERS, SMTP_REFUSALS, SMTP_CONNECTIONS,

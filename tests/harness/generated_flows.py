@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from streams.core.rules.recommends import Source
 from streams.core.rules.trigger_names import (
     AWAITED,
+    BACKFILLED,
     CATALOGUE_CHANGES,
     DATES,
     EXITS,
@@ -161,6 +162,16 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         trigger["which"] = "each" if once_per == "parcel" else draw(st.sampled_from(["first", "last"]))
     if first == "segment":
         trigger["segment"] = draw(st.sampled_from(["vip", "lapsed", "returning"]))
+    if on == "date":
+        trigger |= {
+            "segment": "returning",
+            "at": "2026-03-09 10:00",
+            "clock": draw(st.sampled_from(["customer", "shop"])),
+        }
+        if draw(st.booleans()):
+            trigger["spread"] = "4h"
+    if on in BACKFILLED and draw(st.integers(0, 3)) == 3:
+        trigger["backfill"] = True
     if on == "customer.reached":
         trigger["threshold"] = draw(st.sampled_from(THRESHOLDS))
     is_yearly = on in DATES
@@ -168,7 +179,14 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         trigger["date"] = draw(st.sampled_from(["wedding", "name_day"]))
     if (is_yearly or on == "product.launch") and draw(st.booleans()):
         trigger["before"] = draw(st.sampled_from(["1d", "3d"]))
-    if not is_yearly and on != "product.launch" and once_per in ("customer", "product") and draw(st.booleans()):
+    if on == "reward.expiring":
+        trigger["before"] = draw(st.sampled_from(["7d", "29d"]))
+    if (
+        not is_yearly
+        and on not in ("product.launch", "reward.expiring")
+        and once_per in ("customer", "product")
+        and draw(st.booleans())
+    ):
         trigger["again_after"] = draw(spans)
     condition = conditions(on, once_per)
     if draw(st.integers(0, 7)) == 7:

@@ -30,7 +30,14 @@ from streams.core.model.traits import NO_TRAITS, Attribute, Traits
 from streams.core.offers.candidates import SOURCES
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow, Reward, Send
-from streams.core.rules.trigger_names import CATALOGUE_CHANGES, OF_REQUESTS, PRICE_DROPPED, REPLACED, is_about_order
+from streams.core.rules.trigger_names import (
+    CATALOGUE_CHANGES,
+    OF_REQUESTS,
+    PRICE_DROPPED,
+    REPLACED,
+    REWARD_EXPIRING,
+    is_about_order,
+)
 from streams.core.sending.content import template_data
 from streams.definitions.checks.paths import reachable
 from streams.definitions.language import keys
@@ -87,7 +94,8 @@ def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool =
     compiled = CompiledFlow(flow)
     parcel_event = _parcel_event(compiled, step, is_full)
     order = _order(is_full, _status_after(parcel_event)) if is_about_order(flow.trigger.on) else None
-    gives_reward = any(isinstance(other, Reward) for other in compiled.steps.values())
+    gives_reward = flow.trigger.on == REWARD_EXPIRING
+    gives_reward = gives_reward or any(isinstance(other, Reward) for other in compiled.steps.values())
     content = Content(
         customer_id="c1",
         name="Åse Ørsted" if is_full else "",

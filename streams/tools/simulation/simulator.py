@@ -32,6 +32,7 @@ from streams.core.offers.code_pool_records import Claim, Code, PoolMessage, With
 from streams.core.offers.code_pools import CodePools, InMemoryTable
 from streams.core.offers.product_changes import ProductVersion
 from streams.core.rules.ruleset import Ruleset
+from streams.core.triggers.walk_plans import WalkPlan, walk_plans
 from streams.tools.simulation.addresses import SimulatedAddresses
 from streams.tools.simulation.products import SimulatedProducts
 from streams.tools.simulation.recommendations import SimulatedRecommendations
@@ -75,6 +76,8 @@ class Simulator:
         self._queue: list[tuple[datetime, str, ScheduleTimer]] = []
         #: The id of each timer so far, fired or not -> its customer.
         self._timers: dict[str, str] = {}
+        #: The walks over the customers that have not begun, the next one last.
+        self._plans = sorted(walk_plans(ruleset), key=lambda plan: (plan.starts_at, plan.name), reverse=True)
         #: The content of the code pools.
         self.pools = InMemoryTable()
         #: The index of the products that customers wish for or bought.
@@ -143,6 +146,17 @@ class Simulator:
             self._timers[timer.timer_id] = timer.customer_id
             heapq.heappush(self._queue, (timer.due_at, timer.timer_id, timer))
 
+    def _walk(self, plan: WalkPlan) -> None:
+        """Hand each customer to a flow, as a walk over the partitions does. It takes no time."""
+        self.now = max(self.now, plan.starts_at)
+        if self.now >= plan.ends_at:
+            return
+        for _, state in sorted(self.customers.items()):
+            timer = plan.timer(self.ruleset, state, self.now)
+            if timer is not None:
+                self.on_effect(timer, self.now)
+                self._schedule(timer)
+
     def _cancel(self, customer_id: str) -> None:
         self._timers = {name: owner for name, owner in self._timers.items() if owner != customer_id}
         self._queue[:] = [entry for entry in self._queue if entry[2].customer_id != customer_id]
@@ -154,8 +168,14 @@ class Simulator:
 
     def advance_to(self, time: datetime) -> None:
         """Move the clock to `time` (UTC), and fire each timer at its due time. A time in the past changes nothing."""
-        queue = self._queue
-        while queue and queue[0][0] <= time:
+        queue, plans = self._queue, self._plans
+        while True:
+            next_at = queue[0][0] if queue and queue[0][0] <= time else None
+            if plans and plans[-1].starts_at <= (next_at or time):
+                self._walk(plans.pop())
+                continue
+            if next_at is None:
+                break
             due_at, _, timer = heapq.heappop(queue)
             self.now = max(self.now, due_at)
             self.handle(timer_fired(timer, self.now))

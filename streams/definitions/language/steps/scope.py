@@ -15,6 +15,7 @@ from streams.core.rules.trigger_names import (
     CATALOGUE_CHANGES,
     PRICE_DROPPED,
     REPLACED,
+    REWARD_EXPIRING,
     SYNONYMS,
     TRIGGERS,
     is_about_order,
@@ -137,6 +138,6 @@ class ScopedReader(Reader):
             for name in _OF_EVENTS
             if name not in available
         }
-        if not self.has_rewarded:
+        if not self.has_rewarded and on != REWARD_EXPIRING:
             absent["reward"] = ("no `reward` precedes it", "add a `reward` step before it")
         return Scope(absent, self.segments)

@@ -8,10 +8,10 @@ from typing import get_args
 
 import yaml
 
-from streams.core.instances.steps.wait import Clock, TargetTime, Wait, WaitTarget
+from streams.core.instances.steps.wait import TargetTime, Wait, WaitTarget
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import is_transactional
-from streams.core.rules.flow import Flow, Send
+from streams.core.rules.flow import Clock, Flow, Send
 from streams.core.rules.sending_rules import SendingRules
 from streams.core.rules.trigger_names import CATALOGUE_CHANGES, LAUNCH, is_about_order
 from streams.core.values.text import counted

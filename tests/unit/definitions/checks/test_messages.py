@@ -79,8 +79,10 @@ INVALID = [
     (instead(ASK, "layout.html.j2", "layuot.html.j2"), f"{ASK}:1:1 message.E008 add it"),
     (instead(ASK, "shared/layout", "layout"), f'{ASK}:1:1 message.E008 write "shared/layout.html.j2"'),
     (instead("copy/da.yaml", "^greeting.christmas.*\n", ""), "copy/da.yaml:1:1 message.E006 add it"),
-    # Only data with few parts has a parcel without a delivery window.
-    (put(ASK, 3, "{{ shipment.window_from.year }}"), f"{ASK}:3:25 message.E004 known: "),
+    (put(ASK, 3, "{{ shipment.window_from.year }}"), f"{ASK}:3:25 message.E004 see "),
+    # Only data with few parts has an order without an address.
+    (put(ASK, 3, "{{ order.billing_address.city }}"), f"{ASK}:3:26 message.E004 put it between {{% if order.billing_address %}}"),
+    (put(ASK, 3, "{% if order.is_paid %}{% endif %}"), f"{ASK}:3:13 message.E004 only conditions have order.is_paid; known: order_id, "),
 ]  # fmt: skip
 
 

@@ -31,6 +31,7 @@ TRIGGERS: Mapping[str, set[str]] = {
     "{on: contest.entered}": {"event"},
     "{on: segment.entered, segment: vip}": {"event"},
     "{on: customer.birthday}": set(),
+    "{on: reward.expiring, before: 7d}": {"reward"},
     "{on: profile.completed}": set(),
 }
 #: Names of a group that only some of its triggers have.
@@ -72,7 +73,7 @@ def is_known(name: str, trigger: str, has_reward: bool) -> bool:
     if group in ("customer", "field"):
         return True
     if group == "reward":
-        return has_reward
+        return has_reward or group in TRIGGERS[trigger]
     return group in TRIGGERS[trigger] and trigger in ONLY_WITH.get(name, TRIGGERS)
 
 
