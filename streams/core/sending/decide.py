@@ -200,18 +200,17 @@ def hold_out(
 
 
 def _recipient(uow: UnitOfWork, step: Send, context: EvalContext) -> _Recipient:
-    profile, order, facts = uow.profile, context.order, context.facts
+    order = context.order
+    zone, country = uow.zone_of(order), consent.country_of(uow, order)
     if address := context.data(TO_ADDRESS):
         # A new address that nobody has confirmed may be a stranger's, who must not read the name.
-        return _Recipient(address, "", uow.zone_of(order), consent.country_of(uow, order))
-    address, name = profile.email, printable_name(profile.name)
-    if facts is not None:
+        return _Recipient(address, "", zone, country)
+    first, second = uow.profile, context.facts or uow.profile
+    if is_transactional(step.purpose):
         # A receipt goes to the address of the order, everything else to the customer's present address.
-        is_receipt = is_transactional(step.purpose)
-        address = facts.email or address if is_receipt else address or facts.email
-        on_order = printable_name(facts.name)
-        name = on_order or name if is_receipt else name or on_order
-    return _Recipient(address, name, uow.zone_of(order), consent.country_of(uow, order))
+        first, second = second, first
+    name = printable_name(first.name) or printable_name(second.name)
+    return _Recipient(first.email or second.email, name, zone, country)
 
 
 def _content(
@@ -281,7 +280,7 @@ def _command(
         country=recipient.country,
         order_id=content.order.order_id if content.order is not None else None,
         content=content,
-        tracking=consent.may_track(uow, step.purpose, consent.known_countries(uow, content.order)),
+        tracking=consent.may_track(uow, step.purpose, content.order),
     )
 
 
