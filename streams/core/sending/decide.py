@@ -8,7 +8,6 @@ from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
 from streams.core.model import customer
@@ -124,8 +123,20 @@ def decide_send(
     if not is_test:  # an email of a test counts nowhere
         key = uow.ruleset.address_key
         address = address_hash(key, recipient.address) if key else b""
-        sent = customer.Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, uow.now)
-        _remember(uow, replace(sent, address=address) if address else sent)
+        _remember(
+            uow,
+            customer.Sent(
+                send_id,
+                flow.name,
+                flow.version,
+                step.path,
+                step.message,
+                step.purpose,
+                order_id,
+                uow.now,
+                address=address,
+            ),
+        )
     return Sent(decision.rule)
 
 
