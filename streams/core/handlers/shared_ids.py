@@ -55,6 +55,8 @@ def merged_addresses(own: bytes, other: bytes, most: int) -> bytes:
 
 def _newest(entries: bytes, most: int) -> bytes:
     """Return the newest entry of each address, the oldest first: one more than `most`, which shows that there are too many."""
+    if len(entries) == _ENTRY:  # the first order of a customer
+        return entries
     # An entry begins with its time, so entries are ordered by time. Of one address the last one replaces the others.
     ordered = sorted([entries[start : start + _ENTRY] for start in range(0, len(entries), _ENTRY)])
     newest = {entry[_TIME:]: entry for entry in ordered}
