@@ -139,7 +139,7 @@ def merge_profile(profile: Profile, update: Profile) -> Profile:
 def _merge_birthday(profile: Profile, update: Profile, removed: bytes) -> tuple[date | None, datetime | None]:
     """Return the newest birthday of both that is not among the `removed` ones, and when it was stated."""
     of_update, of_profile = _birthday_of(update), _birthday_of(profile)
-    if of_update == of_profile == (None, None):  # at most orders
+    if of_update == of_profile == (None, None):  # as for nearly every order
         return None, None
     stated = [(None, None) if is_removed(removed, day) else (day, at) for day, at in (of_update, of_profile)]
     return max(stated, key=_rank_of_birthday)
