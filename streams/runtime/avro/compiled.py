@@ -406,7 +406,7 @@ def _read_fields(fields: Sequence[tuple[str, Schema]], names: _Names, *, has_def
     lines = [line for value, field in fields for line in _read(field["type"], value, names)]
     if not has_default or len(fields) < _SHORTEST_RUN:
         return lines
-    # What is empty, null, 0 or false takes one byte, which is 0.
+    # A value that is empty, null, 0 or false takes one byte, which is 0.
     usual = [_constant(field["type"], field["default"]) if field["default"] else "\0" for _, field in fields]
     return [
         f"if data.startswith({''.join(usual).encode('latin-1')!r}, at):",
