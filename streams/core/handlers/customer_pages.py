@@ -72,7 +72,7 @@ def _may_differ(uow: UnitOfWork, state: Customer) -> bool:
 
 def page_of(uow: UnitOfWork) -> CustomerPage:
     """Return what pages show of the customer, without the time. Of an id that several people share they show the answers only."""
-    person, orders = (Profile(), ()) if uow.is_shared else (uow.profile, uow.orders)
+    person, order = (uow.profile, newest_sale(uow.orders)) if not uow.is_shared else (Profile(), None)
     traits = person.traits
     return CustomerPage(
         customer_id=uow.customer_id,
@@ -87,7 +87,7 @@ def page_of(uow: UnitOfWork) -> CustomerPage:
         dates={each.name: _day(each.value) for each in traits.dates if each.value is not None},
         wishes=traits.skus(WISH)[:MOST] if traits.collected else (),
         likes=traits.skus(LIKE)[:MOST] if traits.collected else (),
-        order=_page_order(newest_sale(orders)),
+        order=_page_order(order),
         updated_at=LONG_AGO,
     )
 

@@ -14,6 +14,7 @@ from streams.core.model import customer
 from streams.core.model.customer import HELD_OUT
 from streams.core.model.effects import Content, SendMail
 from streams.core.model.instance import Instance
+from streams.core.model.orders.order_state import OrderFacts
 from streams.core.model.traits import NO_TRAITS
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.consent_policy import is_transactional
@@ -216,7 +217,8 @@ def _recipient(uow: UnitOfWork, step: Send, context: EvalContext) -> _Recipient:
     if address := context.data(TO_ADDRESS):
         # A new address that nobody has confirmed may be a stranger's, who must not read the name.
         return _Recipient(address, "", zone, country)
-    first, second = uow.profile, context.facts or uow.profile
+    first: customer.Profile | OrderFacts = uow.profile
+    second = context.facts or uow.profile
     if is_transactional(step.purpose):
         # A receipt goes to the address of the order, everything else to the customer's present address.
         first, second = second, first

@@ -397,7 +397,7 @@ def _has_plain_default(field: Schema) -> bool:
     if isinstance(kind, list):
         return default is None
     if isinstance(kind, dict):
-        return kind["type"] == "enum" or (kind["type"] in ("array", "map") and not default)
+        return kind["type"] in (("enum",) if default else ("array", "map"))
     return kind in ("string", "int", "long", "boolean")
 
 

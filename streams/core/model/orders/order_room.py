@@ -125,6 +125,8 @@ def _short_size(order: OrderState) -> int:
 
 def _details_size(order: OrderState) -> int:
     facts = order.facts
-    parts = (*order.parcels, *facts.lines, facts) if facts is not None else order.parcels
-    details = [part.details for part in parts if part.details is not None]
+    details: list[object] = [parcel.details for parcel in order.parcels if parcel.details is not None]
+    if facts is not None:
+        details += [line.details for line in facts.lines if line.details is not None]
+        details += [facts.details] if facts.details is not None else []
     return len(_encode(details)) // _DETAIL_BYTES if details else 0
