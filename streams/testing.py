@@ -22,6 +22,7 @@ In a scenario without products, emails are sent without recommendations.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -247,9 +248,15 @@ class Scenario(Results):
         self.tell(events.Unsubscribed(customer_id=customer, send_id=None, scope=scope, occurred_at=self.now))
 
     def answers(self, customer: str, question: str, answer: str) -> None:
-        """Answer a survey question as the customer."""
+        """Answer a survey question as the customer. An answer such as "9" or "4.5" is a number as well, as on the pages of the gateway."""
+        is_number = re.fullmatch(r"-?\d+(\.\d{1,3})?", answer, re.ASCII)
         self.tell(
             events.SurveyAnswered(
-                customer_id=customer, send_id=None, question=question, answer=answer, occurred_at=self.now
+                customer_id=customer,
+                send_id=None,
+                question=question,
+                answer=answer,
+                occurred_at=self.now,
+                number_thousandths=int(Decimal(answer) * 1000) if is_number else None,
             )
         )

@@ -26,7 +26,7 @@ weekdays = st.lists(st.sampled_from(["mon", "wed", "sat", "sun"]), min_size=1, m
 about_customers = [
     "customer.orders > 1", "customer.is_vip", "customer.country == 'DK'", "'vip' in customer.segments", "customer.has_consent",
     "customer.days_since_click < 5", "field.loyalty == 'silver'", "'testers' in customer.lists", "customer.age > 30",
-    "reward.is_given", "field.points >= 20", "field.kept == '0'",
+    "reward.is_given", "reward.name == 'ten'", "reward.days_left > 3", "field.points >= 20", "field.kept == '0'",
     "customer.orders_in(20d) > 1", "customer.spend_in(1w, 'tea') >= 300", "customer.orders_of('tea') > 1", "customer.top_category == 'tea'",
 ]  # fmt: skip
 about_orders = [

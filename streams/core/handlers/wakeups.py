@@ -9,8 +9,9 @@ from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.reschedule import reschedule, start_over, waits_for_parcels
 from streams.core.instances.resume import continue_from, prepare, resume
 from streams.core.instances.steps.kinds import path_after_timer
+from streams.core.instances.steps.reward import take_code
 from streams.core.instances.unknown import hold, is_unknown, look_again, release, successor
-from streams.core.instances.waiting import drop_instance, find_instance, schedule_timer
+from streams.core.instances.waiting import drop_instance, find_instance, other_instances, schedule_timer, suspend
 from streams.core.model.events import CodeGranted, TimerFired
 from streams.core.model.instance import CODE_GRANTED, HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -100,6 +101,9 @@ def on_code_granted(uow: UnitOfWork, event: CodeGranted) -> None:
     if instance is None or instance.step != event.step or instance.awaited_pool != event.pool:
         rewards.log_late_grant(uow, event, "the instance ended or continued without it")
         return
+    if event.reward_id != rewards.reward_id_of(instance, instance.step):
+        rewards.log_late_grant(uow, event, "the claim was withdrawn, and the instance has claimed another code")
+        return
     if is_unknown(uow, instance):
         hold(uow, instance, _held(uow, event))
         return
@@ -115,8 +119,11 @@ def give_code(uow: UnitOfWork, instance: Instance, event: CodeGranted) -> None:
     compiled, instance = execution.compiled, execution.instance
     step, path = compiled.steps[instance.step], instance.step
     if isinstance(step, Reward) and step.pool == event.pool and compiled.flow.status != "draft":
-        execution.instance = rewards.give_granted_code(uow, compiled.flow, instance, step, event)
-        continue_from(execution, compiled.next_step[path])
+        result = take_code(execution, step, event)
+        if isinstance(result, Instance):
+            suspend(uow, result, other_instances(uow, instance.instance_id))
+        else:
+            continue_from(execution, result)
     else:
         rewards.log_late_grant(uow, event, "the flow was changed and no longer gives a code at this step")
         continue_from(execution, path)

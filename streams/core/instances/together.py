@@ -13,7 +13,7 @@ from streams.core.model.instance import JOINED_ID, Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Send
-from streams.core.sending.decide import may_join
+from streams.core.sending.check import may_join
 from streams.core.values import local_time
 
 #: How long an email waits for others that the same event leads to. Its timer fires with the next sweep, after all of them have arrived.

@@ -56,7 +56,10 @@ class Content(Struct, frozen=True, gc=False):
             The name is as `printable_name` returns it.
         greeted_at, zone: the time (UTC) that the greeting suits, and the customer's time zone.
         order, parcel: the order and the parcel that the email is about, if any.
-        reward: the code of the instance's newest reward, or "".
+        reward, reward_name, reward_ends_at: the code of the instance's newest reward, its name, and its end (ISO 8601), or "".
+        placed, spend_minor, currency: the customer's orders and their sum in the shop's currency, those before the first record included.
+        fields: the values that flows have stored about the customer.
+        event: the data of the event that the flow started with, or last waited for.
         request_id: the request that the email asks to confirm, or "".
         products, at_least: how many products the email recommends at most and at least; 0 for none.
         recommends: where the products come from, and how many categories the email recommends.
@@ -91,6 +94,13 @@ class Content(Struct, frozen=True, gc=False):
     chosen_categories: tuple[dict[str, Any], ...] | None = None
     product: dict[str, Any] | None = None
     together: tuple[dict[str, Any], ...] | None = None
+    reward_name: str = ""
+    reward_ends_at: str = ""
+    placed: int = 0
+    spend_minor: int = 0
+    currency: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
+    event: tuple[tuple[str, str], ...] = ()
 
 
 class MailFields(Struct, frozen=True, gc=False, kw_only=True):

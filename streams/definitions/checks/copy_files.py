@@ -37,7 +37,9 @@ def check_copy(path: Path) -> Iterator[Problem]:
         yield Problem("yaml.E004", str(error), "remove some levels", Location(1)).in_file(path)
         return
     if not isinstance(root, yaml.MappingNode):
-        yield Problem("message.E007", "the file has no texts", _LINES, Location(1)).in_file(path)
+        yield Problem("message.E007", "the file has no texts", f"{_LINES}, or remove the file", Location(1)).in_file(
+            path
+        )
         return
     for key, value in root.value:
         if not isinstance(key, yaml.ScalarNode):

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from streams.core.conditions.names import EVENT_DATA
 from streams.core.instances.steps.wait_for import WaitFor
 from streams.core.model.effects import Content
 from streams.core.model.orders.order import (
@@ -32,6 +33,7 @@ from streams.core.rules.flow import Flow, Reward, Send
 from streams.core.rules.trigger_names import OF_REQUESTS, is_about_order
 from streams.core.sending.content import template_data
 from streams.definitions.checks.paths import reachable
+from streams.definitions.language import keys
 from streams.mail.command import Command
 from streams.mail.links import Links
 from streams.mail.tokens import Use
@@ -98,6 +100,13 @@ def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool =
         parcel=order.parcels[0] if order is not None and parcel_event else None,
         reward="ABCD-1234" if has_reward and gives_reward else "",
         traits=_TRAITS if is_full else NO_TRAITS,
+        reward_name="ten" if has_reward and gives_reward else "",
+        reward_ends_at="2026-04-01T09:00:00+00:00" if has_reward and gives_reward else "",
+        placed=2,
+        spend_minor=99_500 if is_full else 0,
+        currency="DKK",
+        fields=(("loyalty", "silver"),) if is_full else (),
+        event=_event(compiled, step),
         request_id="erase-0123456789abcdef" if flow.trigger.on in OF_REQUESTS else "",
         chosen=_products(step, is_full=is_full) if step.products else None,
         favourites=(("tea", 3), ("cups", 1)) if is_full else (),
@@ -150,6 +159,15 @@ def command(flow: Flow, step: Send, language: str, context: dict[str, Any]) -> C
         locale=language, time_zone=_ZONE.key, country="DK", order_id="o1", context_json=orjson.dumps(context).decode(), tracking=True, attempt=1,
         commanded_at=_AT, raw=b"",
     )  # fmt: skip
+
+
+def _event(compiled: CompiledFlow, step: Send) -> tuple[tuple[str, str], ...]:
+    """Return the data of the events that all customers at a step have: that of the trigger, and of the waits that the step is in."""
+    waits = [other for other in compiled.steps.values() if isinstance(other, WaitFor)]
+    around = [other.event for other in waits if step.path.startswith(f"{other.path}.0.")]
+    names = {name for event in (compiled.flow.trigger.on, *around) for name in keys.EVENT_NAMES.get(event, ())}
+    known = {name.removeprefix("event.") for name in names}.intersection(EVENT_DATA)
+    return tuple([(name, "9" if name in ("number", "stars") else "yes") for name in EVENT_DATA if name in known])
 
 
 def _parcel_event(compiled: CompiledFlow, step: Send, is_full: bool) -> str:

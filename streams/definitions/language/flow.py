@@ -91,6 +91,9 @@ class _FlowReader(StepReader):
         """Return the events that end the flow."""
         names = []
         for item in self.items(node, "events"):
+            if self.text(item).startswith("segment."):
+                hint = "write the condition as `goal`, for example \"not 'vip' in customer.segments\""
+                self.error("yaml.E012", item, f"{self.text(item)} cannot end a flow", hint)
             name = self.event(item, EXITS, "event")
             if name == self.trigger.on and name != "order.placed" and name not in MOMENTARY:
                 self.mismatch("flow.E003", item, f"{name} starts this flow, so it would end immediately", "remove it")

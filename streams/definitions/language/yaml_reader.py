@@ -33,6 +33,8 @@ _TOKENS = {
     "<scalar>": "a value",
     "the node content": "a value",
 }
+#: Units of a period or a wait that other durations do not have.
+_NO_DURATIONS = {"y": "write years in days, for example 365d", "mo": "write months in days, for example 30d"}
 _NAME_HINT = "use lowercase letters, digits and dashes, starting with a letter"
 
 
@@ -78,7 +80,9 @@ def invalid_yaml(error: yaml.MarkedYAMLError) -> Problem:
         hint = "indent with spaces instead of tabs"
     elif "found a value" in problem:
         problem = "text after a closing quote"
-        hint = "put quotes around the whole value, for example \"'vip' in customer.segments\""
+        hint = "put the other kind of quotes around the whole value, for example \"'vip' in customer.segments\""
+    elif "expected ',' or '}'" in problem:
+        hint = "within { }, put quotes around a value with brackets, braces or commas"
     elif "another document" in problem:
         hint = "remove the line ---"
     return Problem("yaml.E001", f"invalid YAML: {problem}", hint, location(error.problem_mark))
@@ -222,7 +226,8 @@ class Reader:
         match = DURATION.match(self.text(node))
         if match and int(match[1]) > 0:
             return timedelta(**{_UNITS[match[2]]: int(match[1])})
-        hint = "use a number and w, d, h, min or s, for example 5d or 30min"
+        unit = self.text(node).lstrip("0123456789")
+        hint = _NO_DURATIONS.get(unit, "use a number and w, d, h, min or s, for example 5d or 30min")
         self.error("yaml.E014", node, f"invalid duration {self.text(node)!r}", hint)
         return timedelta(days=1)
 

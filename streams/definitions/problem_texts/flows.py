@@ -293,4 +293,9 @@ ENTRIES = {
         "A flow that runs once per customer has no other email to join.",
         "remove `together`",
     ),
+    "flow.W012": Entry(
+        "Code before a wait",
+        "A code of a pool is taken before Takk knows whether the later email may be sent.",
+        "move the `reward` behind the wait",
+    ),
 }

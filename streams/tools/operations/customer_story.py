@@ -199,7 +199,7 @@ def waiting_text(instance: Instance) -> str:
     if instance.waits_for_launch:
         return f"starts then, before the launch of product {dict(instance.trigger_data)['sku']}"
     if instance.waits_for_segment:
-        return "checks then whether to start: the customer may enter or leave the flow's segment"
+        return "checks then whether to start: its segment or threshold may then apply"
     if not instance.has_started:
         return "starts then, every year"
     if instance.awaited_pool:

@@ -12,11 +12,13 @@ from streams.core.conditions.names import NAMES
 from streams.core.conditions.purchase_values import CALLS
 from streams.core.instances.steps.wait import Clock, TargetTime
 from streams.core.model.events import OrderLine
+from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import ConsentPolicy, Purpose, Verdict
-from streams.core.rules.flow import Flow, OncePer, Status, Which
+from streams.core.rules.flow import Flow, OncePer, Send, Status, Which
 from streams.core.rules.ruleset import Ruleset
 from streams.core.rules.sending_rules import SendingRules
 from streams.core.rules.trigger_names import AWAITED, EXITS, SYNONYMS, TRIGGERS
+from streams.definitions.checks.sample_data import template_sample
 from streams.definitions.language import keys
 from streams.definitions.language.brand import parse_brand
 from streams.definitions.language.conditions import Scope, compile_condition
@@ -197,6 +199,27 @@ def test_segments_and_rules_of_the_templates_are_valid() -> None:
     """segments.yaml and rules.yaml of the templates folder are read without an error."""
     assert isinstance(parse_segments((TEMPLATES / "segments.yaml").read_text()), dict)
     assert isinstance(parse_rules((TEMPLATES / "rules.yaml").read_text()), SendingRules)
+
+
+def _names(data: Any) -> set[str]:
+    """Return the names of all fields in the data of a message; those that the shop names, and those of amounts, are left out."""
+    if isinstance(data, dict):
+        inner = {
+            name: value
+            for name, value in data.items()
+            if name not in ("attributes", "fields", "dates", "minor", "currency")
+        }
+        return {*data} - {"minor", "currency"} | set[str]().union(*map(_names, inner.values()))
+    return set[str]().union(*map(_names, data)) if isinstance(data, list) else set()
+
+
+def test_the_data_of_a_message() -> None:
+    """LANGUAGE.md lists every field that a template can show."""
+    section = LANGUAGE.partition("### Data of a message")[2].partition("\n## ")[0]
+    flow = read(complete("- reward: {name: spring}\n- send: {message: a, products: 1, categories: 1}\n"))
+    step = next(step for step in CompiledFlow(flow).steps.values() if isinstance(step, Send))
+    named = {name for code in re.findall(r"`([^`]*)`", section) for name in re.findall(r"\w+", code)}
+    assert _names(template_sample(flow, step, is_full=True)) - {"mood", "greeting"} - named == set()
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL))
