@@ -1,4 +1,4 @@
-"""The two kinds of process, built from the settings: the worker (flows, scheduler, popularity, code pools, suppressions) and the mailer."""
+"""The worker (flows, scheduler, popularity, code pools, catalogue and suppressions) and the mailer, built from the settings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import Any
 import structlog
 import uvloop
 
-from streams.agents import code_pools, flows, mailer, popularity, scheduler, suppressions
+from streams.agents import catalogue, code_pools, flow_walks, flows, mailer, popularity, scheduler, suppressions
 from streams.agents.brand_check import placeholder_problem, reaches_customers
 from streams.agents.faust_worker import Worker
-from streams.agents.global_tables import assortment, suppressed_addresses, withdrawals
+from streams.agents.global_tables import assortment, product_versions, suppressed_addresses, withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.heartbeats import heartbeat_gauges
 from streams.agents.instrumentation import Instrumentation
@@ -90,7 +90,7 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     for flow in {flow.name: flow for flow in ruleset.flows}.values():
         metrics.FLOW_INFO.labels(flow.name, flow.version, flow.status).set(1)
     metrics.FLOWS_INFO.labels(content_hash(ruleset)).set(1)
-    flows.register(app, instrumentation, ruleset)
+    flows.register(app, instrumentation, ruleset, settings.walk_rate)
     scheduler.register(app, instrumentation, settings.sweep_limit)
     popularity.register(app, instrumentation)
     # Each takeover creates one producer per stage and partition, so the stage runs only if it is needed. Earlier codes stay on their topic,
@@ -100,13 +100,24 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     if settings.address_key:
         suppressions.register(app, instrumentation, rules_of(ruleset))
 
+    tables: list[GlobalTable[Any]] = []
+    if ruleset.catalogue_changes:
+        versions = GlobalTable(
+            settings.kafka(),
+            product_versions.TOPICS,
+            partial(product_versions.ProductVersions, instrumentation.decoder, settings.partitions),
+            prepare=instrumentation.load_schemas,
+        )
+        tables.append(versions)
+        catalogue.register(app, instrumentation, ruleset.catalogue_changes, settings.walk_rate, versions.view)
+
     def render_messages() -> None:
         # The worker runs nevertheless: all other emails can be sent.
         for problem in check_messages(settings.templates_dir, ruleset.flows):
             log.error("a message cannot be rendered", message=str(problem))
 
-    gauges = [scheduler.timer_gauges(), code_pools.pool_gauges()]
-    _run(app, settings, instrumentation, accepted, check=render_messages, gauges=gauges)
+    gauges = [scheduler.timer_gauges(), flow_walks.walk_gauges(), code_pools.pool_gauges()]
+    _run(app, settings, instrumentation, accepted, check=render_messages, gauges=gauges, global_tables=tables)
 
 
 def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:

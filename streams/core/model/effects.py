@@ -23,6 +23,7 @@ from streams.core.model.merge_effects import HandOver as HandOver
 from streams.core.model.merge_effects import ReleaseAlias as ReleaseAlias
 from streams.core.model.orders.order import Parcel
 from streams.core.model.orders.order_state import OrderState
+from streams.core.model.product_events import NoteInterest as NoteInterest
 from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.rules.consent_policy import Purpose
 from streams.core.rules.recommends import USUAL, Recommends
@@ -292,4 +293,5 @@ Effect: TypeAlias = (
     | ReleaseAlias
     | ShowCustomer
     | ForgetCustomer
+    | NoteInterest
 )

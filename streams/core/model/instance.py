@@ -139,7 +139,12 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
     @property
     def waits_for_launch(self) -> bool:
         """Whether the instance waits for the launch of a product to start."""
-        return self.step == DATE_STEP and bool(self.trigger_data)
+        return self.step == DATE_STEP and bool(self.trigger_data) and not self.waits_for_expiry
+
+    @property
+    def waits_for_expiry(self) -> bool:
+        """Whether the instance waits until the code of a reward ends soon, to start."""
+        return self.step == DATE_STEP and bool(self.reward)
 
     @property
     def waits_for_segment(self) -> bool:

@@ -47,7 +47,7 @@ _SOMETIMES = {
     "product": "write `once_per: product` in the trigger",
     "categories": "add `categories: 3` to the `send`",
     "event": "start the flow with an event that has data, or `wait_for` one",
-    "reward": "add a `reward` before the `send`",
+    "reward": "add a `reward` before the `send`, or start with `reward.expiring`",
     "request": "start the flow with `request.asked` or `request.confirmed`",
 }
 _COPY_FILES = (f"{COPY}/*.yaml", f"{FLOWS}/*/*/{COPY}/*.yaml")

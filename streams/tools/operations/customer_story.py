@@ -196,6 +196,8 @@ def _waiting(state: Customer, instance_id: str | None) -> list[TimelineEntry]:
 
 def waiting_text(instance: Instance) -> str:
     """Return what an instance waits for, as a sentence after the time until which it waits."""
+    if instance.waits_for_expiry:
+        return "starts then, before the code of a reward ends, unless the customer has used it"
     if instance.waits_for_launch:
         return f"starts then, before the launch of product {dict(instance.trigger_data)['sku']}"
     if instance.waits_for_segment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,6 @@ def test_the_product_of_a_view() -> None:
 
 def test_commands_of_earlier_versions() -> None:
     """A command that an earlier version wrote gets the new names with empty values."""
-    data = {"customer": {"purchases": 3}, "reward": {"code": "X"}}
+    data: dict[str, Any] = {"customer": {"purchases": 3}, "reward": {"code": "X"}}
     complete(data)
     assert (data["customer"]["orders"], data["reward"]) == (3, {"code": "X", "name": "", "ends_at": None})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streams.core.instances.expiry import schedule_expiry
 from streams.core.instances.steps.add import Add
 from streams.core.instances.steps.change_list import ChangeList
 from streams.core.instances.steps.execution import Execution, Result
@@ -33,6 +34,7 @@ def execute(execution: Execution, step: Reward) -> Result:
     if not step.pool:
         uow.changed = True
         execution.instance = rewards.give_signed_code(uow, flow, instance, step)
+        schedule_expiry(uow, flow, execution.instance)
         return execution.next_step(step)
     waiting = _held_back(execution, step)
     if waiting is not None:
@@ -55,6 +57,7 @@ def take_code(execution: Execution, step: Reward, grant: CodeGranted) -> Result:
     # The time in which the email may be sent begins with the code.
     instance = execution.instance.without_wish()
     execution.instance = rewards.give_granted_code(uow, execution.flow, instance, step, grant)
+    schedule_expiry(uow, execution.flow, execution.instance)
     return execution.next_step(step)
 
 

@@ -56,6 +56,8 @@ class RewardKind(StepKind[Reward]):
     def check(self, step: Reward, compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:
         """Yield a warning if the flow waits between a code from a pool and the next email, on every path."""
         following = compiled.next_step[step.path]
+        if compiled.flow.is_transactional:
+            return  # it must not give a reward at all, which another problem says
         if step.pool and following in compiled.sending and not _sends_at_once(compiled, following):
             message = f"a code of pool {step.pool!r} is taken here, but the flow waits before the next email"
             hint = "move the reward behind the wait: then a code is taken only when the email may be sent"

@@ -22,12 +22,16 @@ TRIGGERS: Mapping[str, set[str]] = {
     "{on: product.viewed}": {"product"},
     "{on: product.viewed, once_per: customer}": set(),
     "{on: product.launch}": {"product"},
+    "{on: product.back_in_stock}": {"product"},
+    "{on: product.price_dropped}": {"product"},
+    "{on: product.replaced}": {"product"},
     "{on: review.written}": {"event"},
     "{on: survey.answered}": {"event"},
     "{on: mail.clicked}": {"event"},
     "{on: contest.entered}": {"event"},
     "{on: segment.entered, segment: vip}": {"event"},
     "{on: customer.birthday}": set(),
+    "{on: reward.expiring, before: 7d}": {"reward"},
     "{on: profile.completed}": set(),
 }
 #: Names of a group that only some of its triggers have.
@@ -35,6 +39,11 @@ ONLY_WITH: Mapping[str, tuple[str, ...]] = {
     "product.is_coming": ("{on: product.viewed}", "{on: product.launch}"),
     "product.category": ("{on: order.placed, once_per: product}",),
     "product.quantity": ("{on: order.placed, once_per: product}",),
+    "product.price": ("{on: product.back_in_stock}", "{on: product.price_dropped}", "{on: product.replaced}"),
+    "product.old_price": ("{on: product.price_dropped}",),
+    "product.price_drop": ("{on: product.price_dropped}",),
+    "product.price_drop_percent": ("{on: product.price_dropped}",),
+    "product.replaces": ("{on: product.replaced}",),
     "event.flow": ("{on: survey.answered}", "{on: mail.clicked}"),
     "event.message": ("{on: survey.answered}", "{on: mail.clicked}"),
     "event.link": ("{on: mail.clicked}",),
@@ -64,7 +73,7 @@ def is_known(name: str, trigger: str, has_reward: bool) -> bool:
     if group in ("customer", "field"):
         return True
     if group == "reward":
-        return has_reward
+        return has_reward or group in TRIGGERS[trigger]
     return group in TRIGGERS[trigger] and trigger in ONLY_WITH.get(name, TRIGGERS)
 
 
