@@ -8,6 +8,7 @@ with SMTPUTF8 (RFC 6531).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import idna
 
@@ -61,6 +62,7 @@ def addresses_of(text: str) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=4096)  # most customers of a shop share a few domains; an invalid one is not cached
 def ascii_domain_of(name: str) -> str:
     """Return a domain as SMTP writes it; the case of an ASCII domain is kept.
 

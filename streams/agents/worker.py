@@ -1,13 +1,17 @@
-"""The worker process, built from the settings: flows, scheduler, popularity, code pools and suppressions."""
+"""The worker process, built from the settings: flows, scheduler, popularity, code pools, catalogue and suppressions."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Collection
+from functools import partial
+from typing import Any
 
 import structlog
 
-from streams.agents import code_pools, flows, popularity, scheduler, suppressions
+from streams.agents import catalogue, code_pools, flow_walks, flows, popularity, scheduler, suppressions
+from streams.agents.global_tables import product_versions
+from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.new_app import Accepted, new_app
 from streams.agents.process import run_process
@@ -50,7 +54,7 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     for flow in {flow.name: flow for flow in ruleset.flows}.values():
         metrics.FLOW_INFO.labels(flow.name, flow.version, flow.status).set(1)
     metrics.FLOWS_INFO.labels(content_hash(ruleset)).set(1)
-    flows.register(app, instrumentation, ruleset)
+    flows.register(app, instrumentation, ruleset, settings.walk_rate)
     scheduler.register(app, instrumentation, settings.sweep_limit)
     popularity.register(app, instrumentation)
     # Each takeover creates one producer per stage and partition, so the stage runs only if it is needed. Earlier codes stay on their topic,
@@ -60,6 +64,17 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     if settings.address_key:
         suppressions.register(app, instrumentation, rules_of(ruleset))
 
+    tables: list[GlobalTable[Any]] = []
+    if ruleset.catalogue_changes:
+        versions = GlobalTable(
+            settings.kafka(),
+            product_versions.TOPICS,
+            partial(product_versions.ProductVersions, instrumentation.decoder, settings.partitions),
+            prepare=instrumentation.load_schemas,
+        )
+        tables.append(versions)
+        catalogue.register(app, instrumentation, ruleset.catalogue_changes, settings.walk_rate, versions.view)
+
     def render_messages() -> None:
         # Late, because the worker renders nothing before it runs.
         from streams.definitions.checks.messages import check_messages
@@ -68,5 +83,5 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         for problem in check_messages(settings.templates_dir, ruleset.flows):
             log.error("a message cannot be rendered", message=str(problem))
 
-    gauges = [scheduler.timer_gauges(), code_pools.pool_gauges()]
-    run_process(app, settings, instrumentation, accepted, check=render_messages, gauges=gauges)
+    gauges = [scheduler.timer_gauges(), flow_walks.walk_gauges(), code_pools.pool_gauges()]
+    run_process(app, settings, instrumentation, accepted, check=render_messages, gauges=gauges, global_tables=tables)

@@ -12,6 +12,7 @@ from streams.core.handlers.profiles import dispatch_completion, learn_profile
 from streams.core.handlers.shared_ids import note_order_address
 from streams.core.handlers.stored_orders import stored_details, stored_lines
 from streams.core.instances.exits import exit_instances_on
+from streams.core.instances.expiry import use_codes
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.start import start_flows
 from streams.core.model.effects import CountSales
@@ -87,6 +88,8 @@ def on_order(uow: UnitOfWork, event: OrderEvent) -> None:
     uow.put_order(after)
     if uow.ruleset.counts_sales:
         _count_sales(uow, before, after, event)
+    if is_placed_now and order.details is not None and order.details.discounts and not after.is_test:
+        use_codes(uow, [discount.code for discount in order.details.discounts])
     _exit_instances(uow, event, after, is_placed_now=is_placed_now)
     for occurrence in _occurrences(uow, event, after, is_described_now=is_described_now, is_placed_now=is_placed_now):
         if occurrence.name == "order.refunded" and after.refunded_at is None:
