@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from streams.agents.faust_worker import Worker
+from streams.agents.faust_worker import Stoppable, Worker
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.new_app import Accepted
 from streams.agents.startup import Startup, kafka_steps
@@ -121,5 +121,5 @@ def run_process(
             await renderers.until_ready()
         tune_collector()
 
-    helpers = (*global_tables, renderers) if renderers is not None else global_tables
+    helpers: Sequence[Stoppable] = global_tables if renderers is None else (*global_tables, renderers)
     Worker(app.faust, health, prepare, helpers).execute_from_commandline()
