@@ -87,8 +87,8 @@ class FlowWalks:
         plan, now = self._plans[payload.decode()], utc_from_ms(batch.now_ms)
         state = batch.get(key)
         try:
-            timer = plan.timer(self._ruleset, state, now)
-            record = None if timer is None else self._encode(timer, now)
+            effects = plan.effects(self._ruleset, state, now)
+            records = [self._encode(effect, now) for effect in effects]
         except (StateError, UnknownVersion):
             raise
         except Exception as error:
@@ -97,8 +97,9 @@ class FlowWalks:
                 "a walk could not decide about a customer", walk=plan.name, error=type(error).__name__, exc_info=error
             )
             return
-        if record is not None:
+        if records and not plan.is_of_index:
             metrics.WALK_STARTS.inc()
+        for record in records:
             batch.send(*record)
 
 

@@ -15,9 +15,10 @@ from streams.core.offers.product_changes import ProductVersion
 from streams.core.offers.product_index import Interest
 from streams.core.offers.shown_product import completed
 from streams.core.sending.content import template_data
+from streams.core.triggers.walk_plans import walk_plans
 from tests.harness.driver import Driver
 from tests.harness.events import order
-from tests.harness.flow_texts import DAY, HOUR, buy, run_of, update_profile
+from tests.harness.flow_texts import DAY, HOUR, buy, flow_text, ruleset_of, run_of, update_profile
 from tests.harness.products import product
 
 SEND = "steps: [{send: {message: a}}]"
@@ -215,6 +216,23 @@ def test_versions_that_come_together_are_not_a_replacement() -> None:
     change(run, "s1", is_in_stock=False)
     change(run, "s1-new", replaces="s1", price_minor=50)
     assert run.messages() == []
+
+
+def test_wishes_from_before_the_flow_count() -> None:
+    """A walk over the customers adds the wishes that were there when the flow went live; a new version of the flow repeats it."""
+    run = run_on(f"trigger: {{on: product.wished}}\n{SEND}")
+    wish(run)
+    state, later = run.customers["c1"], run_on(BACK)
+    later.customers["c1"] = state
+    (plan,) = walk_plans(later.ruleset)
+    effects = plan.effects(later.ruleset, state, later.now)
+    assert [(effect.sku, effect.interest_id[:6]) for effect in effects if isinstance(effect, NoteInterest)] == [
+        ("s1", "known-")
+    ]
+    later.advance(HOUR)
+    assert list(indexed(later)) == [b"i\0s1\0c1\0"]
+    again = ruleset_of(flow_text(BACK, purpose="marketing").replace("version: 1", "version: 2"))
+    assert walk_plans(again)[0].name != plan.name
 
 
 def test_flows_without_these_triggers_keep_no_index() -> None:

@@ -228,8 +228,7 @@ def _start(
 
 def _is_held_out(uow: UnitOfWork, flow: Flow) -> bool:
     """Return whether the customer is held out of the flow, or of every flow that is not transactional."""
+    if flow.holdout and in_share(flow.holdout, "holdout", "flow", flow.name, uow.customer_id):
+        return True
     overall = 0 if flow.is_transactional else uow.ruleset.rules.holdout
-    shares = (("flow", flow.name, flow.holdout), ("all", "", overall))
-    return any(
-        percent and in_share(percent, "holdout", scope, name, uow.customer_id) for scope, name, percent in shares
-    )
+    return bool(overall) and in_share(overall, "holdout", "all", "", uow.customer_id)

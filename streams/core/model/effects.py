@@ -54,6 +54,7 @@ class Content(Struct, frozen=True, gc=False):
 
     Attributes:
         customer_id, name, locale, country, purchases, traits: the customer, how many orders they placed, and what else the shop says.
+            The name is as `printable_name` returns it.
         greeted_at, zone: the time (UTC) that the greeting suits, and the customer's time zone.
         order, parcel: the order and the parcel that the email is about, if any.
         reward, reward_name, reward_ends_at: the code of the instance's newest reward, its name, and its end (ISO 8601), or "".

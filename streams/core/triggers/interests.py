@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from streams.core.model.customer import Customer
 from streams.core.model.product_events import NoteInterest
 from streams.core.model.traits import WISH
@@ -19,6 +21,8 @@ from streams.core.values.local_time import text_of
 #: Since when the customer wishes for a product and bought it, UTC; None if not.
 Interest: TypeAlias = tuple[datetime | None, datetime | None]
 NO_INTEREST: Interest = (None, None)
+#: The beginning of the ids of interests from before a flow asked for them. The journal does not have what led to them.
+KNOWN = "known-"
 
 
 def changed_interests(ruleset: Ruleset, before: Customer, after: Customer) -> list[NoteInterest]:
@@ -26,9 +30,10 @@ def changed_interests(ruleset: Ruleset, before: Customer, after: Customer) -> li
     return _difference(after.customer_id, _watched(ruleset, before), _watched(ruleset, after))
 
 
-def all_interests(ruleset: Ruleset, state: Customer) -> list[NoteInterest]:
-    """Return all entries of the index about a customer, for an index that does not know the customer yet."""
-    return _difference(state.customer_id, {}, _watched(ruleset, state))
+def known_interests(ruleset: Ruleset, state: Customer) -> list[NoteInterest]:
+    """Return all entries of the index about a customer, for an index that does not know the customer yet. Their ids begin with `KNOWN`."""
+    known = _difference(state.customer_id, {}, _watched(ruleset, state))
+    return [replace(each, interest_id=f"{KNOWN}{each.interest_id}") for each in known]
 
 
 def _watched(ruleset: Ruleset, state: Customer) -> dict[str, Interest]:

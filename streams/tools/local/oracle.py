@@ -19,6 +19,7 @@ from streams.core.rules.content_hash import content_hash
 from streams.core.rules.ruleset import Ruleset
 from streams.core.sending.address_limits import rules_of
 from streams.core.sending.last_outcomes import NOT_RETRIED
+from streams.core.triggers.interests import KNOWN
 from streams.core.values.ids import split_send_id
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import InvalidRecord, Misrouted
@@ -209,6 +210,10 @@ def _compare(
             actual[(record.key(), b"")] += 1
             continue
         if topic == topics.DELAYS and _is_of_others(codec.decode("timer", record.value())):
+            continue
+        if topic == topics.INTERESTS and codec.decode("product_interest", record.value())["interest_id"].startswith(
+            KNOWN
+        ):
             continue
         if topic == topics.DECISIONS and _is_from_mailer(codec.decode("flow_decision", record.value())):
             continue

@@ -152,10 +152,12 @@ class Simulator:
         if self.now >= plan.ends_at:
             return
         for _, state in sorted(self.customers.items()):
-            timer = plan.timer(self.ruleset, state, self.now)
-            if timer is not None:
-                self.on_effect(timer, self.now)
-                self._schedule(timer)
+            for effect in plan.effects(self.ruleset, state, self.now):
+                self.on_effect(effect, self.now)
+                if isinstance(effect, NoteInterest):
+                    self.handle(*self.products.note(effect, self.now))
+                else:
+                    self._schedule(effect)
 
     def _cancel(self, customer_id: str) -> None:
         self._timers = {name: owner for name, owner in self._timers.items() if owner != customer_id}
