@@ -16,7 +16,7 @@ from streams.core.rules.consent_policy import STRICT, ConsentPolicy
 from streams.core.rules.flow import Condition, Flow
 from streams.core.rules.ruleset import RATES, Limits, Ruleset, Shop
 from streams.core.rules.sending_rules import NO_RULES, TRANSACTIONAL_PER_ADDRESS, SendingRules
-from streams.core.values.text import nearest
+from streams.core.values.text import nearest, similar
 from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages
 from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems, version_file
 from streams.definitions.checks.migrations import check_migrations
@@ -25,7 +25,7 @@ from streams.definitions.language.brand import parse_brand, parse_email_brand
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.positions import brand_positions, positions_in
-from streams.definitions.language.rules import parse_rules, parse_segments
+from streams.definitions.language.rules import parse_rules, parse_segments, segment_names
 from streams.definitions.problems import FlowFileError, Problem, not_utf8, problem_at, unreadable
 from streams.mail.rendering.brand import Brand
 from streams.mail.rendering.email_brand import EmailBrand, email_brand
@@ -91,7 +91,7 @@ class _Loader:
         flows: list[Flow] = []
         folders = self.folders()
         for folder in folders.values():
-            flows += self.folder(folder, segments, rules, policy)
+            flows += self.folder(folder, segments or segment_names(self.root / _SEGMENTS), rules, policy)
         if not flows and not self.errors:
             self.error("files.E002", self.root, "the folder contains no flows", f"add {FLOWS}/<group>/<flow>/{FLOW}")
         newest = list({flow.name: flow for flow in flows}.values())
@@ -106,7 +106,10 @@ class _Loader:
         for flow in newest:
             for other in [name for name in flow.not_with if name not in names]:
                 message = f"unknown flow {other!r} in `not_with`, and {_RULES} (`outside`) has no such series"
-                problem = problem_at("not_with", "flow.E053", message, nearest(other, names))
+                hint = nearest(other, names)
+                if similar(other, names) is None:
+                    hint = f"if it is a series of another system, add it to `outside` in {_RULES}; {hint}"
+                problem = problem_at("not_with", "flow.E053", message, hint)
                 self.note(folders[flow.name] / FLOW, [problem])
         return Templates(
             flows=tuple(flows),
@@ -142,9 +145,7 @@ class _Loader:
             self.errors.append(unreadable(Path(error.filename), error))
             return {}
 
-    def folder(
-        self, folder: Path, segments: Mapping[str, Condition], rules: SendingRules, policy: ConsentPolicy
-    ) -> list[Flow]:
+    def folder(self, folder: Path, segments: Collection[str], rules: SendingRules, policy: ConsentPolicy) -> list[Flow]:
         """Return the versions of one flow, the newest last."""
         messages = message_names(folder)
         parse = partial(parse_flow, messages=messages, folder=folder.name, segments=segments)

@@ -31,10 +31,11 @@ def _named(matcher: str) -> list[str]:
 def test_inhibited_alerts_exist() -> None:
     """Each alert that a rule of inhibition names is an alert of deploy/prometheus/rules, and each stage is a stage."""
     files = [
-        yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "deploy/prometheus/rules").glob("*.yml")
+        yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        for path in (ROOT / "deploy/prometheus/rules").glob("*.yml")
     ]
     alerts = {rule["alert"] for file in files for group in file["groups"] for rule in group["rules"] if "alert" in rule}
-    inhibitions = yaml.safe_load(ALERTMANAGER.read_text(encoding="utf-8"))["inhibit_rules"]
+    inhibitions = yaml.load(ALERTMANAGER.read_text(encoding="utf-8"), yaml.CSafeLoader)["inhibit_rules"]
     matchers = [
         matcher for rule in inhibitions for side in ("source", "target") for matcher in rule[f"{side}_matchers"]
     ]

@@ -35,7 +35,7 @@ TAKK = [name for name, service in SERVICES.items() if service["image"] == "takk:
 UNPROBED = ["topics", "shop"]
 PROCESSES = [name for name in TAKK if name not in UNPROBED]
 SCHEMA = Draft202012Validator(json.loads((Path(__file__).parent / "compose-spec.json").read_text(encoding="utf-8")))
-PROMETHEUS = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+PROMETHEUS = yaml.load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 ALERTMANAGER = ROOT / "deploy/alertmanager/alertmanager.yml"
 
 
@@ -250,7 +250,7 @@ def test_services_reach_the_hosts_that_they_name() -> None:
     ]
     clients += [("grafana", environment(SERVICES["grafana"])["PROMETHEUS_URL"])]
     clients += [("prometheus", target) for target in _targets() if not target.startswith("localhost")]
-    clients += [("alertmanager", yaml.safe_load(ALERTMANAGER.read_text())["global"]["smtp_smarthost"])]
+    clients += [("alertmanager", yaml.load(ALERTMANAGER.read_text(), yaml.CSafeLoader)["global"]["smtp_smarthost"])]
     assert len(clients) > 8
     for client, url in clients:
         host, port = address_of(url)

@@ -217,15 +217,17 @@ def test_the_readme_lists_all_dashboards() -> None:
 
 def test_provisioning_reads_the_dashboards() -> None:
     """Grafana's provisioning has one Prometheus, with the uid that the dashboards select, and one folder of dashboards."""
-    (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
+    (source,) = yaml.load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text(), yaml.CSafeLoader)[
+        "datasources"
+    ]
     assert (source["type"], source["uid"], source["isDefault"]) == ("prometheus", "prometheus", True)
-    (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/takk.yml").read_text())["providers"]
+    (provider,) = yaml.load((GRAFANA / "provisioning/dashboards/takk.yml").read_text(), yaml.CSafeLoader)["providers"]
     assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
 
 
 def test_grafana_serves_the_runbooks() -> None:
     """Compose mounts the runbooks into the folder that Grafana serves, at the address of the links."""
-    service = yaml.safe_load((PROJECT_ROOT / "docker-compose.yml").read_text())["services"]["grafana"]
+    service = yaml.load((PROJECT_ROOT / "docker-compose.yml").read_text(), yaml.CSafeLoader)["services"]["grafana"]
     assert f"./deploy/runbooks:/usr/share/grafana{LINKED_RUNBOOKS}:ro" in service["volumes"]
 
 

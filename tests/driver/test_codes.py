@@ -8,14 +8,14 @@ import pytest
 
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.core.model.effects import ClaimCode, IssueReward, LogDecision, WithdrawClaim
-from streams.core.model.events import CodeGranted, OrderPlaced, OrderRefunded
+from streams.core.model.events import CodeGranted, OrderPaid, OrderPlaced, OrderRefunded
 from streams.core.offers.code_pool_records import Code, Pool, pool_key
 from streams.core.offers.code_pools import CodePools
 from streams.core.rules.ruleset import Limits, Ruleset
 from streams.core.sending.content import template_data
 from tests.harness.driver import START, Driver
 from tests.harness.events import flow_from, order
-from tests.harness.flow_texts import DAY, HOUR, MESSAGES, buy, flow_text, ruleset_of, run_of, sent
+from tests.harness.flow_texts import DAY, HOUR, MESSAGES, buy, flow_text, ruleset_of, run_of, sent, unsubscribe
 
 SPRING = """\
 trigger: {on: order.placed}
@@ -81,7 +81,7 @@ def test_code_in_stock() -> None:
         START + 30 * DAY,
         START + 3 * DAY,
     ]
-    assert [template_data(mail.content)["reward"] for mail in run.mails()] == [{"code": "A1"}, {"code": "A2"}]
+    assert [template_data(mail.content)["reward"]["code"] for mail in run.mails()] == ["A1", "A2"]
     assert len({effect.reward_id for effect in run.effects if isinstance(effect, IssueReward)}) == 2
     assert run.customers["c1"].instances == ()
 
@@ -233,15 +233,15 @@ def test_draft() -> None:
 
 
 def test_paused_flow() -> None:
-    """A paused flow takes its code, and its email waits."""
+    """A paused flow takes no code before it is live again."""
     run = Driver(ruleset_of(flow_text(SPRING, status="paused")))
     stock(run, "A1")
     buy(run)
     run.advance(5 * HOUR)
-    assert (issued(run), run.messages()) == ([("c1", "A1")], [])
+    assert (claims(run), run.messages()) == ([], [])
     run.ruleset = ruleset_of(flow_text(SPRING))
     run.advance(HOUR)
-    assert template_data(run.mails()[0].content)["reward"] == {"code": "A1"}
+    assert template_data(run.mails()[0].content)["reward"]["code"] == "A1"
 
 
 def test_newest_reward() -> None:
@@ -332,3 +332,99 @@ def test_day_scale() -> None:
     assert claim.give_up_at - claim.claimed_at == timedelta(hours=2)
     run.advance(timedelta(hours=2))
     assert rules_against(run) == ["pool_empty"]
+
+
+LATE = """\
+trigger: {on: order.placed}
+steps:
+  - reward: {name: spring-10, pool: spring, within: 2d}
+  - emit: gave
+  - split:
+      - when: reward.is_given
+        steps: [{send: {message: a, expires: 9d%s}}]
+      - otherwise: [{send: {message: b}}]
+"""
+
+
+def test_a_refused_email_takes_no_code() -> None:
+    """Without consent no code is claimed. The decision is that of the email, and the code goes to the next customer."""
+    run = run_of(LATE % "", purpose="marketing")
+    stock(run, "A1")
+    buy(run, customer_id="c2")
+    assert issued(run) == [("c2", "A1")]
+    unsubscribe(run)
+    buy(run)
+    run.advance(9 * DAY)
+    assert [claim.customer_id for claim in claims(run)] == ["c2"]
+    assert rules_against(run) == ["unsubscribed"]
+    assert not run.customers["c1"].instances
+
+
+def test_a_holdout_takes_no_code() -> None:
+    """Customers who are held out of the email take no code, and are remembered as held out, not sent the other email."""
+    run = run_of(LATE % ", holdout: 50", purpose="marketing")
+    for number in range(40):
+        buy(run, f"o{number}", customer_id=f"c{number}")
+    held_out = rules_against(run).count("holdout")
+    assert 5 < held_out < 35
+    assert len(claims(run)) == 40 - held_out
+    assert run.messages() == []
+
+
+@pytest.mark.parametrize("codes", [0, 1])
+def test_a_deferred_email_takes_no_code_yet(codes: int) -> None:
+    """While a cap defers the email no code is claimed. Then a code is claimed once, and the email sent with it."""
+    first = flow_text("trigger: {on: order.placed}\nsteps: [{send: {message: c}}]", name="e", purpose="marketing")
+    rules = "caps: [{most: 1, per: 5d}]"
+    run = Driver(ruleset_of(first, flow_text(LATE % "", purpose="marketing"), rules=rules))
+    stock(run, *["A1"][:codes])
+    buy(run)
+    run.advance(4 * DAY)
+    assert (claims(run), sent(run)) == ([], [("c", 0)])
+    run.advance(2 * DAY)
+    assert len(claims(run)) == 1
+    if not codes:
+        stock(run, "A1")
+    assert (issued(run), sent(run)) == ([("c1", "A1")], [("c", 0), ("a", 5 + (1 - codes))])
+    assert ("f", "defer", "cap") in run.decisions()
+    run.advance(9 * DAY)
+    assert withdrawn(run) == []
+
+
+def test_a_code_that_arrives_too_late_for_the_email_returns() -> None:
+    """If the customer unsubscribes while the pool is empty, the code that arrives returns to the pool."""
+    run = run_of(LATE % "", purpose="marketing")
+    buy(run)
+    run.advance(HOUR)
+    unsubscribe(run)
+    stock(run, "A1")
+    assert (issued(run), rules_against(run)) == ([], ["code_too_late", "unsubscribed"])
+    assert len(withdrawn(run)) == 1
+    buy(run, "o2", customer_id="c2")
+    assert issued(run) == [("c2", "A1")]
+
+
+def test_a_cap_that_fills_up_before_the_code_arrives() -> None:
+    """If another email takes the place meanwhile, the code returns, and another claim of the same step gets one later."""
+    other = flow_text("trigger: {on: order.paid}\nsteps: [{send: {message: c}}]", name="e", purpose="marketing")
+    rules = "caps: [{most: 1, per: 5d}]"
+    run = Driver(ruleset_of(other, flow_text(LATE % "", purpose="marketing"), rules=rules))
+    buy(run)
+    run.advance(HOUR)
+    run.handle(OrderPaid(order("o1", run.now), run.now))
+    stock(run, "A1")
+    assert (issued(run), run.messages(), len(withdrawn(run))) == ([], ["c"], 1)
+    run.handle(grant(run, "A1"))  # the grant of the first claim arrives again
+    run.advance(6 * DAY)
+    assert (issued(run), run.messages()) == ([("c1", "A1")], ["c", "a"])
+    assert len({claim.reward_id for claim in claims(run)}) == len(claims(run)) == 2
+
+
+def test_a_wait_between_reward_and_email() -> None:
+    """With a wait before the email, the code is taken before the wait, as `takk flows check` warns."""
+    body = LATE.replace("emit: gave", "wait: 1d") % ""
+    run = run_of(body, purpose="marketing")
+    stock(run, "A1")
+    unsubscribe(run)
+    buy(run)
+    assert issued(run) == [("c1", "A1")]

@@ -32,7 +32,7 @@ def load(*files: Path, env: Mapping[str, str] | None = None) -> dict[str, Any]:
     """
     project: dict[str, Any] = {}
     for file in files:
-        project = _merged(project, _replaced(yaml.safe_load(file.read_text(encoding="utf-8")), env or {}))
+        project = _merged(project, _replaced(yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader), env or {}))
     return project
 
 

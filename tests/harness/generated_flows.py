@@ -8,7 +8,18 @@ import yaml
 from hypothesis import strategies as st
 
 from streams.core.rules.recommends import Source
-from streams.core.rules.trigger_names import AWAITED, DATES, EXITS, MOMENTARY, TRIGGERS, is_about_order
+from streams.core.rules.trigger_names import (
+    AWAITED,
+    BACKFILLED,
+    CATALOGUE_CHANGES,
+    DATES,
+    EXITS,
+    MOMENTARY,
+    PRICE_DROPPED,
+    REPLACED,
+    TRIGGERS,
+    is_about_order,
+)
 
 SEGMENTS = "vip: customer.spend > 900\nlapsed: customer.orders > 0 and customer.days_since_last_order > 20\nreturning: customer.orders > 1"
 NAMES = ("f", "g", "h")
@@ -26,7 +37,7 @@ weekdays = st.lists(st.sampled_from(["mon", "wed", "sat", "sun"]), min_size=1, m
 about_customers = [
     "customer.orders > 1", "customer.is_vip", "customer.country == 'DK'", "'vip' in customer.segments", "customer.has_consent",
     "customer.days_since_click < 5", "field.loyalty == 'silver'", "'testers' in customer.lists", "customer.age > 30",
-    "reward.is_given", "field.points >= 20", "field.kept == '0'",
+    "reward.is_given", "reward.name == 'ten'", "reward.days_left > 3", "field.points >= 20", "field.kept == '0'",
     "customer.orders_in(20d) > 1", "customer.spend_in(1w, 'tea') >= 300", "customer.orders_of('tea') > 1", "customer.top_category == 'tea'",
 ]  # fmt: skip
 about_orders = [
@@ -50,6 +61,10 @@ def conditions(on: str, once_per: str) -> st.SearchStrategy[str]:
     sources += about_parcels if on.startswith("shipment.") else []
     sources += ["event.stars >= 4"] if on == "review.written" else []
     sources += ["product.is_bought", "product.sku == 's1'"] if once_per == "product" else []
+    if on in CATALOGUE_CHANGES and once_per == "product":
+        sources += ["product.price <= 80"]
+        sources += ["product.price_drop_percent >= 10", "product.old_price > 90"] if on == PRICE_DROPPED else []
+        sources += ["product.replaces == 's1'"] if on == REPLACED else []
     simple = st.sampled_from(sources)
     return (
         simple
@@ -63,7 +78,7 @@ def waits(on: str, once_per: str) -> st.SearchStrategy[Any]:
     times = ["order.placed_at", "shipment.window_from", "shipment.window_to"] if is_about_order(on) else []
     if once_per == "product" and is_about_order(on):
         times.append("product.runs_out")
-    if on.startswith("product.") and once_per == "product":
+    if on.startswith("product.") and once_per == "product" and on not in CATALOGUE_CHANGES:
         times.append("product.launch")
     lengths = st.fixed_dictionaries(
         {},
@@ -83,8 +98,8 @@ def waits(on: str, once_per: str) -> st.SearchStrategy[Any]:
     return st.one_of(kinds)
 
 
-def sends(purpose: str) -> st.SearchStrategy[Any]:
-    """Sends with every option."""
+def sends(purpose: str, *, may_join: bool) -> st.SearchStrategy[Any]:
+    """Sends with every option. `may_join`: whether emails of the flow can be sent together."""
     options = {
         "priority": st.integers(0, 100),
         "expires": st.sampled_from(["2h", "1d", "8d"]),
@@ -97,7 +112,10 @@ def sends(purpose: str) -> st.SearchStrategy[Any]:
             "products": st.integers(1, 3),
             "categories": st.integers(1, 2),
         }
-    plain = st.fixed_dictionaries({"message": messages}, optional=options)
+    options |= {"together": st.booleans()} if may_join else {}
+    plain = st.fixed_dictionaries({"message": messages}, optional=options).map(
+        lambda send: {name: value for name, value in send.items() if name != "products" or not send.get("together")}
+    )
     return st.builds(
         _narrowed, plain, st.none() | st.lists(st.sampled_from(SOURCES), min_size=1, unique=True), st.booleans()
     )
@@ -144,6 +162,16 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         trigger["which"] = "each" if once_per == "parcel" else draw(st.sampled_from(["first", "last"]))
     if first == "segment":
         trigger["segment"] = draw(st.sampled_from(["vip", "lapsed", "returning"]))
+    if on == "date":
+        trigger |= {
+            "segment": "returning",
+            "at": "2026-03-09 10:00",
+            "clock": draw(st.sampled_from(["customer", "shop"])),
+        }
+        if draw(st.booleans()):
+            trigger["spread"] = "4h"
+    if on in BACKFILLED and draw(st.integers(0, 3)) == 3:
+        trigger["backfill"] = True
     if on == "customer.reached":
         trigger["threshold"] = draw(st.sampled_from(THRESHOLDS))
     is_yearly = on in DATES
@@ -151,18 +179,26 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         trigger["date"] = draw(st.sampled_from(["wedding", "name_day"]))
     if (is_yearly or on == "product.launch") and draw(st.booleans()):
         trigger["before"] = draw(st.sampled_from(["1d", "3d"]))
-    if not is_yearly and on != "product.launch" and once_per in ("customer", "product") and draw(st.booleans()):
+    if on == "reward.expiring":
+        trigger["before"] = draw(st.sampled_from(["7d", "29d"]))
+    if (
+        not is_yearly
+        and on not in ("product.launch", "reward.expiring")
+        and once_per in ("customer", "product")
+        and draw(st.booleans())
+    ):
         trigger["again_after"] = draw(spans)
     condition = conditions(on, once_per)
     if draw(st.integers(0, 7)) == 7:
         trigger["where"] = draw(condition.filter(lambda source: "reward" not in source))
     purpose = draw(st.sampled_from(["marketing", "marketing", "review", "service"]))
+    may_join = once_per != "parcel" and not on.startswith("request.")
     prefixes = {"order": ("order.",), "shipment": ("order.", "shipment.")}.get(first, ("order.placed",))
     awaited = [event for event in AWAITED if event.startswith((*prefixes, "mail.", "survey."))]
     leaf = st.one_of(
         st.builds(lambda wait: {"wait": wait}, waits(on, once_per)),
-        st.builds(lambda send: {"send": send}, sends(purpose)),
-        st.builds(lambda send: {"send": send}, sends(purpose)),
+        st.builds(lambda send: {"send": send}, sends(purpose, may_join=may_join)),
+        st.builds(lambda send: {"send": send}, sends(purpose, may_join=may_join)),
         st.sampled_from([
             {"set": {"name": "loyalty", "value": "silver"}}, {"add_to_list": "testers"}, {"remove_from_list": "testers"},
             {"reward": {"name": "ten"}}, {"reward": {"name": "pool", "pool": "ten", "within": "3d"}}, {"emit": "told"},
@@ -205,7 +241,7 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         return split | wait_for | experiment | repeat
 
     steps = unnested(draw(st.lists(st.recursive(leaf, branches, max_leaves=6), min_size=2, max_size=5)))
-    steps.append({"send": draw(sends(purpose))})
+    steps.append({"send": draw(sends(purpose, may_join=may_join))})
     flow: dict[str, Any] = {
         "flow": name,
         "version": 1,

@@ -261,7 +261,7 @@ class Prometheus(PrometheusApi):
         rules = self.folder / "rules"
         rules.mkdir(exist_ok=True)
         for file in sorted(self._rules.glob("*.yml")):
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+            content = yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
             for group in content["groups"]:
                 group.pop("interval", None)
                 for rule in () if self._is_patient else group["rules"]:

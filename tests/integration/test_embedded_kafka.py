@@ -278,7 +278,7 @@ def test_a_broker_starts_without_its_cache(
 def test_sigterm_ends_the_demo_and_its_processes(tmp_path: Path) -> None:
     """SIGTERM ends the demo as Ctrl-C does: worker and mailer end too, and the results are printed."""
     with subprocess.Popen(
-        [sys.executable, "-m", "streams", "demo"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "streams", "demo", "--rate", "1"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     ) as demo:
         assert demo.stdout is not None
         metrics_line = next(line for line in demo.stdout if line.startswith("metrics"))

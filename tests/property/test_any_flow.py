@@ -270,6 +270,9 @@ def test_whatever_the_flow(generated: list[dict[str, Any]], rules: int, story: S
     sent = {decision.send_id: decision.decided_at for decision in decisions if decision.outcome == "send"}
     assert sent.keys() == {mail.send_id for mail in mails}
     assert twice(Counter(decision.send_id for decision in decisions if decision.outcome == "send")) == []
+    joined = [decision for decision in decisions if decision.rule == "joined"]
+    assert {decision.detail.split()[-1] for decision in joined} <= sent.keys()
+    assert sent.keys().isdisjoint(decision.send_id for decision in joined)
     for mail in mails:
         at = sent[mail.send_id]
         assert at <= mail.not_after

@@ -37,6 +37,17 @@ def test_decisions() -> None:
     assert shop.state("nobody") is None
 
 
+@pytest.mark.parametrize(("answer", "reward"), [("9", ["f/a"]), ("8.5", []), ("yes", [])])
+def test_numbers_as_answers(answer: str, reward: list[str]) -> None:
+    """An answer that is a number can be compared as one, like an answer on the pages of the gateway."""
+    flow = "trigger: {on: survey.answered, where: event.number >= 9}\nsteps: [{send: {message: a}}]\n"
+    shop = Scenario(ruleset_of(flow_text(flow, purpose="marketing")))
+    shop.profile("bo", email="bo@example.com", marketing_consent=True)
+    shop.answers("bo", "nps", answer)
+    shop.after(days=1)
+    assert shop.mails("bo") == reward
+
+
 def test_actions_of_customers() -> None:
     """Opens, clicks, profiles, answers and unsubscriptions are handled; an unknown email is an error."""
     shop = Scenario(TEMPLATES)

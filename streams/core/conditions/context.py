@@ -46,6 +46,11 @@ class EvalContext:
         """The order as the shop last described it."""
         return self.order.facts if self.order is not None else None
 
+    @property
+    def order_id(self) -> str:
+        """The id of the order, "" without one."""
+        return self.order.order_id if self.order is not None else ""
+
     def data(self, name: str) -> str:
         """Return the trigger's value for `name`, or "" if it has none."""
         for key, value in self.trigger_data:

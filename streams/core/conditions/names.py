@@ -8,10 +8,11 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from streams.core.conditions import order_values
+from streams.core.conditions import order_values, product_values
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.purchase_values import top_category
 from streams.core.model.customer import NO_YEAR
+from streams.core.model.instance import REWARD_ENDS, REWARD_NAME
 from streams.core.model.orders.order import OrderLine
 from streams.core.model.traits import LIKE, WISH
 from streams.core.rules.purchase_use import TOP_CATEGORY as TOP_CATEGORY
@@ -25,13 +26,13 @@ def _shop_country(context: EvalContext) -> str:
     return context.uow.ruleset.shop.country
 
 
-def _orders(context: EvalContext) -> int:
+def orders_of(context: EvalContext) -> int:
     """Return the number of purchases, those before the first record included."""
     history = context.uow.history
     return context.uow.purchases + (history.orders if history is not None else 0)
 
 
-def _spend_minor(context: EvalContext) -> int:
+def spend_minor(context: EvalContext) -> int:
     history = context.uow.history
     return context.uow.spend_converted_minor + (history.spend_minor if history is not None else 0)
 
@@ -43,15 +44,15 @@ def _history(context: EvalContext) -> str:
 
 
 def _is_new(context: EvalContext) -> bool:
-    return _orders(context) <= 1 and _history(context) == "complete"
+    return orders_of(context) <= 1 and _history(context) == "complete"
 
 
 def _spend(context: EvalContext) -> Decimal:
-    return money.major(_spend_minor(context), context.uow.ruleset.shop.currency)
+    return money.major(spend_minor(context), context.uow.ruleset.shop.currency)
 
 
 def _average(context: EvalContext) -> Decimal:
-    return _spend(context) / _orders(context) if _orders(context) > 0 else Decimal(0)
+    return _spend(context) / orders_of(context) if orders_of(context) > 0 else Decimal(0)
 
 
 def _country(context: EvalContext) -> str:
@@ -118,12 +119,23 @@ def _recency(context: EvalContext) -> int:
 
 
 def _frequency(context: EvalContext) -> int:
-    return _score(_orders(context), FREQUENCY)
+    return _score(orders_of(context), FREQUENCY)
 
 
 def _monetary(context: EvalContext) -> int:
     vip_spend = context.uow.ruleset.vip_spend_minor
-    return _score(_spend_minor(context) * 100, tuple([vip_spend * percent for percent in MONETARY]))
+    return _score(spend_minor(context) * 100, tuple([vip_spend * percent for percent in MONETARY]))
+
+
+def _days_left(context: EvalContext) -> int:
+    """Return the whole days until the code of the newest reward ends: 0 without a code."""
+    if not context.reward:
+        return 0
+    ends_at = context.data(REWARD_ENDS)
+    if not ends_at:  # given by an earlier version, which did not store the end
+        return NEVER_DAYS
+    left = datetime.fromisoformat(ends_at) - context.uow.now
+    return max(0, local_time.unscale(left, context.uow.ruleset.day_scale).days)
 
 
 #: The value of "days since" for an event that never happened.
@@ -149,26 +161,29 @@ def _counting(since: Callable[[EvalContext], datetime | None]) -> Closure:
     return lambda context: _days_since(context, since(context))
 
 
+#: The data of events that conditions read as `event.<name>`, and templates too.
+EVENT_DATA = ("flow", "message", "link", "question", "answer", "number", "stars", "contest", "segment")
+
 #: Every name that a condition may use, the kind of its value and the function that reads it.
 #:
 #: Money is in major units: order.total and order.discount in the order's currency, order.value and customer.spend in the shop's.
 #: Names about purchases read the orders that are still remembered.
 NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
     {
-        "customer.orders": ("number", _orders),
+        "customer.orders": ("number", orders_of),
         # Both are false while the first record of a customer may be of a later order: the flow takes its generic branch.
         "customer.is_new": ("boolean", _is_new),
-        "customer.is_returning": ("boolean", lambda context: _orders(context) > 1),
+        "customer.is_returning": ("boolean", lambda context: orders_of(context) > 1),
         "customer.history": ("text", _history),
         "customer.is_discount_only": (
             "boolean",
-            lambda context: 0 < _orders(context) == context.uow.discounted,
+            lambda context: 0 < orders_of(context) == context.uow.discounted,
         ),
         "customer.spend": ("number", _spend),
         "customer.average_order": ("number", _average),
         "customer.is_vip": (
             "boolean",
-            lambda context: _spend_minor(context) >= context.uow.ruleset.vip_spend_minor,
+            lambda context: spend_minor(context) >= context.uow.ruleset.vip_spend_minor,
         ),
         "customer.country": ("text", _country),
         "customer.locale": ("text", _locale),
@@ -232,6 +247,11 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "product.is_coming": ("boolean", order_values.is_coming),
         "product.category": ("text", lambda context: line.category if (line := order_values.product(context)) else ""),
         "product.quantity": ("number", lambda context: line.quantity if (line := order_values.product(context)) else 0),
+        "product.price": ("number", product_values.price),
+        "product.old_price": ("number", product_values.old_price),
+        "product.price_drop": ("number", product_values.price_drop),
+        "product.price_drop_percent": ("number", product_values.price_drop_percent),
+        "product.replaces": ("text", lambda context: context.data("replaced_sku")),
         "shipment.carrier": ("text", lambda context: context.parcel.carrier if context.parcel else ""),
         "shipment.status": ("text", lambda context: context.parcel.status if context.parcel else ""),
         "shipment.has_tracking": ("boolean", lambda context: bool(context.parcel and context.parcel.tracking_url)),
@@ -252,6 +272,8 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "event.contest": ("text", lambda context: context.data("contest")),
         "event.request": ("text", lambda context: context.data("kind")),
         "event.segment": ("text", lambda context: context.data("segment")),
+        "reward.name": ("text", lambda context: context.data(REWARD_NAME) if context.reward else ""),
+        "reward.days_left": ("number", _days_left),
         "reward.is_given": ("boolean", lambda context: bool(context.reward)),
     }
 )

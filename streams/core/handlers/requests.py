@@ -22,7 +22,7 @@ from streams.core.model.gateway_state import Request
 from streams.core.model.person_events import CustomerRequested
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.trigger_names import REQUEST_ASKED, REQUEST_CONFIRMED
-from streams.core.sending.decide import REQUEST_ID, TO_ADDRESS
+from streams.core.sending.check import REQUEST_ID, TO_ADDRESS
 from streams.core.triggers.dispatch import dispatch
 from streams.core.values import ids, local_time
 

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from streams.core.handlers.engagement import release_clicks
+from streams.core.handlers.erasure import is_known
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.reschedule import reschedule, start_over, waits_for_parcels
 from streams.core.instances.resume import continue_from, prepare, resume
 from streams.core.instances.steps.kinds import path_after_timer
+from streams.core.instances.steps.reward import take_code
 from streams.core.instances.unknown import hold, is_unknown, look_again, release, successor
-from streams.core.instances.waiting import drop_instance, find_instance, schedule_timer
+from streams.core.instances.waiting import drop_instance, find_instance, other_instances, schedule_timer, suspend
 from streams.core.model.events import CodeGranted, TimerFired
 from streams.core.model.instance import CODE_GRANTED, HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.rules.flow import Reward
-from streams.core.triggers.dates import start_on_date
+from streams.core.triggers.backfills import BACKFILL_STEP, start_backfill
+from streams.core.triggers.campaigns import CAMPAIGN_STEP, start_campaign
+from streams.core.triggers.dates import DATES_STEP, schedule_dates, start_on_date
+from streams.core.triggers.expiry import start_on_expiry
 from streams.core.triggers.launches import start_on_launch
+from streams.core.triggers.watches import WATCH_STEP, check_watched
 
 #: A timer that fires earlier than this before its due time is scheduled again. Smaller differences are those between the clocks of two
 #: processes, each of which may differ from the broker's by five minutes.
 EARLY = timedelta(minutes=10)
+#: The functions for timers of walks, by the first word of their step. No instance waits for these timers.
+_OF_WALKS: Mapping[str, Callable[[UnitOfWork, TimerFired], None]] = MappingProxyType(
+    {
+        CAMPAIGN_STEP: start_campaign,
+        BACKFILL_STEP: start_backfill,
+        WATCH_STEP: check_watched,
+        DATES_STEP: lambda uow, event: schedule_dates(uow),
+    }
+)
 
 
 def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
@@ -32,6 +49,10 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
     """
     if uow.held_clicks:
         release_clicks(uow, event.due_at)
+    if (start := _OF_WALKS.get(event.step.partition(" ")[0])) is not None:
+        if is_known(uow.state):
+            start(uow, event)
+        return
     instance = find_instance(uow, event.instance_id)
     if instance is None or instance.step != event.step:
         return
@@ -51,6 +72,8 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
             continue_after_wait(uow, instance)
     elif instance.waits_for_date:
         start_on_date(uow, instance)
+    elif instance.waits_for_expiry:
+        start_on_expiry(uow, instance)
     elif instance.waits_for_launch:
         start_on_launch(uow, instance)
     else:
@@ -100,6 +123,9 @@ def on_code_granted(uow: UnitOfWork, event: CodeGranted) -> None:
     if instance is None or instance.step != event.step or instance.awaited_pool != event.pool:
         rewards.log_late_grant(uow, event, "the instance ended or continued without it")
         return
+    if event.reward_id != rewards.reward_id_of(instance, instance.step):
+        rewards.log_late_grant(uow, event, "the claim was withdrawn, and the instance has claimed another code")
+        return
     if is_unknown(uow, instance):
         hold(uow, instance, _held(uow, event))
         return
@@ -115,8 +141,11 @@ def give_code(uow: UnitOfWork, instance: Instance, event: CodeGranted) -> None:
     compiled, instance = execution.compiled, execution.instance
     step, path = compiled.steps[instance.step], instance.step
     if isinstance(step, Reward) and step.pool == event.pool and compiled.flow.status != "draft":
-        execution.instance = rewards.give_granted_code(uow, compiled.flow, instance, step, event)
-        continue_from(execution, compiled.next_step[path])
+        result = take_code(execution, step, event)
+        if isinstance(result, Instance):
+            suspend(uow, result, other_instances(uow, instance.instance_id))
+        else:
+            continue_from(execution, result)
     else:
         rewards.log_late_grant(uow, event, "the flow was changed and no longer gives a code at this step")
         continue_from(execution, path)

@@ -11,7 +11,7 @@ from streams.core.conditions.context import EvalContext
 from streams.core.instances.steps.execution import Execution
 from streams.core.instances.steps.wait import Wait, awaited_target, ends_at
 from streams.core.instances.waiting import drop_instance, other_instances, suspend
-from streams.core.model.instance import Instance, awaits_target
+from streams.core.model.instance import JOINED_ID, Instance, awaits_target
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import ids, local_time
 
@@ -54,6 +54,8 @@ def waits_for_parcels(execution: Execution) -> bool:
     """Return whether an instance waits that all parcels started, a parcel was added since, and no email or code has left yet."""
     trigger, order, instance = execution.flow.trigger, execution.context.order, execution.instance
     if trigger.which != "last" or order is None or order.all_parcels(trigger.on.partition(".")[2]):
+        return False
+    if any(name == JOINED_ID for name, _ in instance.trigger_data):
         return False
     sent = {send.send_id for send in execution.uow.sends}
     return not instance.reward and sent.isdisjoint(

@@ -114,10 +114,15 @@ def prepare(uow: UnitOfWork, instance: Instance) -> Execution | None:
 
 
 def continue_from(execution: Execution, path: str | None) -> None:
-    """Execute the steps of a waiting instance from `path` (None: the end of the flow), then suspend it or remove it."""
+    """Execute the steps of a waiting instance from `path` (None: the end of the flow), then suspend it or remove it.
+
+    The instances that joined its email continue too.
+    """
     uow, instance_id = execution.uow, execution.instance.instance_id
     waiting = run(execution, path)
     if waiting is not None:
         suspend(uow, waiting, other_instances(uow, instance_id))
     else:
         remove_instance(uow, instance_id)
+    for other, next_path in execution.joined:
+        continue_from(other, next_path)

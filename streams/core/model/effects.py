@@ -23,6 +23,7 @@ from streams.core.model.merge_effects import HandOver as HandOver
 from streams.core.model.merge_effects import ReleaseAlias as ReleaseAlias
 from streams.core.model.orders.order import Parcel
 from streams.core.model.orders.order_state import OrderState
+from streams.core.model.product_events import NoteInterest as NoteInterest
 from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.rules.consent_policy import Purpose
 from streams.core.rules.recommends import USUAL, Recommends
@@ -53,15 +54,21 @@ class Content(Struct, frozen=True, gc=False):
 
     Attributes:
         customer_id, name, locale, country, purchases, traits: the customer, how many orders they placed, and what else the shop says.
+            The name is as `printable_name` returns it.
         greeted_at, zone: the time (UTC) that the greeting suits, and the customer's time zone.
         order, parcel: the order and the parcel that the email is about, if any.
-        reward: the code of the instance's newest reward, or "".
+        reward, reward_name, reward_ends_at: the code of the instance's newest reward, its name, and its end (ISO 8601), or "".
+        placed, spend_minor, currency: the customer's orders and their sum in the shop's currency, those before the first record included.
+        fields: the values that flows have stored about the customer.
+        event: the data of the event that the flow started with, or last waited for.
         request_id: the request that the email asks to confirm, or "".
         products, at_least: how many products the email recommends at most and at least; 0 for none.
         recommends: where the products come from, and how many categories the email recommends.
         orders: the customer's orders, which decide about the products; empty if it recommends none.
         favourites: the customer's categories with the number of orders, the favourite first; empty until a flow asks for them.
         viewed: the products that the customer viewed, the newest first, if the email recommends them.
+        product: the product of the instance, as templates get it; None unless its flow runs per product.
+        together: the products of all instances that the email is for, as templates get them; None unless it is sent `together`.
         chosen, chosen_categories: the products and the categories, if they are chosen before the email is encoded, as a simulation
             does. Otherwise the mailer chooses.
     """
@@ -86,6 +93,15 @@ class Content(Struct, frozen=True, gc=False):
     favourites: tuple[tuple[str, int], ...] = ()
     viewed: tuple[str, ...] = ()
     chosen_categories: tuple[dict[str, Any], ...] | None = None
+    product: dict[str, Any] | None = None
+    together: tuple[dict[str, Any], ...] | None = None
+    reward_name: str = ""
+    reward_ends_at: str = ""
+    placed: int = 0
+    spend_minor: int = 0
+    currency: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
+    event: tuple[tuple[str, str], ...] = ()
 
 
 class MailFields(Struct, frozen=True, gc=False, kw_only=True):
@@ -277,4 +293,5 @@ Effect: TypeAlias = (
     | ReleaseAlias
     | ShowCustomer
     | ForgetCustomer
+    | NoteInterest
 )

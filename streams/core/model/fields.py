@@ -36,6 +36,12 @@ def field_of(uow: UnitOfWork, name: str) -> str | None:
     return base if not total else as_stored(as_number(base) + total)
 
 
+def all_fields(uow: UnitOfWork) -> tuple[tuple[str, str], ...]:
+    """Return the value of each field that is set, sorted by name."""
+    names = sorted({key.partition(_AMOUNT)[0] for key, _ in uow.fields})
+    return tuple([(name, value) for name in names if (value := field_of(uow, name)) is not None])
+
+
 def ends_of(uow: UnitOfWork, name: str) -> list[datetime]:
     """Return when the amounts of a field expire (UTC)."""
     return [_end_of(key) for key, _ in uow.fields if key.startswith(name + _AMOUNT)]

@@ -8,12 +8,17 @@ from msgspec import Struct, json
 from msgspec.structs import replace
 
 from streams.core.rules.flow import DATE_STEP, SEGMENT_STEP
+from streams.core.values.local_time import text_of
 
 # Prefixes of `Instance.awaits` for a code of a pool and for a target time. They are stored.
 _POOL_PREFIX = "code of "
 _TARGET_PREFIX = "@"
 #: The name under which the trigger data of a migrated instance keeps its earlier id. It is stored.
 EARLIER_ID = "run"
+#: The names under which the trigger data of an instance keeps the name of its newest reward, and when its code ends. They are stored.
+REWARD_NAME, REWARD_ENDS = "reward", "reward_ends"
+#: The name under which the trigger data of an instance keeps another one whose email it joined. It is stored.
+JOINED_ID = "joined"
 # The name of the trigger data that holds an event, always behind all other data. It is stored.
 _HELD = "held"
 #: The name of a held event that is the code of a pool. All others have the names of flow definitions.
@@ -110,6 +115,17 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
         data = self.trigger_data
         return tuple([item for item in data if item[0] != _HELD]) if self.is_holding else data
 
+    def with_reward(self, code: str, name: str = "", ends_at: datetime | None = None) -> Instance:
+        """Return the instance with the code of its newest reward, or without one if `code` is empty."""
+        data = tuple([item for item in self.trigger_data if item[0] not in (REWARD_NAME, REWARD_ENDS)])
+        if code and ends_at is not None:
+            data = (*data, (REWARD_NAME, name), (REWARD_ENDS, text_of(ends_at)))
+        return replace(self, reward=code, trigger_data=data)
+
+    def without_wish(self) -> Instance:
+        """Return the instance without the time at which it first wanted to send its email."""
+        return replace(self, wanted_at=None) if self.wanted_at is not None else self
+
     @property
     def has_started(self) -> bool:
         """Whether the instance has executed a step. Other instances wait for the time at which their flow may start."""
@@ -123,7 +139,12 @@ class Instance(Struct, frozen=True, gc=False, array_like=True):
     @property
     def waits_for_launch(self) -> bool:
         """Whether the instance waits for the launch of a product to start."""
-        return self.step == DATE_STEP and bool(self.trigger_data)
+        return self.step == DATE_STEP and bool(self.trigger_data) and not self.waits_for_expiry
+
+    @property
+    def waits_for_expiry(self) -> bool:
+        """Whether the instance waits until the code of a reward ends soon, to start."""
+        return self.step == DATE_STEP and bool(self.reward)
 
     @property
     def waits_for_segment(self) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec.structs import replace
-
 from streams.core.model.effects import ClaimCode, IssueReward, WithdrawClaim
 from streams.core.model.events import CodeGranted
 from streams.core.model.instance import Instance
@@ -17,7 +15,7 @@ from streams.core.values import ids, local_time
 def give_signed_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) -> Instance:
     """Give a code that Takk signs. Return the instance with the code."""
     code = ids.reward_code(uow.ruleset.reward_key, instance.instance_id, step.path)
-    return _give(uow, flow, instance, step, _reward_id(instance, step.path), code, None)
+    return _give(uow, flow, instance, step, ids.digest("reward", instance.instance_id, step.path), code, None)
 
 
 def claim_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) -> tuple[Instance, datetime]:
@@ -29,7 +27,7 @@ def claim_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) ->
     give_up_at = local_time.scale_deadline(uow.now, uow.now + step.within, uow.ruleset.day_scale)
     uow.effects.append(
         ClaimCode(
-            reward_id=_reward_id(instance, step.path),
+            reward_id=reward_id_of(instance, step.path, give_up_at),
             customer_id=uow.customer_id,
             pool=step.pool,
             flow=flow.name,
@@ -41,7 +39,7 @@ def claim_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) ->
             give_up_at=give_up_at,
         )
     )
-    return replace(instance, reward=""), give_up_at
+    return instance.with_reward(""), give_up_at
 
 
 def cancel_claims(uow: UnitOfWork, instance_id: str) -> None:
@@ -65,7 +63,7 @@ def withdraw_claims(uow: UnitOfWork) -> None:
     for before in claiming:
         if (before.instance_id, before.step, before.awaits) in waiting:
             continue
-        if _reward_id(before, before.step) not in issued:
+        if reward_id_of(before, before.step) not in issued:
             withdraw_claim_of(uow, before)
 
 
@@ -74,7 +72,7 @@ def withdraw_claim_of(uow: UnitOfWork, instance: Instance) -> None:
     if instance.awaited_pool:
         uow.effects.append(
             WithdrawClaim(
-                reward_id=_reward_id(instance, instance.step),
+                reward_id=reward_id_of(instance, instance.step),
                 customer_id=uow.customer_id,
                 pool=instance.awaited_pool,
                 give_up_at=instance.due_at,
@@ -93,7 +91,7 @@ def give_granted_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Rew
 
 
 def log_late_grant(uow: UnitOfWork, grant: CodeGranted, reason: str) -> None:
-    """Log that no instance waits for a granted code any more.
+    """Log that no instance uses a granted code.
 
     The claim was withdrawn, so the code returns to its pool. The record on `code-grants` shows which code it is.
     """
@@ -102,8 +100,19 @@ def log_late_grant(uow: UnitOfWork, grant: CodeGranted, reason: str) -> None:
     log.skip("code_too_late", text, repeat=grant.reward_id)
 
 
-def _reward_id(instance: Instance, step: str) -> str:
-    return ids.digest("reward", instance.instance_id, step)
+def reward_id_of(instance: Instance, step: str, give_up_at: datetime | None = None) -> str:
+    """Return the id of the reward that an instance gives at a step.
+
+    A claim that was withdrawn is void, so each claim after a deferral has an id of its own.
+
+    Args:
+        instance: the instance. Its `wanted_at` is set if it was deferred before.
+        step: the path of the step.
+        give_up_at: until when the claim waits (UTC), by default `instance.due_at`: that of a claim that waits.
+    """
+    if instance.wanted_at is None:
+        return ids.digest("reward", instance.instance_id, step)
+    return ids.digest("reward", instance.instance_id, step, local_time.text_of(give_up_at or instance.due_at))
 
 
 def _give(
@@ -116,6 +125,8 @@ def _give(
     expires_at: datetime | None,
 ) -> Instance:
     valid_until = uow.now + local_time.scale(step.expires, uow.ruleset.day_scale)
+    # The shop's codes are valid no longer than the shop's record says.
+    ends_at = valid_until if expires_at is None else min(valid_until, expires_at)
     uow.effects.append(
         IssueReward(
             reward_id=reward_id,
@@ -128,8 +139,7 @@ def _give(
             step=step.path,
             order_id=instance.order_id or None,
             issued_at=uow.now,
-            # The shop's codes are valid no longer than the shop's record says.
-            expires_at=valid_until if expires_at is None else min(valid_until, expires_at),
+            expires_at=ends_at,
         )
     )
-    return replace(instance, reward=code)
+    return instance.with_reward(code, step.name, ends_at)

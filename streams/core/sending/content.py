@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from streams.core.conditions.names import EVENT_DATA
 from streams.core.model.effects import Content
 from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.offers.recommendations import REQUEST_KEY, request_for
 from streams.core.sending.greeting import mood
 from streams.core.sending.order_data import complete_order, order_data
 from streams.core.sending.parcel_data import complete_parcel, parcel_data
-from streams.core.values.person_names import first_name, printable_name
+from streams.core.values.person_names import first_name
 
 
 def template_data(content: Content) -> dict[str, Any]:
@@ -22,9 +23,13 @@ def template_data(content: Content) -> dict[str, Any]:
     facts = order.facts if order is not None else None
     data: dict[str, Any] = {
         "customer": {
-            "name": printable_name(content.name),
+            "name": content.name,
             "first_name": given_name,
             "purchases": content.purchases,
+            "id": content.customer_id,
+            "orders": content.placed,
+            "spend": {"minor": content.spend_minor, "currency": content.currency},
+            "fields": dict(content.fields),
             "country": content.country,
             "locale": content.locale,
             **_traits(content.traits),
@@ -43,6 +48,10 @@ def template_data(content: Content) -> dict[str, Any]:
         data[REQUEST_KEY] = request_for(
             content.orders, content.products, content.at_least, content.recommends, favourites, content.viewed
         )
+    if content.product is not None:
+        data["product"] = content.product
+    if content.together is not None:
+        data["products"] = list(content.together)
     if content.chosen is not None:
         data["products"] = list(content.chosen)
     if content.chosen_categories is not None:
@@ -50,7 +59,13 @@ def template_data(content: Content) -> dict[str, Any]:
     if content.request_id:
         data["request"] = {"request_id": content.request_id, "kind": content.request_id.partition("-")[0]}
     if content.reward:
-        data["reward"] = {"code": content.reward}
+        data["reward"] = {
+            "code": content.reward,
+            "name": content.reward_name,
+            "ends_at": content.reward_ends_at or None,
+        }
+    if content.event:
+        data["event"] = _event(dict(content.event))
     return data
 
 
@@ -62,8 +77,17 @@ def complete(data: dict[str, Any]) -> None:
     """
     order, shipment, customer = data.get("order"), data.get("shipment"), data.get("customer")
     if isinstance(customer, dict):
-        added = {**_traits(NO_TRAITS), **_categories(())}
+        added = {
+            "id": "",
+            "orders": customer.get("purchases", 0),
+            "spend": None,
+            "fields": {},
+            **_traits(NO_TRAITS),
+            **_categories(()),
+        }
         customer.update({name: value for name, value in added.items() if name not in customer})
+    if isinstance(reward := data.get("reward"), dict):
+        data["reward"] = {"name": "", "ends_at": None, **reward}
     if isinstance(order, dict):
         complete_order(order)
     if isinstance(shipment, dict):
@@ -75,8 +99,18 @@ def _traits(traits: Traits) -> dict[str, Any]:
         "postal_code": traits.postal_code,
         "city": traits.city,
         "is_company": traits.is_company is True,
+        "dates": {each.name: each.value.isoformat() for each in traits.dates if each.value is not None},
         "attributes": {each.name: each.value for each in traits.attributes if each.value is not None},
     }
+
+
+def _event(data: dict[str, str]) -> dict[str, Any]:
+    """Return the data of an event: numbers as numbers, everything else as texts, and every name."""
+    found: dict[str, Any] = {name: data.get(name, "") for name in EVENT_DATA}
+    thousandths = int(data.get("number") or 0)
+    found["number"] = thousandths // 1000 if thousandths % 1000 == 0 else thousandths / 1000
+    found["stars"] = int(data.get("stars") or 0)
+    return found
 
 
 def _categories(favourites: tuple[tuple[str, int], ...]) -> dict[str, Any]:

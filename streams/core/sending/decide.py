@@ -1,67 +1,44 @@
-"""Decide one email: whether it is sent, skipped or deferred, and what it contains."""
+"""Decide one email: log whether it is sent, skipped or deferred, and build what it contains."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, TypeAlias
-from zoneinfo import ZoneInfo
-
-from msgspec import Struct
-from msgspec.structs import replace
 
 from streams.core.conditions.context import EvalContext
+from streams.core.conditions.names import EVENT_DATA, orders_of, spend_minor
 from streams.core.model import customer
 from streams.core.model.customer import HELD_OUT
 from streams.core.model.effects import Content, SendMail
-from streams.core.model.instance import Instance
+from streams.core.model.fields import all_fields
+from streams.core.model.instance import REWARD_ENDS, REWARD_NAME, Instance
 from streams.core.model.traits import NO_TRAITS
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.consent_policy import is_transactional
 from streams.core.rules.flow import Flow, Send
 from streams.core.sending import consent, smart_sending
-from streams.core.values import ids, local_time
+from streams.core.sending.check import (
+    REQUEST_ID,
+    TO_ADDRESS,
+    Deferred,
+    Recipient,
+    SendOutcome,
+    Skipped,
+    check_send,
+    is_about_test,
+)
+from streams.core.sending.product_data import product_of, products_of
+from streams.core.values import ids
 from streams.core.values.addresses import address_hash
-from streams.core.values.buckets import in_share
-from streams.core.values.person_names import printable_name
-
-
-class Sent(Struct, frozen=True, gc=False):
-    """The email was commanded; `rule` is the rule that allowed it."""
-
-    rule: str
-
-
-class Skipped(Struct, frozen=True, gc=False):
-    """The email is never sent, because of `rule`."""
-
-    rule: str
-
-
-class Deferred(Struct, frozen=True, gc=False):
-    """The email waits because of `rule`; it has to be decided again at `until` (UTC)."""
-
-    rule: str
-    until: datetime
-
-
-SendOutcome: TypeAlias = Sent | Skipped | Deferred
-
-
-#: In the data of a trigger: the request of the customer that the email is about, and the address that it goes to if that is not the customer's.
-REQUEST_ID, TO_ADDRESS = "request_id", "to_address"
-
-
-class _Recipient(NamedTuple):
-    """The recipient of an email: the address ("" if it is unknown), the name, the time zone and the country (ISO 3166-1 alpha-2)."""
-
-    address: str
-    name: str
-    zone: ZoneInfo
-    country: str
 
 
 def decide_send(
-    uow: UnitOfWork, flow: Flow, step: Send, instance: Instance, context: EvalContext, greeted_at: datetime
+    uow: UnitOfWork,
+    flow: Flow,
+    step: Send,
+    instance: Instance,
+    context: EvalContext,
+    greeted_at: datetime,
+    together: Sequence[EvalContext] = (),
 ) -> SendOutcome:
     """Command the email of `step`, or log the rule that skips or defers it.
 
@@ -72,60 +49,47 @@ def decide_send(
         instance: the instance that reached the step. Its `wanted_at` is when it did so first, if the email was deferred before.
         context: the order and the parcel that the email is about.
         greeted_at: the time (UTC) that the greeting suits.
+        together: the contexts of the instances that the same email is for.
     """
     order = context.order
     send_id = ids.send_id(instance.instance_id, step.path)
     order_id = order.order_id if order is not None else None
-
     log = uow.decisions(flow, instance, step.path, order_id=order_id, send_id=send_id)
-
-    def skip(rule: str, text: str) -> Skipped:
-        log.skip(rule, text)
-        return Skipped(rule)
-
-    decision = consent.decide(uow, step.purpose, order)
-    if not decision.is_allowed:
-        return skip(decision.rule, f"no {step.purpose} email: {decision.rule}; {decision.basis}")
-    recipient = _recipient(uow, step, context)
-    if not recipient.address:
-        return skip("no_address", "the email address is unknown")
-    is_test = is_about_test(context)
-    if is_test and recipient.address.lower() not in uow.ruleset.test_recipients:
-        return skip("test_order", "the order is a test, and the address is not among TAKK_TEST_RECIPIENTS")
-    if step.holdout and in_share(step.holdout, "holdout", "send", flow.name, step.path, uow.customer_id):
-        hold_out(uow, flow, instance, step.path, step, order_id)
-        return Skipped("holdout")
-    zone, country = recipient.zone, recipient.country
-    not_after = smart_sending.expires_at(uow, step, instance.wanted_at or uow.now, zone)
-    if uow.now > not_after:
-        return skip("expired", "it could not be sent before it expired")
-    deferral = smart_sending.check(uow, flow, step, instance.instance_id, not_after, zone, country)
-    if deferral is not None:
-        until = local_time.scale_deadline(uow.now, deferral.until, 1.0)
-        if until > not_after:
-            return skip(deferral.rule, f"{deferral.text}; it expires before that ends")
-        log.defer(deferral.rule, deferral.text, until)
-        return Deferred(deferral.rule, until)
-    if flow.status == "draft":
-        log.draft(f"would have sent {step.message}")
-        return Skipped("draft")
-    content = _content(uow, step, instance, context, greeted_at, recipient)
+    found = check_send(uow, flow, step, instance, context)
+    outcome = found.outcome
+    if isinstance(outcome, Deferred):
+        log.defer(outcome.rule, found.text, outcome.until)
+        return outcome
+    if isinstance(outcome, Skipped):
+        if outcome.rule == "holdout":
+            hold_out(uow, flow, instance, step.path, step, order_id)
+        elif outcome.rule == "draft":
+            log.draft(f"would have sent {step.message}")
+        else:
+            log.skip(outcome.rule, found.text)
+        return outcome
+    recipient, not_after = found.recipient, found.not_after
+    content = _content(uow, flow, step, instance, context, greeted_at, recipient, together)
     uow.effects.append(_command(uow, send_id, flow, step, instance, not_after, recipient, content))
-    log.send(decision.rule, f"sends {step.message}; {decision.basis}")
-    if not is_test:  # an email of a test counts nowhere
+    log.send(outcome.rule, f"sends {step.message}; {found.text}")
+    if not is_about_test(context):  # an email of a test counts nowhere
         key = uow.ruleset.address_key
         address = address_hash(key, recipient.address) if key else b""
-        sent = customer.Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, uow.now)
-        _remember(uow, replace(sent, address=address) if address else sent)
-    return Sent(decision.rule)
+        message, purpose, now = step.message, step.purpose, uow.now
+        sent = customer.Sent(
+            send_id, flow.name, flow.version, step.path, message, purpose, order_id, now, address=address
+        )
+        _remember(uow, sent)
+    return outcome
 
 
-def is_about_test(context: EvalContext) -> bool:
-    """Return whether the order or the parcel is a test."""
-    if context.order is not None and context.order.is_test:
-        return True
-    details = context.parcel.details if context.parcel is not None else None
-    return details is not None and details.is_test
+def log_joined(uow: UnitOfWork, flow: Flow, step: Send, other: Instance, instance: Instance) -> None:
+    """Log that the email of another instance is sent as that of `instance`."""
+    log = uow.decisions(flow, other, step.path, send_id=ids.send_id(other.instance_id, step.path))
+    if flow.status == "draft":
+        log.draft(f"would have joined the email of instance {instance.instance_id}")
+    else:
+        log.skip("joined", f"it is part of the email {ids.send_id(instance.instance_id, step.path)}")
 
 
 def hold_out(
@@ -157,28 +121,15 @@ def hold_out(
         )
 
 
-def _recipient(uow: UnitOfWork, step: Send, context: EvalContext) -> _Recipient:
-    profile, order, facts = uow.profile, context.order, context.facts
-    if address := context.data(TO_ADDRESS):
-        # A new address that nobody has confirmed may be a stranger's, who must not read the name.
-        return _Recipient(address, "", uow.zone_of(order), consent.country_of(uow, order))
-    address, name = profile.email, printable_name(profile.name)
-    if facts is not None:
-        # A receipt goes to the address of the order, everything else to the customer's present address.
-        is_receipt = is_transactional(step.purpose)
-        address = facts.email or address if is_receipt else address or facts.email
-        on_order = printable_name(facts.name)
-        name = on_order or name if is_receipt else name or on_order
-    return _Recipient(address, name, uow.zone_of(order), consent.country_of(uow, order))
-
-
 def _content(
     uow: UnitOfWork,
+    flow: Flow,
     step: Send,
     instance: Instance,
     context: EvalContext,
     greeted_at: datetime,
-    recipient: _Recipient,
+    recipient: Recipient,
+    together: Sequence[EvalContext],
 ) -> Content:
     facts, is_private = context.facts, not uow.is_shared and not context.data(TO_ADDRESS)
     recommends = step.recommends
@@ -204,6 +155,15 @@ def _content(
         viewed=tuple([each.sku for each in reversed(uow.viewed)])
         if "browsed" in recommends.sources and is_private
         else (),
+        product=product_of(flow, context),
+        reward_name=context.data(REWARD_NAME) if instance.reward else "",
+        reward_ends_at=context.data(REWARD_ENDS) if instance.reward else "",
+        placed=orders_of(context) if is_private else 0,
+        spend_minor=spend_minor(context) if is_private else 0,
+        currency=uow.ruleset.shop.currency,
+        fields=all_fields(uow) if is_private else (),
+        event=tuple([item for item in context.trigger_data if item[0] in EVENT_DATA]) if is_private else (),
+        together=tuple(products_of(flow, (context, *together))) if step.together else None,
     )
 
 
@@ -214,7 +174,7 @@ def _command(
     step: Send,
     instance: Instance,
     not_after: datetime,
-    recipient: _Recipient,
+    recipient: Recipient,
     content: Content,
 ) -> SendMail:
     return SendMail(
@@ -235,7 +195,7 @@ def _command(
         country=recipient.country,
         order_id=content.order.order_id if content.order is not None else None,
         content=content,
-        tracking=consent.may_track(uow, step.purpose, consent.known_countries(uow, content.order)),
+        tracking=consent.may_track(uow, step.purpose, content.order),
     )
 
 

@@ -44,12 +44,17 @@ def similar(word: str, known: Collection[str]) -> str | None:
     A typo is an edit distance of 2 at most, or of 1 in words of up to four characters. A distance of 0 counts: upper case is ignored. Of two
     names in one group only the rest is a word: `order.tax` is not a typo of `order.tags`.
     """
-    group, _, rest = word.casefold().partition(".")
+    word = word.casefold()
+    group, _, rest = word.partition(".")
     likely: list[tuple[int, str]] = []
     for name in known:
-        distance = edit_distance(word.casefold(), name.casefold())
-        is_in_group = bool(rest) and name.casefold().startswith(f"{group}.")
-        if distance <= (1 if len(rest if is_in_group else word) <= _SHORT else 2):
+        other = name.casefold()
+        is_in_group = bool(rest) and other.startswith(f"{group}.")
+        most = 1 if len(rest if is_in_group else word) <= _SHORT else 2
+        if abs(len(word) - len(other)) > most:
+            continue  # each missing character is an edit
+        distance = edit_distance(word, other)
+        if distance <= most:
             likely.append((distance, name))
     return min(likely, key=lambda pair: pair[0])[1] if likely else None
 
@@ -72,7 +77,8 @@ def nearest(word: str, known: Collection[str], kind: str = "name") -> str:
         return f"{group} {kind}s: {', '.join(of_group)}"
     groups = dict.fromkeys([name.partition(".")[0] + "." for name in known if "." in name])
     if len(known) > _FEW and groups:
-        return f"{kind}s start with {', '.join(groups)}"
+        others = "".join([f", or are {name}" for name in known if "." not in name])
+        return f"{kind}s start with {', '.join(groups)}{others}"
     return f"known: {', '.join(known) or 'none'}"
 
 

@@ -11,6 +11,7 @@ from yaml.reader import ReaderError
 from streams.definitions.language.yaml_reader import invalid_character, invalid_yaml, location
 from streams.definitions.problems import Location, Position, Problem
 from streams.mail.rendering.copy import InvalidCopy, compose_copy, is_text
+from streams.mail.rendering.yaml_nodes import compose
 
 #: The most characters of a key in a message.
 MAX_SHOWN = 60
@@ -36,7 +37,9 @@ def check_copy(path: Path) -> Iterator[Problem]:
         yield Problem("yaml.E004", str(error), "remove some levels", Location(1)).in_file(path)
         return
     if not isinstance(root, yaml.MappingNode):
-        yield Problem("message.E007", "the file has no texts", _LINES, Location(1)).in_file(path)
+        yield Problem("message.E007", "the file has no texts", f"{_LINES}, or remove the file", Location(1)).in_file(
+            path
+        )
         return
     for key, value in root.value:
         if not isinstance(key, yaml.ScalarNode):
@@ -56,7 +59,7 @@ def text_position(path: Path, key: str, word: str, number: int = 1) -> Position 
         number: the line of the text without such a word, from 1. Only in a block (`|`) it is a line of the file.
     """
     content = path.read_text(encoding="utf-8") if path.is_file() else ""
-    root = yaml.compose(content, yaml.SafeLoader)
+    root = compose(content)
     for name, value in root.value if isinstance(root, yaml.MappingNode) else ():
         if name.value == key:
             start, end = value.start_mark, value.end_mark

@@ -20,6 +20,7 @@ from streams.core.values.text import nearest, similar
 from streams.definitions.checks.copy_files import check_copy, text_position
 from streams.definitions.checks.languages import check_languages, languages_of, missing_copies
 from streams.definitions.checks.layout import FLOW, version_file
+from streams.definitions.checks.message_fields import unknown_field
 from streams.definitions.checks.recipients import check_rewards
 from streams.definitions.checks.sample_data import FEWEST_LINKS, LINKS, command, template_sample
 from streams.definitions.checks.shop_brand import brand_of
@@ -42,9 +43,11 @@ _ALWAYS = (
 _SOMETIMES = {
     "order": "start the flow with an order or a parcel",
     "shipment": "start the flow with a parcel, or `wait_for` one",
-    "products": "add `products: 4` to the `send`",
+    "products": "add `products: 4` or `together: true` to the `send`",
+    "product": "write `once_per: product` in the trigger",
     "categories": "add `categories: 3` to the `send`",
-    "reward": "add a `reward` before the `send`",
+    "event": "start the flow with an event that has data, or `wait_for` one",
+    "reward": "add a `reward` before the `send`, or start with `reward.expiring`",
     "request": "start the flow with `request.asked` or `request.confirmed`",
 }
 _COPY_FILES = (f"{COPY}/*.yaml", f"{FLOWS}/*/*/{COPY}/*.yaml")
@@ -166,7 +169,7 @@ class _MessageChecker:
         for part in tree.find_all(nodes.Getattr):
             fields = data.get(part.node.name) if isinstance(part.node, nodes.Name) and part.node.name in free else None
             if isinstance(fields, dict) and part.attr not in fields and not hasattr(dict, part.attr):
-                yield self._problem("message.E004", (path, part.lineno), f"has no attribute '{part.attr}'", fields)
+                yield self._problem("message.E004", (path, part.lineno), f"has no attribute '{part.attr}'", data)
 
     def _check_greetings(self, step: Send) -> Iterator[Problem]:
         """Yield the problems of the greetings and closings of a message, for every mood.
@@ -234,7 +237,8 @@ class _MessageChecker:
     ) -> Problem:
         """Return the problem in a line of a text, in the first copy file that has it: the flow's before the shared, the language first."""
         key, line = position
-        id, message, hint, word = self._described(id, message, data)
+        source = self._plain.texts(self.flow.name, language).get(key, "")
+        id, message, hint, word = self._described(id, message, data, source)
         for path in [
             folder / COPY / f"{name}.yaml"
             for name in dict.fromkeys((language, *language_chain(language), self.default))
@@ -252,16 +256,18 @@ class _MessageChecker:
     def _problem(self, id: str, position: tuple[Path, int], message: str, data: Mapping[str, Any]) -> Problem:
         """Return a problem in a line of a template, at the word that it concerns."""
         path, line = position
-        id, message, hint, word = self._described(id, message, data)
-        lines = path.read_text(encoding="utf-8").splitlines() if word and path.is_file() else []
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        id, message, hint, word = self._described(
+            id, message, data, "\n".join([*lines[line - 1 :], *lines[: line - 1]])
+        )
         # Jinja's line is not always exact. If the word is not in it, the first line with the word is meant.
-        for number in (line, *range(1, len(lines) + 1)):
+        for number in (line, *range(1, len(lines) + 1)) if word else ():
             match = re.search(rf"\b{re.escape(word)}\b", lines[number - 1]) if number <= len(lines) else None
             if match:
                 return Problem(id, message, hint, Location(number, match.start() + 1)).in_file(path)
         return Problem(id, message, hint, Location(line)).in_file(path)
 
-    def _described(self, id: str, message: str, data: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    def _described(self, id: str, message: str, data: Mapping[str, Any], source: str) -> tuple[str, str, str, str]:
         """Return id, message and hint for an error of Jinja or the renderer, and the word that it concerns, or an empty text."""
         message, _, hint = message.partition("; ")
         if match := _UNKNOWN_NAME.search(message):
@@ -270,8 +276,7 @@ class _MessageChecker:
                 return "message.E003", f"this message has no {word}", _SOMETIMES[word], word
             return "message.E002", f"unknown name {word!r}", nearest(word, sorted({*data, *_ALWAYS})), word
         if match := _UNKNOWN_FIELD.search(message):
-            word = match[1]
-            return "message.E004", f"unknown field {word!r}", nearest(word, sorted({*_fields(data)})), word
+            return "message.E004", *unknown_field(match[1], source, data), match[1]
         if match := _UNKNOWN_FILTER.search(message):
             kind, word = match.groups()
             environment = self._plain.environment
@@ -282,11 +287,3 @@ class _MessageChecker:
 
     def _file(self, message: str, ending: str) -> Path:
         return self.folder / f"{message}.{ending}.j2"
-
-
-def _fields(data: Any) -> Iterator[str]:
-    """Yield the names of all fields in the data of a message, at any depth."""
-    if isinstance(data, Mapping):
-        yield from data
-    for inner in data.values() if isinstance(data, Mapping) else data if isinstance(data, (list, tuple)) else ():
-        yield from _fields(inner)

@@ -9,6 +9,7 @@ from jinja2 import nodes
 from streams.core.instances.steps.split import Split
 from streams.core.rules.consent_policy import OWN_SCOPES, ConsentPolicy, is_transactional
 from streams.core.rules.flow import Flow, Reward, Send, Step
+from streams.core.rules.trigger_names import REWARD_EXPIRING
 from streams.definitions.language.condition_parts import parts_of
 from streams.definitions.problems import Problem, problem_at
 
@@ -46,7 +47,7 @@ def check_rewards(flow: Flow, showing: Collection[str]) -> list[Problem]:
         if step.falls_through:
             yield has_code
 
-    walk(flow.steps, False)
+    walk(flow.steps, flow.trigger.on == REWARD_EXPIRING)
     return problems
 
 

@@ -1,4 +1,6 @@
-"""Warnings about emails that can be rendered: a missing link to unsubscribe, links that are not addresses, images without a text."""
+"""Warnings about emails that can be rendered: a missing link to unsubscribe, links that are not addresses, images without a text, and
+blocks that no template shows.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from streams.core.rules.flow import Flow, Send
 from streams.definitions.checks.languages import languages_of
 from streams.definitions.checks.sample_data import LINKS, command, template_sample
 from streams.definitions.checks.shop_brand import brand_of
+from streams.definitions.checks.template_blocks import check_blocks
 from streams.definitions.problems import Location, Problem
 from streams.mail.rendering.renderer import RenderedEmail, Renderer, RenderError
 from streams.mail.rendering.template_folders import COPY, flow_folders
@@ -55,6 +58,8 @@ class _EmailChecker:
     def problems(self, flow: Flow, step: Send) -> Iterator[Problem]:
         """Yield the warnings about one email, in every language."""
         folder, data = self._folders[flow.name], template_sample(flow, step, is_full=True)
+        for ending in ("html", "txt"):
+            yield from check_blocks(self._renderer.environment, self._root, folder / f"{step.message}.{ending}.j2")
         for language in languages_of(self._root, folder):
             try:
                 email = self._renderer.render(command(flow, step, language, data), LINKS)

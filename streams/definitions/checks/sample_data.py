@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from streams.core.conditions.names import EVENT_DATA
 from streams.core.instances.steps.wait_for import WaitFor
 from streams.core.model.effects import Content
 from streams.core.model.orders.order import (
@@ -29,9 +30,17 @@ from streams.core.model.traits import NO_TRAITS, Attribute, Traits
 from streams.core.offers.candidates import SOURCES
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow, Reward, Send
-from streams.core.rules.trigger_names import OF_REQUESTS, is_about_order
+from streams.core.rules.trigger_names import (
+    CATALOGUE_CHANGES,
+    OF_REQUESTS,
+    PRICE_DROPPED,
+    REPLACED,
+    REWARD_EXPIRING,
+    is_about_order,
+)
 from streams.core.sending.content import template_data
 from streams.definitions.checks.paths import reachable
+from streams.definitions.language import keys
 from streams.mail.command import Command
 from streams.mail.links import Links
 from streams.mail.tokens import Use
@@ -85,7 +94,8 @@ def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool =
     compiled = CompiledFlow(flow)
     parcel_event = _parcel_event(compiled, step, is_full)
     order = _order(is_full, _status_after(parcel_event)) if is_about_order(flow.trigger.on) else None
-    gives_reward = any(isinstance(other, Reward) for other in compiled.steps.values())
+    gives_reward = flow.trigger.on == REWARD_EXPIRING
+    gives_reward = gives_reward or any(isinstance(other, Reward) for other in compiled.steps.values())
     content = Content(
         customer_id="c1",
         name="Åse Ørsted" if is_full else "",
@@ -98,9 +108,18 @@ def template_sample(flow: Flow, step: Send, *, is_full: bool, has_reward: bool =
         parcel=order.parcels[0] if order is not None and parcel_event else None,
         reward="ABCD-1234" if has_reward and gives_reward else "",
         traits=_TRAITS if is_full else NO_TRAITS,
+        reward_name="ten" if has_reward and gives_reward else "",
+        reward_ends_at="2026-04-01T09:00:00+00:00" if has_reward and gives_reward else "",
+        placed=2,
+        spend_minor=99_500 if is_full else 0,
+        currency="DKK",
+        fields=(("loyalty", "silver"),) if is_full else (),
+        event=_event(compiled, step),
         request_id="erase-0123456789abcdef" if flow.trigger.on in OF_REQUESTS else "",
         chosen=_products(step, is_full=is_full) if step.products else None,
         favourites=(("tea", 3), ("cups", 1)) if is_full else (),
+        product=_own_products(flow, is_full=is_full)[0] if flow.trigger.once_per == "product" else None,
+        together=_own_products(flow, is_full=is_full) if step.together else None,
         chosen_categories=_categories(is_full=is_full) if step.recommends.categories else None,
     )
     return template_data(content)
@@ -112,6 +131,28 @@ def _products(step: Send, *, is_full: bool) -> tuple[dict[str, Any], ...]:
     if not step.recommends.sources:
         return (product,)
     return tuple([{**product, "reason": SOURCES[source][0]} for source in step.recommends.sources])
+
+
+def _own_products(flow: Flow, *, is_full: bool) -> tuple[dict[str, Any], ...]:
+    """Return the products that the flow is about. A product that was only viewed has no price."""
+    on = flow.trigger.on
+    product = {
+        "sku": "S-1", "title": "Tea", "category": "tea", "variant": "ground", "quantity": 2, "price": _PRICE,
+        "url": "https://shop.example/s-1", "image_url": "https://shop.example/s-1.png", "order_number": "#1001",
+        "old_price": {"minor": 12_900, "currency": "DKK"} if on == PRICE_DROPPED else None, "replaces": "S-0" if on == REPLACED else "",
+    }  # fmt: skip
+    if is_full:
+        return product, {**product, "sku": "S-2"}
+    least = {
+        **product,
+        "category": "",
+        "variant": "",
+        "quantity": 1,
+        "url": None,
+        "image_url": None,
+        "order_number": "",
+    }
+    return (least if is_about_order(on) or on in CATALOGUE_CHANGES else {**least, "price": None},)
 
 
 def _categories(*, is_full: bool) -> tuple[dict[str, Any], ...]:
@@ -128,6 +169,15 @@ def command(flow: Flow, step: Send, language: str, context: dict[str, Any]) -> C
         locale=language, time_zone=_ZONE.key, country="DK", order_id="o1", context_json=orjson.dumps(context).decode(), tracking=True, attempt=1,
         commanded_at=_AT, raw=b"",
     )  # fmt: skip
+
+
+def _event(compiled: CompiledFlow, step: Send) -> tuple[tuple[str, str], ...]:
+    """Return the data of the events that all customers at a step have: that of the trigger, and of the waits that the step is in."""
+    waits = [other for other in compiled.steps.values() if isinstance(other, WaitFor)]
+    around = [other.event for other in waits if step.path.startswith(f"{other.path}.0.")]
+    names = {name for event in (compiled.flow.trigger.on, *around) for name in keys.EVENT_NAMES.get(event, ())}
+    known = {name.removeprefix("event.") for name in names}.intersection(EVENT_DATA)
+    return tuple([(name, "9" if name in ("number", "stars") else "yes") for name in EVENT_DATA if name in known])
 
 
 def _parcel_event(compiled: CompiledFlow, step: Send, is_full: bool) -> str:

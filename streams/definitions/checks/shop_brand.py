@@ -99,13 +99,13 @@ def _shown(ratio: float) -> str:
 
 def check_example(brand: Brand) -> Iterator[Problem]:
     """Yield warnings if an address of the brand, or a legal line, is one of the example: no shop has a host below `.example` (RFC 2606)."""
-    hosts = [urlsplit(address).hostname or "" for address in (brand.shop_url, brand.privacy_url)]
-    if any(host.endswith(".example") for host in hosts):
-        message = "this is the brand of the example, which customers see in emails and on pages"
+    addresses = (brand.shop_url, brand.privacy_url)
+    if found := [address for address in addresses if (urlsplit(address).hostname or "").endswith(".example")]:
+        message = f"{found[0]!r} is an address of the example, which customers see in emails and on pages"
         yield Problem("brand.W002", message, "write the name, the company and the addresses of your shop into it")
-    if found := [line for line in brand.legal if is_placeholder(line)]:
+    if lines := [line for line in brand.legal if is_placeholder(line)]:
         message = (
-            f"{found[0]!r} is a legal line of the example: the law requires your company and address in each email"
+            f"{lines[0]!r} is a legal line of the example: the law requires your company and address in each email"
         )
         hint = "write those of your shop. Until then, mailers whose links lead to another machine send transactional emails only"
         yield problem_at("legal", PLACEHOLDER, message, hint)

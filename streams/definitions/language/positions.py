@@ -7,6 +7,7 @@ import yaml
 from streams.definitions.language.steps.kinds import BY_KEY
 from streams.definitions.language.steps.reader import items_of, pairs_of
 from streams.definitions.problems import Position
+from streams.mail.rendering.yaml_nodes import compose
 
 
 def positions_in(text: str) -> dict[str, Position]:
@@ -15,7 +16,7 @@ def positions_in(text: str) -> dict[str, Position]:
     Steps are found by their path ("1.0.2"), branches by theirs ("1.0"), everything else by its keys: "trigger.where", or "migrations.3.1.0.2"
     for the target of step 1.0.2 of version 3.
     """
-    root = yaml.compose(text, yaml.SafeLoader)
+    root = compose(text)
     positions: dict[str, Position] = {}
     for key, value in pairs_of(root):
         positions[key] = _position_of(value)
@@ -31,7 +32,7 @@ def positions_in(text: str) -> dict[str, Position]:
 def brand_positions(text: str) -> dict[str, Position]:
     """Return the positions of the values of the brand in `text`, which must be valid: "legal", "colors" and "colors.accent"."""
     positions: dict[str, Position] = {}
-    for key, value in pairs_of(yaml.compose(text, yaml.SafeLoader)):
+    for key, value in pairs_of(compose(text)):
         positions[key] = _position_of(value)
         if key == "colors":
             positions |= {f"colors.{name}": _position_of(node) for name, node in pairs_of(value)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import time, timedelta
+from pathlib import Path
 from typing import get_args
 
 import yaml
@@ -28,6 +30,17 @@ def parse_rules(text: str) -> SendingRules | list[Problem]:
 def parse_segments(text: str) -> dict[str, Condition] | list[Problem]:
     """Return the conditions in segments.yaml by name of the segment, or all problems in it."""
     return read_yaml(text, _RulesReader(), _RulesReader.segments)
+
+
+def segment_names(path: Path) -> list[str]:
+    """Return the names of the segments in segments.yaml, whatever else is wrong in it; none if it is missing or unreadable.
+
+    Flows that use a segment whose condition is invalid have no error of their own.
+    """
+    try:
+        return re.findall(r"^([a-z][a-z0-9-]*) *:", path.read_text(encoding="utf-8"), re.MULTILINE)
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 class _RulesReader(Reader):
@@ -103,7 +116,3 @@ class _RulesReader(Reader):
         days = self.weekdays(values["not_on"]) if "not_on" in values else frozenset()
         holidays = self.boolean(values["holidays"]) if "holidays" in values else False
         return QuietHours(begins=begins, ends=ends, days=days, holidays=holidays)
-
-    def boolean(self, node: yaml.Node) -> bool:
-        """Return a yes or no."""
-        return self.choice(node, ("true", "false"), "value") == "true"

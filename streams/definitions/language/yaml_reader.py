@@ -14,11 +14,12 @@ from streams.core.rules.flow import Condition
 from streams.core.values.text import NAME, nearest, similar
 from streams.definitions.language.conditions import ANYWHERE, InvalidCondition, Scope, compile_condition
 from streams.definitions.problems import Location, Problem
+from streams.mail.rendering.yaml_nodes import AliasFound, compose
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Reader")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_YEARS = range(2000, 2200)
+YEARS = range(2000, 2200)
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "min": "minutes", "s": "seconds"}
 DURATION = re.compile(r"(\d{1,5})(min|[wdhms])\Z")
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
@@ -32,6 +33,8 @@ _TOKENS = {
     "<scalar>": "a value",
     "the node content": "a value",
 }
+#: Units of a period or a wait that other durations do not have.
+_NO_DURATIONS = {"y": "write years in days, for example 365d", "mo": "write months in days, for example 30d"}
 _NAME_HINT = "use lowercase letters, digits and dashes, starting with a letter"
 
 
@@ -44,17 +47,17 @@ def read_yaml(text: str, reader: R, read: Callable[[R, yaml.Node | None], T]) ->
         read: walks the root, which is None for an empty file.
     """
     try:
-        for event in yaml.parse(text, yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                hint = "write the value out"
-                return [Problem("yaml.E002", "YAML aliases (*) are not supported", hint, location(event.start_mark))]
-        root = yaml.compose(text, yaml.SafeLoader)
+        root = compose(text, refuses_aliases=True)
+    except AliasFound as found:
+        hint = "write the value out"
+        return [Problem("yaml.E002", "YAML aliases (*) are not supported", hint, location(found.mark))]
     except yaml.MarkedYAMLError as error:
         return [invalid_yaml(error)]
     except ReaderError as error:
         return [invalid_character(text, error)]
     except RecursionError:
         return [Problem("yaml.E004", "brackets or lists are nested too deeply", "remove some levels", Location(1))]
+    reader.source = text
     result = read(reader, root)
     reader.problems.sort(key=lambda problem: (problem.location.line, problem.location.column))
     return reader.problems or result
@@ -77,7 +80,9 @@ def invalid_yaml(error: yaml.MarkedYAMLError) -> Problem:
         hint = "indent with spaces instead of tabs"
     elif "found a value" in problem:
         problem = "text after a closing quote"
-        hint = "put quotes around the whole value, for example \"'vip' in customer.segments\""
+        hint = "put the other kind of quotes around the whole value, for example \"'vip' in customer.segments\""
+    elif "expected ',' or '}'" in problem:
+        hint = "within { }, put quotes around a value with brackets, braces or commas"
     elif "another document" in problem:
         hint = "remove the line ---"
     return Problem("yaml.E001", f"invalid YAML: {problem}", hint, location(error.problem_mark))
@@ -108,6 +113,8 @@ class Reader:
     """
 
     def __init__(self) -> None:
+        #: The content of the file.
+        self.source = ""
         self.problems: list[Problem] = []
         self._reported: list[yaml.Node] = []
 
@@ -201,6 +208,10 @@ class Reader:
         self.error("yaml.E012", node, f"unknown {what} {value!r}", nearest(value, known, what))
         return default if default is not None else next(iter(known), "")
 
+    def boolean(self, node: yaml.Node) -> bool:
+        """Return a yes or no."""
+        return self.choice(node, ("true", "false"), "value") == "true"
+
     def number(self, node: yaml.Node, least: int, most: int) -> int:
         """Return a whole number between `least` and `most`."""
         value = self.text(node)
@@ -215,7 +226,8 @@ class Reader:
         match = DURATION.match(self.text(node))
         if match and int(match[1]) > 0:
             return timedelta(**{_UNITS[match[2]]: int(match[1])})
-        hint = "use a number and w, d, h, min or s, for example 5d or 30min"
+        unit = self.text(node).lstrip("0123456789")
+        hint = _NO_DURATIONS.get(unit, "use a number and w, d, h, min or s, for example 5d or 30min")
         self.error("yaml.E014", node, f"invalid duration {self.text(node)!r}", hint)
         return timedelta(days=1)
 
@@ -250,7 +262,7 @@ class Reader:
             day = date.fromisoformat(self.text(node))
         except ValueError:
             day = date.min
-        if day.year not in _YEARS:
+        if day.year not in YEARS:
             hint = "use year, month and day, for example 2026-12-01"
             self.error("yaml.E016", node, f"invalid date {self.text(node)!r}", hint)
         return day
@@ -269,16 +281,16 @@ class Reader:
             return compile_condition(source, scope)
         except InvalidCondition as error:
             problem = error.problem
-            at = _position_of(node, source, problem.location.column - 1)
+            at = _position_of(self.source, node, source, problem.location.column - 1)
             self.error(problem.id, node, problem.message, problem.hint, at)
             return None
 
 
-def _position_of(node: yaml.Node, source: str, column: int) -> tuple[int, int]:
-    """Return line and column, from 0, of the character `column` of the text `source` of a node."""
+def _position_of(content: str, node: yaml.Node, text: str, column: int) -> tuple[int, int]:
+    """Return line and column, from 0, of the character `column` of the text of a node in a file with this content."""
     start, end = node.start_mark, node.end_mark
-    written = (start.buffer or "")[start.pointer : end.pointer]
-    begins = written.find(source)
+    written = content[start.index : end.index]
+    begins = written.find(text)
     if begins < 0:  # escaped, or folded from several lines
         return start.line, start.column
     before = written[: begins + column]

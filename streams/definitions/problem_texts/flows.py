@@ -45,7 +45,7 @@ ENTRIES = {
     ),
     "flow.E015": Entry(
         "`before` without a date",
-        "Only birthdays, anniversaries, important dates and launches are known in advance.",
+        "Only birthdays, anniversaries, important dates, launches and ends of rewards are known in advance.",
         "`{on: customer.birthday, before: 3d}`",
     ),
     "flow.E016": Entry("Invalid number of days", "`before` is whole days, up to 365.", "`before: 3d`"),
@@ -244,6 +244,28 @@ ENTRIES = {
         "`from` lists each source once, and `category` is the name of one category.",
         "`from: [complements, bestsellers]`",
     ),
+    "flow.E076": Entry(
+        "`together` with recommendations",
+        "The template gets the products of the flow as `products`, in the place of recommended ones.",
+        "remove one of them",
+    ),
+    "flow.E077": Entry(
+        "`together` of parcels or requests",
+        "Each such email has the link of its own parcel or request.",
+        "remove `together`",
+    ),
+    "flow.E078": Entry("Invalid moment", "A moment is a day and a time of day.", "`at: 2026-12-01 09:00`"),
+    "flow.E079": Entry(
+        "Moment without its trigger",
+        "Only `date` starts at a moment, by a clock, spread over a time.",
+        "`{on: date, at: 2026-12-01 09:00, segment: vip}`",
+    ),
+    "flow.E080": Entry("Spread too long", "A campaign is spread over 7 days at most.", "`spread: 4h`"),
+    "flow.E081": Entry(
+        "Backfill without members",
+        "Only flows on a segment that is entered, or on a threshold, start for present members.",
+        "`{on: segment.entered, segment: vip, backfill: true}`",
+    ),
     "flow.W001": Entry(
         "`not_with` has no effect", "Transactional emails do not wait for other flows.", "remove `not_with`"
     ),
@@ -265,7 +287,7 @@ ENTRIES = {
     ),
     "flow.W008": Entry(
         "Minutes or months?",
-        "The wait is in `m`, which are minutes, and the other waits of the flow are in days or months.",
+        "The wait or `up_to` is in `m`, which are minutes, and the other waits of the flow are in days or months.",
         "`30min` for minutes, `1mo` for months",
     ),
     "flow.W009": Entry(
@@ -277,5 +299,20 @@ ENTRIES = {
         "Expires behind its own flow",
         "An earlier email of the flow takes the place under a cap of `rules.yaml` until after the email expires.",
         "`wait` longer before it, or raise `expires`",
+    ),
+    "flow.W011": Entry(
+        "`together` has no effect",
+        "A flow that runs once per customer has no other email to join.",
+        "remove `together`",
+    ),
+    "flow.W012": Entry(
+        "Code before a wait",
+        "A code of a pool is taken before Takk knows whether the later email may be sent.",
+        "move the `reward` behind the wait",
+    ),
+    "flow.W013": Entry(
+        "Campaign is over",
+        "The moment of the campaign is past by more than `max_age`, so it starts for no further customer.",
+        "a later `at`, or delete the flow",
     ),
 }

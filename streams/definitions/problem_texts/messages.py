@@ -70,4 +70,9 @@ ENTRIES = {
         "The texts of the email speak of an offer, and customers get it without consent.",
         "send the offer as marketing",
     ),
+    "message.W007": Entry(
+        "Unknown block",
+        "The extended template has no block of this name, so the email lacks all that is in it.",
+        "`{% block content %}`",
+    ),
 }

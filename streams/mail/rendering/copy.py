@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 import yaml
 
+from streams.mail.rendering.yaml_nodes import compose
+
 _TEXT_TAG = "tag:yaml.org,2002:str"
 
 
@@ -23,7 +25,7 @@ def compose_copy(content: str) -> yaml.Node | None:
         InvalidCopy: it is nested too deeply.
     """
     try:
-        return yaml.compose(content, yaml.SafeLoader)
+        return compose(content)
     except RecursionError:
         raise InvalidCopy("brackets or lists are nested too deeply") from None
 

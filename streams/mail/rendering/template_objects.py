@@ -98,17 +98,21 @@ class EmailContext(Context):
         return environment.concat(template.root_render_func(template.new_context(self.get_all(), True, scope)))
 
 
+#: The maps in the data of a customer whose names the shop chooses.
+OPEN = ("attributes", "fields", "dates")
+
+
 class OpenMap(dict[str, Any]):
-    """The attributes of a customer: one that is unknown is an empty text, since no customer has all of them."""
+    """The attributes, fields or dates of a customer: an unknown one is an empty text, since no customer has all of them."""
 
     def __missing__(self, name: object) -> str:
         return ""
 
 
 def with_open_maps(context: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the data of an email with an `OpenMap` for the customer's attributes."""
+    """Return the data of an email with an `OpenMap` for each of `OPEN`."""
     customer = context.get("customer")
-    attributes = customer.get("attributes") if isinstance(customer, dict) else None
-    if not isinstance(customer, dict) or not isinstance(attributes, dict):
+    if not isinstance(customer, dict):
         return context
-    return {**context, "customer": {**customer, "attributes": OpenMap(attributes)}}
+    opened = {name: OpenMap(known) for name in OPEN if isinstance(known := customer.get(name), dict)}
+    return {**context, "customer": {**customer, **opened}} if opened else context

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -40,8 +41,14 @@ def load_history(folder: Path) -> list[Schema]:
 
 def fingerprint_of(schema: Schema) -> bytes:
     """Return the CRC-64-AVRO fingerprint of a schema's parsing canonical form: 8 bytes, in the byte order of the header."""
+    return _crc_64(to_parsing_canonical_form(schema))
+
+
+@lru_cache(maxsize=256)
+def _crc_64(canonical_form: str) -> bytes:
+    """Return the fingerprint of a canonical form. The result is kept: fastavro needs a millisecond, and a process has many codecs."""
     # fastavro returns the bytes in little-endian order, as hexadecimal digits.
-    return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+    return bytes.fromhex(fingerprint(canonical_form, "CRC-64-AVRO"))
 
 
 def without_logical_types(schema: Any) -> Any:

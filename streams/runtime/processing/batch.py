@@ -116,11 +116,13 @@ class Batch(Generic[S]):
         self.values[key] = value
         self.changed[key] = NOT_ENCODED
 
+    def put_encoded(self, key: bytes, raw: bytes | None) -> None:
+        """Like `put`, for an entry that the stage's codec does not know. `get` does not see it."""
+        self.changed[key] = raw
+
     def put_meta(self, key: bytes, value: bytes) -> None:
         """Set a value that the commit stores beside the position in this partition's store. It is not part of the changelog."""
         self._meta[key] = value
-
-    # -- outputs -----------------------------------------------------------------------------------------------------
 
     def only_with_commit(self) -> AbstractContextManager[None]:
         """Publish what is sent in this context with `commit`, and with no `checkpoint`.
@@ -146,7 +148,7 @@ class Batch(Generic[S]):
         Guard(self).apply(handler)
 
     def apply_changes(self, handler: Callable[[Any, Changes], Sequence[ProducerRecord]]) -> None:
-        """Like `apply`, for a record that changes several keys: call `handler(record, changes)`, and send the outputs that it returns."""
+        """Like `apply`, for a record that changes several keys: call `handler(record, changes)` and send what it returns."""
         Guard(self).apply_changes(handler)
 
     def decode(self, parse: Callable[[Any], T]) -> Iterator[T]:

@@ -8,6 +8,7 @@ from streams.core.model.customer import Customer
 from streams.core.model.customer_codec import decode_customer
 from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.kafka.topic_reader import partitions_of, read_newest, read_to_the_end
+from streams.runtime.processing.walks import RESERVED
 from streams.settings import Settings
 from streams.wire import topics
 
@@ -50,6 +51,8 @@ def read_customers(settings: Settings, on_progress: Progress) -> Iterator[Custom
     for message in read_to_the_end(
         settings.kafka(), [changelog_of(settings)], group_id=settings.reader_group_id, on_progress=on_progress
     ):
+        if message.key().startswith(RESERVED):
+            continue
         if message.value() is None:
             newest.pop(message.key(), None)
         else:

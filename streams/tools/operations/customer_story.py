@@ -196,10 +196,12 @@ def _waiting(state: Customer, instance_id: str | None) -> list[TimelineEntry]:
 
 def waiting_text(instance: Instance) -> str:
     """Return what an instance waits for, as a sentence after the time until which it waits."""
+    if instance.waits_for_expiry:
+        return "starts then, before the code of a reward ends, unless the customer has used it"
     if instance.waits_for_launch:
         return f"starts then, before the launch of product {dict(instance.trigger_data)['sku']}"
     if instance.waits_for_segment:
-        return "checks then whether to start: the customer may enter or leave the flow's segment"
+        return "checks then whether to start: its segment or threshold may then apply"
     if not instance.has_started:
         return "starts then, every year"
     if instance.awaited_pool:

@@ -7,6 +7,7 @@ from streams.core.model.events import (
     OrderCancelled,
 )
 from streams.core.sending.content import template_data
+from streams.core.values.local_time import text_of
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
 from tests.harness.flow_texts import (
@@ -43,7 +44,11 @@ def test_effects() -> None:
     (signal,) = [effect for effect in run.effects if isinstance(effect, EmitSignal)]
     (mail,) = run.mails()
     assert (reward.name, reward.expires_at - reward.issued_at, signal.kind) == ("welcome-10", 30 * DAY, "call-them")
-    assert template_data(mail.content)["reward"] == {"code": reward.code}
+    assert template_data(mail.content)["reward"] == {
+        "code": reward.code,
+        "name": "welcome-10",
+        "ends_at": text_of(reward.expires_at),
+    }
     assert len(reward.code) == 12
     keyed = Driver(ruleset_of(flow_text(EFFECTS), reward_key=b"the shop's own"))
     buy(keyed)

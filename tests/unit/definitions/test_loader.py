@@ -64,6 +64,17 @@ def test_all_errors_at_once(folder: Path) -> None:
     ]
 
 
+def test_an_invalid_segment_is_one_error(folder: Path) -> None:
+    """Flows that use the segments of an invalid file have no error of their own."""
+    segments = folder / "segments.yaml"
+    segments.write_text("regular: customer.ordres >= 3\n")
+    flow = folder / THANKS / "flow.yaml"
+    flow.write_text(flow.read_text() + "goal: \"'regular' in customer.segments\"\n")
+    assert errors_of(folder) == ["segments.yaml:1:10 condition.E009"]
+    segments.write_text("regular: [\n")
+    assert [error.partition(" ")[2] for error in errors_of(folder)] == ["yaml.E001"]
+
+
 def test_no_flows(tmp_path: Path) -> None:
     """An empty folder and a missing one are errors: without flows nothing would happen."""
     for folder, id in ((tmp_path, "files.E002"), (tmp_path / "missing", "files.E001")):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from streams.core.instances.exits import exit_instance, fingerprint_of, mark_finished
+from streams.core.instances.expiry import has_room
 from streams.core.instances.start import has_instance
 from streams.core.instances.waiting import suspend
 from streams.core.model.customer import Customer
@@ -42,6 +43,8 @@ def merge_flows(uow: UnitOfWork, other: Customer, own_ids: tuple[str, ...], thei
             continue
         if not instance.has_started:
             launches += [instance] if instance.waits_for_launch else []
+            if instance.waits_for_expiry and has_room(uow, instance):
+                suspend(uow, instance, uow.instances)
             continue
         same_flow = _same_flow(instance, their_ids, own_ids)
         if any(has_instance(uow, same) for same in same_flow) or _runs_again(uow, instance, own_ids, their_ids):

@@ -11,6 +11,7 @@ from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Step
+from streams.core.values import local_time
 
 
 class Execution:
@@ -23,9 +24,13 @@ class Execution:
         context: the data for conditions.
         start: the time (UTC) from which the next wait counts; steps move it.
         is_start: whether the instance starts now.
+
+    Attributes:
+        refused: whether no code of a pool was taken because the next email is refused. Until that email, conditions hold as with a code.
+        joined: the instances whose email was sent together with that of this one, each with the path at which it continues.
     """
 
-    __slots__ = ("compiled", "context", "flow", "instance", "is_start", "start", "uow")
+    __slots__ = ("compiled", "context", "flow", "instance", "is_start", "joined", "refused", "start", "uow")
 
     def __init__(
         self,
@@ -44,6 +49,19 @@ class Execution:
         self.context = context
         self.start = start
         self.is_start = is_start
+        self.refused = False
+        self.joined: list[tuple[Execution, str | None]] = []
+
+    @property
+    def reward(self) -> str:
+        """The code for conditions: that of the instance's newest reward, or any text until an email that is refused."""
+        return self.instance.reward or ("refused" if self.refused else "")
+
+    def refresh_context(self) -> EvalContext:
+        """Return the context with the newest reward of the instance."""
+        self.context.reward = self.reward
+        self.context.trigger_data = self.instance.trigger_data
+        return self.context
 
     def log(self, path: str) -> DecisionLog:
         """Return the log for decisions about the step at `path`."""
@@ -71,6 +89,13 @@ class Execution:
             instance.trigger_data,
             instance.reward,
         )
+
+    def wait_while_paused(self, path: str) -> Instance:
+        """Return the instance as it waits at `path` until its flow, which is paused, is looked at again."""
+        uow = self.uow
+        due_at = local_time.scale_deadline(uow.now, uow.now + uow.ruleset.paused_for, uow.ruleset.day_scale)
+        self.log(path).defer("paused", "the flow is paused; checked again later", due_at)
+        return self.wait_at(path, due_at, wanted_at=self.instance.wanted_at)
 
     def is_draft(self, step: Step) -> bool:
         """Return whether the flow is a draft. A draft only logs its steps."""

@@ -36,7 +36,7 @@ class Experiment(Step, frozen=True, kw_only=True):
 
 def execute(execution: Execution, step: Experiment) -> Result:
     """Return the first step of the customer's variant, or end the flow for a customer who is held out."""
-    number = _variant(step, execution.uow.customer_id)
+    number = variant_of(step, execution.uow.customer_id)
     if number is None:
         hold_out(execution.uow, execution.flow, execution.instance, step.path)
         return None
@@ -45,7 +45,7 @@ def execute(execution: Execution, step: Experiment) -> Result:
     return execution.compiled.branch(step, number)
 
 
-def _variant(experiment: Experiment, customer_id: str) -> int | None:
+def variant_of(experiment: Experiment, customer_id: str) -> int | None:
     """Return the index of the customer's variant, or None if the customer is held out.
 
     If the shares of the variants add up to less than 100 %, the last variant gets the rest.

@@ -47,8 +47,7 @@ def end_round(execution: Execution, step: RoundEnd) -> Result:
 
 
 def _is_over(execution: Execution, path: str, until: Condition) -> bool:
-    context = execution.context
-    context.reward = execution.instance.reward
+    context = execution.refresh_context()
     if not until.holds(context):
         return False
     execution.log(path).skip("repeat_until", f"the repetition ends: {until.source}")

@@ -20,7 +20,7 @@ class SetField(Step, frozen=True, kw_only=True):
 def execute(execution: Execution, step: SetField) -> Result:
     """Store the value."""
     if not execution.is_draft(step):
-        context = execution.context
+        context = execution.refresh_context()
         value = as_stored(NAMES[step.source][1](context)) if step.source else step.value
         put_field(execution.uow, step.name, value)
     return execution.next_step(step)

@@ -33,8 +33,7 @@ class Split(Step, frozen=True, kw_only=True):
 
 def execute(execution: Execution, step: Split) -> Result:
     """Return the first step of the branch that the customer takes."""
-    context = execution.context
-    context.reward = execution.instance.reward
+    context = execution.refresh_context()
     for branch in step.branches:
         if branch.when is None or branch.when.holds(context):
             return branch.steps[0].path if branch.steps else execution.next_step(step)

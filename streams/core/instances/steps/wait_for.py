@@ -21,6 +21,8 @@ class WaitFor(Step, frozen=True, kw_only=True):
     where: Condition | None = None
     then: tuple[Step, ...] = ()
     otherwise: tuple[Step, ...] = ()
+    #: Whether `up_to` is written in `m`, which are minutes. Some authors mean months.
+    is_in_m: bool = False
 
     @property
     def inner(self) -> tuple[tuple[Step, ...], ...]:

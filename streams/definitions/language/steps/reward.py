@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import yaml
 
-from streams.core.rules.flow import Flow, Reward
+from streams.core.instances.steps.wait import Wait
+from streams.core.instances.steps.wait_for import WaitFor
+from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.flow import Flow, Reward, Send
+from streams.core.rules.sending_rules import SendingRules
 from streams.definitions.language import schemas
 from streams.definitions.language.durations import duration_text
 from streams.definitions.language.keys import Keys
 from streams.definitions.language.steps.kind import Awaited, StepKind, WaitsAt
 from streams.definitions.language.steps.reader import StepReader
+from streams.definitions.problems import Problem, problem_at
 
 REWARD = Keys(("name", "pool", "expires", "within"), ("name",))
 
@@ -47,6 +53,16 @@ class RewardKind(StepKind[Reward]):
         pool = f", code from pool {step.pool}, wait {duration_text(step.within)} at most" if step.pool else ""
         return f"reward {step.name}, valid for {duration_text(step.expires)}{pool}"
 
+    def check(self, step: Reward, compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:
+        """Yield a warning if the flow waits between a code from a pool and the next email, on every path."""
+        following = compiled.next_step[step.path]
+        if compiled.flow.is_transactional:
+            return  # it must not give a reward at all, which another problem says
+        if step.pool and following in compiled.sending and not _sends_at_once(compiled, following):
+            message = f"a code of pool {step.pool!r} is taken here, but the flow waits before the next email"
+            hint = "move the reward behind the wait: then a code is taken only when the email may be sent"
+            yield problem_at(step.path, "flow.W012", message, hint)
+
     def waits_at(self, step: Reward) -> WaitsAt:
         """Return the step itself if it waits for a code from a pool."""
         return "step" if step.pool else "nowhere"
@@ -58,3 +74,16 @@ class RewardKind(StepKind[Reward]):
     def output(self, step: Reward) -> str:
         """Return the reward."""
         return f"reward {step.name!r}"
+
+
+def _sends_at_once(compiled: CompiledFlow, path: str | None) -> bool:
+    """Return whether an email may follow at `path` or later without a wait before it."""
+    step = compiled.steps[path] if path is not None else None
+    if step is None or isinstance(step, (Wait, WaitFor)):
+        return False
+    if isinstance(step, Send):
+        return True
+    following = [compiled.branch(step, number) for number in range(len(step.inner))]
+    if step.falls_through:
+        following.append(compiled.next_step[step.path])
+    return any(_sends_at_once(compiled, each) for each in following)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import get_args
 
 import yaml
 
+from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import Purpose, is_transactional
 from streams.core.rules.flow import Flow, Send
+from streams.core.rules.sending_rules import SendingRules
+from streams.core.rules.trigger_names import OF_REQUESTS
 from streams.core.values.text import nearest, similar
 from streams.definitions.language import keys, recommendations, schemas
 from streams.definitions.language.durations import duration_text
@@ -16,6 +20,7 @@ from streams.definitions.language.keys import Keys
 from streams.definitions.language.steps.kind import StepKind, WaitsAt
 from streams.definitions.language.steps.reader import StepReader
 from streams.definitions.language.yaml_reader import PERCENT
+from streams.definitions.problems import Problem, problem_at
 
 SEND = Keys(
     (
@@ -28,6 +33,7 @@ SEND = Keys(
         "products",
         "at_least",
         *recommendations.KEYS,
+        "together",
     ),
     ("message",),
 )
@@ -67,6 +73,9 @@ class SendKind(StepKind[Send]):
                 f"`at_least` is {at_least}, but `products` is {products}" if products else "`at_least` needs `products`"
             )
             reader.error("flow.E042", values["at_least"], message, f"write `products: {at_least}` or more")
+        together = reader.boolean(values["together"]) if "together" in values else False
+        if together:
+            _check_together(reader, values)
         return Send(
             path=path,
             message=message,
@@ -78,6 +87,7 @@ class SendKind(StepKind[Send]):
             products=products,
             at_least=at_least,
             recommends=recommendations.read_recommends(reader, values, is_transactional=is_transactional(purpose)),
+            together=together,
         )
 
     def schema(self) -> schemas.Schema:
@@ -92,6 +102,7 @@ class SendKind(StepKind[Send]):
             "products": schemas.number(keys.PRODUCTS),
             "at_least": schemas.number(keys.PRODUCTS),
             **recommendations.properties(),
+            "together": {"type": "boolean"},
         }
         return schemas.mapping(SEND, properties, Send)
 
@@ -108,7 +119,16 @@ class SendKind(StepKind[Send]):
         if step.products:
             parts.append(f"recommends {step.at_least} to {step.products} products")
         parts += recommendations.words(step.recommends)
+        if step.together:
+            parts.append("together with those due on the same day")
         return ", ".join(parts)
+
+    def check(self, step: Send, compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:
+        """Yield a warning if no other instance can join the email."""
+        trigger = compiled.flow.trigger
+        if step.together and trigger.once_per == "customer" and trigger.again_after is None:
+            message = "`together` has no effect: the flow runs once per customer"
+            yield problem_at(step.path, "flow.W011", message, "remove `together`")
 
     def waits_at(self, step: Send) -> WaitsAt:
         """Return the step itself: an email can be deferred."""
@@ -117,3 +137,16 @@ class SendKind(StepKind[Send]):
     def output(self, step: Send) -> str:
         """Return the message."""
         return f"message {step.message!r}"
+
+
+def _check_together(reader: StepReader, values: Mapping[str, yaml.Node]) -> None:
+    """Note what cannot be sent together: recommended products, and emails that are about one parcel or one request."""
+    if "products" in values:
+        message = "`together` gives the template the products of the flow as `products`, so it excludes recommendations"
+        reader.error("flow.E076", values["together"], message, "remove `products` or `together`")
+    on, once_per = reader.trigger.on, reader.trigger.once_per
+    if once_per == "parcel" or on in OF_REQUESTS:
+        message = (
+            f"an email about one {'parcel' if once_per == 'parcel' else 'request'} cannot be sent together with others"
+        )
+        reader.mismatch("flow.E077", values["together"], message, "remove `together`")

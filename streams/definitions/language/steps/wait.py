@@ -8,16 +8,17 @@ from typing import get_args
 
 import yaml
 
-from streams.core.instances.steps.wait import Clock, TargetTime, Wait, WaitTarget
+from streams.core.instances.steps.wait import TargetTime, Wait, WaitTarget
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import is_transactional
-from streams.core.rules.flow import Flow, Send
+from streams.core.rules.flow import Clock, Flow, Send
 from streams.core.rules.sending_rules import SendingRules
-from streams.core.rules.trigger_names import LAUNCH, is_about_order
+from streams.core.rules.trigger_names import CATALOGUE_CHANGES, LAUNCH, is_about_order
 from streams.core.values.text import counted
 from streams.definitions.language import keys, schemas
 from streams.definitions.language.durations import duration_text
 from streams.definitions.language.keys import Keys
+from streams.definitions.language.minutes import check_minutes
 from streams.definitions.language.steps.kind import StepKind, WaitsAt
 from streams.definitions.language.steps.reader import StepReader
 from streams.definitions.language.yaml_reader import CLOCK, WEEKDAYS
@@ -120,11 +121,7 @@ class WaitKind(StepKind[Wait]):
 
     def check(self, step: Wait, compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:
         """Yield warnings: a wait that ends immediately or precedes nothing, and an email that expires during the quiet hours."""
-        if step.is_in_m and _counts_days(step, compiled):
-            message = f"this wait is {duration_text(step.more)}, but the others are days or months"
-            yield problem_at(
-                step.path, "flow.W008", message, "minutes or months? write `min` for minutes, `mo` for months"
-            )
+        yield from check_minutes(step, compiled)
         next_path = compiled.next_step[step.path]
         if next_path is None:
             yield problem_at(step.path, "flow.W004", "no step follows this wait", "remove it, or add a step")
@@ -164,12 +161,6 @@ class WaitKind(StepKind[Wait]):
         return length + (_DAY if step.at is not None else timedelta()) + (_WEEK if step.not_on else timedelta())
 
 
-def _counts_days(step: Wait, compiled: CompiledFlow) -> bool:
-    """Return whether the other waits of the flow take days or months. Those that are written in `m` as well do not count."""
-    others = [other for other in compiled.steps.values() if isinstance(other, Wait) and not other.is_in_m]
-    return any(other.days or other.months for other in others) and not any(other.more for other in others)
-
-
 def _not_on(reader: StepReader, values: dict[str, yaml.Node]) -> frozenset[int]:
     """Return the weekdays on which a wait does not end: those in `not_on`, or those missing from `on`."""
     if "on" not in values:
@@ -194,7 +185,7 @@ def _until(reader: StepReader, values: dict[str, yaml.Node]) -> WaitTarget | Non
     time = reader.choice(values["until"], get_args(TargetTime), "time")
     on = reader.trigger.on
     if time == "product.launch":
-        if not on.startswith("product.") or reader.trigger.once_per != "product":
+        if not on.startswith("product.") or on in CATALOGUE_CHANGES or reader.trigger.once_per != "product":
             message = f"{time} needs a product that the customer viewed"
             hint = "write `trigger: {on: product.viewed, once_per: product}`"
             reader.mismatch("flow.E029", values["until"], message, hint)

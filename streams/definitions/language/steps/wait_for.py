@@ -16,6 +16,7 @@ from streams.definitions.language import schemas
 from streams.definitions.language.condition_parts import is_never_true
 from streams.definitions.language.durations import duration_text
 from streams.definitions.language.keys import Keys
+from streams.definitions.language.minutes import check_minutes
 from streams.definitions.language.steps.kind import Awaited, StepKind, WaitsAt
 from streams.definitions.language.steps.reader import StepReader, pairs_of
 from streams.definitions.problems import Problem, problem_at
@@ -47,7 +48,10 @@ class WaitForKind(StepKind[WaitFor]):
         then = reader.branch(values.get("then"), path, 0)
         reader.awaited = around
         otherwise = reader.branch(values.get("otherwise"), path, 1)
-        return WaitFor(path=path, event=event, up_to=up_to, where=where, then=then, otherwise=otherwise)
+        is_in_m = "up_to" in values and reader.text(values["up_to"]).endswith("m")
+        return WaitFor(
+            path=path, event=event, up_to=up_to, where=where, then=then, otherwise=otherwise, is_in_m=is_in_m
+        )
 
     def schema(self) -> schemas.Schema:
         """Return a mapping."""
@@ -75,7 +79,8 @@ class WaitForKind(StepKind[WaitFor]):
         return [(values.get(name), values.get(name)) for name in ("then", "otherwise")]
 
     def check(self, step: WaitFor, compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:
-        """Yield a problem if the event can never occur."""
+        """Yield a problem if the event can never occur, and a warning if the longest wait may be meant in months."""
+        yield from check_minutes(step, compiled)
         flow = compiled.flow
         if step.event in flow.exit_on:
             message = f"{step.event} ends the flow (`exit_on`) before this step can continue"

@@ -15,8 +15,9 @@ from streams.core.model.instance import Instance
 from streams.core.model.person_events import ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Send, Status
+from streams.core.sending.check import Deferred, SendOutcome, Sent, Skipped
 from streams.core.sending.content import template_data
-from streams.core.sending.decide import Deferred, SendOutcome, Sent, Skipped, decide_send
+from streams.core.sending.decide import decide_send
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
 from tests.harness.flow_texts import DAY, HOUR, buy, flow_text, ruleset_of, unsubscribe

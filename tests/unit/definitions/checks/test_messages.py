@@ -67,7 +67,10 @@ INVALID = [
     (put(ASK, 3, "{{ reward.code }}"), f"{ASK}:3:4 message.E003 add a `reward` before the `send`"),
     (put(ASK, 3, "{% if order is odder %}{% endif %}"), f"{ASK}:3:16 message.E005 did you mean 'odd'?"),
     (put(CONFIRMATION, 3, "{{ shipment.carrier }}"), f"{CONFIRMATION}:3:4 message.E003 start the flow with a parcel"),
-    (put(CONFIRMATION, 3, "{{ products[0] }}"), f"{CONFIRMATION}:3:4 message.E003 add `products: 4` to the `send`"),
+    (put(CONFIRMATION, 3, "{{ products[0] }}"), f"{CONFIRMATION}:3:4 message.E003 add `products: 4` or `together: true` to the `send`"),
+    (put(CONFIRMATION, 3, "{{ event.answer }}"), f"{CONFIRMATION}:3:4 message.E003 start the flow with an event that has data"),
+    (put(CONFIRMATION, 3, "{{ product.title }}"), f"{CONFIRMATION}:3:4 message.E003 write `once_per: product`"),
+    (put(ASK, 3, "{{ customer.xyzzy_qq }}"), f"{ASK}:3:13 message.E004 known: name, first_name, "),
     (put(CONFIRMATION, 3, "{{ order.lines[0].titel }}"), f"{CONFIRMATION}:3:19 message.E004 did you mean 'title'?"),
     (put("shared/products.html.j2", 2, "{{ products[0].sko }}"), "shared/products.html.j2:2:16 message.E004 did you mean 'sku'?"),
     (put(ASK_TEXT, 3, "{% if false %}{{ nothing_such }}{% endif %}"), f"{ASK_TEXT}:3:18 message.E002 {NAMES}"),
@@ -76,8 +79,10 @@ INVALID = [
     (instead(ASK, "layout.html.j2", "layuot.html.j2"), f"{ASK}:1:1 message.E008 add it"),
     (instead(ASK, "shared/layout", "layout"), f'{ASK}:1:1 message.E008 write "shared/layout.html.j2"'),
     (instead("copy/da.yaml", "^greeting.christmas.*\n", ""), "copy/da.yaml:1:1 message.E006 add it"),
-    # Only data with few parts has a parcel without a delivery window.
-    (put(ASK, 3, "{{ shipment.window_from.year }}"), f"{ASK}:3:25 message.E004 known: "),
+    (put(ASK, 3, "{{ shipment.window_from.year }}"), f"{ASK}:3:25 message.E004 see "),
+    # Only data with few parts has an order without an address.
+    (put(ASK, 3, "{{ order.billing_address.city }}"), f"{ASK}:3:26 message.E004 put it between {{% if order.billing_address %}}"),
+    (put(ASK, 3, "{% if order.is_paid %}{% endif %}"), f"{ASK}:3:13 message.E004 only conditions have order.is_paid; known: order_id, "),
 ]  # fmt: skip
 
 

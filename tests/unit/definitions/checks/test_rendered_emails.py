@@ -76,6 +76,21 @@ def test_link_to_unsubscribe(html: str, text: str | None, purpose: str, found: l
 
 
 @pytest.mark.parametrize(
+    ("block", "found"),
+    [
+        ("content", []),
+        ("body", [f"{FOLDER}/a.html.j2:2:1 message.W007"]),
+        ("content %}{% block inner", []),
+    ],
+)
+def test_blocks(block: str, found: list[str], tmp_path: Path) -> None:
+    """A block that the extended template does not show is reported. Blocks within a block that it shows are not."""
+    ends = "{% endblock %}" * (1 + block.count("block"))
+    html = f'{{% extends "shared/part.html.j2" %}}\n{{% block {block} %}}Hi{ends}'
+    assert rendered(shop(tmp_path, html, purpose="order", shared="{% block content %}{% endblock %}")) == found
+
+
+@pytest.mark.parametrize(
     ("address", "is_valid"),
     [
         ("https://shop.example/tea", True),

@@ -18,7 +18,9 @@ from streams.settings import PROJECT_ROOT, Settings
 from tests.harness.pages import Pages, opened, submit
 
 COPY = {
-    language: yaml.safe_load((PROJECT_ROOT / "templates" / "copy" / language / "pages.yaml").read_text("utf-8"))
+    language: yaml.load(
+        (PROJECT_ROOT / "templates" / "copy" / language / "pages.yaml").read_text("utf-8"), yaml.CSafeLoader
+    )
     for language in LANGUAGES
 }
 #: Use, target and query of each page in each of its states.

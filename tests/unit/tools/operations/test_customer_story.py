@@ -187,7 +187,7 @@ def test_flows_that_have_not_started() -> None:
     )
     waiting = [(line.at - run.now, line.about, line.text) for line in timeline_of(run).waiting]
     assert waiting[0] == (4 * DAY, "", "starts then, before the launch of product tea-9")
-    assert waiting[1][1:] == ("", "checks then whether to start: the customer may enter or leave the flow's segment")
+    assert waiting[1][1:] == ("", "checks then whether to start: its segment or threshold may then apply")
     assert waiting[2][1:] == ("", "starts then, every year")
 
 

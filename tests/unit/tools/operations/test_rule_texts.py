@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from streams.core.handlers.merges import MERGED, REFUSED
 from streams.core.handlers.merging.flows import ALREADY_IN_FLOW
 from streams.core.handlers.requests import CONFIRMED, EXPIRED, TOO_MANY, UNANSWERED, UNKNOWN
+from streams.core.instances.expiry import REWARD_USED
 from streams.core.model.person_events import ERASED
 from streams.core.rules.trigger_names import EXITS
 from streams.core.sending.address_limits import CAPPED, LIMITED, SUPPRESSED
@@ -80,7 +81,7 @@ def test_every_rule_has_a_text() -> None:
     """Each rule of the core and the mailer has a text, and no text is left over."""
     found = {rule for file in FILES for rule in named(ast.parse(file.read_text(encoding="utf-8")))} | set(EXITS)
     found |= {CRASHED, SUPPRESSED, CAPPED, LIMITED, ERASED, MERGED, REFUSED, ALREADY_IN_FLOW}
-    found |= {CONFIRMED, EXPIRED, TOO_MANY, UNANSWERED, UNKNOWN, DATE_REMOVED}
+    found |= {CONFIRMED, EXPIRED, TOO_MANY, UNANSWERED, UNKNOWN, DATE_REMOVED, REWARD_USED}
     assert len(found) > 40
     assert sorted(found - RULES.keys()) == []
     assert sorted(RULES.keys() - found) == []
