@@ -8,7 +8,7 @@ import yaml
 from hypothesis import strategies as st
 
 from streams.core.rules.recommends import Source
-from streams.core.rules.trigger_names import AWAITED, DATES, EXITS, MOMENTARY, TRIGGERS, is_about_order
+from streams.core.rules.trigger_names import ACTIVITIES, AWAITED, DATES, EXITS, MOMENTARY, TRIGGERS, is_about_order
 
 SEGMENTS = "vip: customer.spend > 900\nlapsed: customer.orders > 0 and customer.days_since_last_order > 20\nreturning: customer.orders > 1"
 NAMES = ("f", "g", "h")
@@ -169,7 +169,7 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
     purpose = draw(st.sampled_from(["marketing", "marketing", "review", "service"]))
     may_join = once_per != "parcel" and not on.startswith("request.")
     prefixes = {"order": ("order.",), "shipment": ("order.", "shipment.")}.get(first, ("order.placed",))
-    awaited = [event for event in AWAITED if event.startswith((*prefixes, "mail.", "survey."))]
+    awaited = [event for event in AWAITED if event in ACTIVITIES or event.startswith((*prefixes, "mail.", "survey."))]
     leaf = st.one_of(
         st.builds(lambda wait: {"wait": wait}, waits(on, once_per)),
         st.builds(lambda send: {"send": send}, sends(purpose, may_join=may_join)),
@@ -179,6 +179,7 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
             {"reward": {"name": "ten"}}, {"reward": {"name": "pool", "pool": "ten", "within": "3d"}}, {"emit": "told"},
             {"set": {"name": "kept", "from": "order.total" if is_about_order(on) else "customer.orders"}},
             {"add": {"name": "points", "value": 15}},
+            {"add": {"name": "points", "from": "order.value" if is_about_order(on) else "customer.orders", "expires": "5d"}},
             {"add": {"name": "points", "value": 15, "expires": "5d"}}, {"add": {"name": "points", "value": -5}},
             {"add": {"name": "loyalty", "value": 1}},
         ]),
