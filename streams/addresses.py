@@ -8,6 +8,7 @@ with SMTPUTF8 (RFC 6531).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import idna
 
@@ -17,9 +18,13 @@ _MAX_DOMAIN, _MAX_LABEL = 253, 63
 # Invisible characters that are copied along with an address. `str.strip` removes blanks only.
 _INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 # RFC 5322 3.2.3, and with other letters RFC 6532 3.1. Quoted local parts are not accepted: nobody has one.
-_LOCAL_PART = re.compile(r"[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]+")
+_LOCAL_CHARACTER = r"[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]"
+_LOCAL_PART = re.compile(f"{_LOCAL_CHARACTER}+")
 _NOT_IN_LOCAL_PART = re.compile(r"[\x00-\x20\x7f\"(),:;<>@\[\\\]]")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9\-]*[A-Za-z0-9])?")
+# Nearly every address follows the rules as it is written.
+_ASCII_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
+_ASCII_ADDRESS = re.compile(rf"{_LOCAL_CHARACTER}{{1,64}}@{_ASCII_LABEL}(?:\.{_ASCII_LABEL})*")
 
 
 def trimmed(address: str) -> str:
@@ -32,6 +37,8 @@ def parse_address(text: str) -> str | None:
 
     Blanks and invisible characters around the address are ignored, and its domain is returned in ASCII.
     """
+    if len(text) <= MAX_ADDRESS and _ASCII_ADDRESS.fullmatch(text):
+        return text
     address = trimmed(text)
     if len(address) > MAX_ADDRESS:
         return None
@@ -61,6 +68,7 @@ def addresses_of(text: str) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=4096)  # most customers of a shop share a few domains; an invalid one is not cached
 def ascii_domain_of(name: str) -> str:
     """Return a domain as SMTP writes it; the case of an ASCII domain is kept.
 

@@ -191,6 +191,8 @@ class Settings(BaseSettings):
     batch_max_bytes: int = Field(8 << 20, ge=1024)
     #: Largest number of timers fired in one transaction.
     sweep_limit: int = Field(5000, ge=1)
+    #: Largest number of customers that campaigns and backfills look at per second, on each partition.
+    walk_rate: int = Field(500, ge=1, le=100_000)
     #: Seconds from one heartbeat of a partition to the next. It passes through all stages, for `takk_heartbeat_seconds`. 0: none.
     heartbeat_s: int = Field(15, ge=0, le=3600)
 

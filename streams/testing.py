@@ -35,8 +35,10 @@ from streams.core.model import events
 from streams.core.model.clicks import HOLD, STEP, TOO_SOON
 from streams.core.model.effects import CountSales, ScheduleTimer
 from streams.core.model.events import Event, Order, OrderLine, ShipmentUpdated
+from streams.core.model.person_events import ActivityKind
 from streams.core.offers.catalogue import Catalogue, Product
 from streams.core.offers.code_pool_records import Code
+from streams.core.offers.product_changes import version_of
 from streams.core.rules.ruleset import Ruleset
 from streams.core.values import money
 from streams.definitions.loader import load_ruleset
@@ -192,7 +194,8 @@ class Scenario(Results):
     ) -> None:
         """Add or update a product of the shop. The default title is the SKU; `price` is amount and currency.
 
-        `fields` are further fields of `Product`: complements, replaces, is_consumable, is_available.
+        `fields` are further fields of `Product`: complements, replaces, is_consumable, is_available, stock. An update may start flows: an
+        older product must have been there for an hour before it is replaced.
         """
         amount, _, currency = price.partition(" ")
         recommendations = self._run.recommendations
@@ -201,16 +204,21 @@ class Scenario(Results):
             for _, effect in self._effects:  # earlier sales count too
                 if isinstance(effect, CountSales):
                     recommendations.count(effect)
-        recommendations.assortment.catalogue.put(
-            Product(
-                sku=sku,
-                title=title or sku,
-                category=category,
-                unit_price_minor=money.minor(Decimal(amount), currency),
-                currency=currency,
-                **fields,
-            )
+        product = Product(
+            sku=sku,
+            title=title or sku,
+            category=category,
+            unit_price_minor=money.minor(Decimal(amount), currency),
+            currency=currency,
+            **fields,
         )
+        recommendations.assortment.catalogue.put(product)
+        self._run.change_product(version_of(product, self.now, recommendations.assortment.catalogue.changes))
+
+    def wishes(self, customer: str, sku: str, *, is_kept: bool = True) -> None:
+        """Put a product on the customer's wish list, or take it off."""
+        kind: ActivityKind = "wished" if is_kept else "unwished"
+        self.tell(events.CustomerActed(customer_id=customer, kind=kind, sku=sku, occurred_at=self.now))
 
     def opens(self, customer: str, message: str | None = None) -> None:
         """Open the customer's newest email, or the newest `message`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
+from streams.agents.flow_walks import FlowWalks
 from streams.agents.heartbeats import pass_on
 from streams.agents.instrumentation import Instrumentation, count_effects
 from streams.core.engine import advance
@@ -15,6 +16,7 @@ from streams.core.model.events import AliasReleased, Event, Forwarded, TimerFire
 from streams.core.model.person_events import CustomerErased
 from streams.core.rules.content_hash import content_hash
 from streams.core.rules.ruleset import Ruleset
+from streams.core.triggers.walk_plans import walk_plans
 from streams.core.values.local_time import utc_from_ms
 from streams.runtime.app import App
 from streams.runtime.errors import Misrouted
@@ -22,6 +24,7 @@ from streams.runtime.kafka.partitioner import partition_of
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.runtime.processing.batch import Batch
 from streams.runtime.processing.stage import Stage
+from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
@@ -38,6 +41,7 @@ INPUTS = (
     topics.DUE,
     topics.EVENTS,
     topics.GRANTS,
+    topics.PRODUCT_CHANGES,
 )
 
 #: The result of the handler: the key of the changed state or None, the new state, and the outputs.
@@ -112,22 +116,37 @@ def _due_at(event: Event, written_ms: int) -> tuple[str, bytes]:
     return topics.DUE_AT_HEADER, b"%d" % due_ms
 
 
-def register(app: App, instrumentation: Instrumentation, ruleset: Ruleset) -> Any:
-    """Add the flows agent to `app`; it decides by the flows and policies of `ruleset`."""
+def register(app: App, instrumentation: Instrumentation, ruleset: Ruleset, walk_rate: int = 500) -> Any:
+    """Add the flows agent to `app`.
+
+    Args:
+        app: the app.
+        instrumentation: the codecs and metrics.
+        ruleset: the flows and policies by which it decides.
+        walk_rate: the customers of a partition that walks visit per second, at most.
+    """
+    plans = walk_plans(ruleset)
+
+    def open_walks(partition: int, store: PartitionStore) -> FlowWalks:
+        return FlowWalks(store, ruleset, plans, instrumentation.encoder, walk_rate)
+
     handle = make_handler(instrumentation.decoder, instrumentation.encoder, ruleset, app.partitions)
-    stage: Stage[None] = instrumentation.stage(
+    stage: Stage[FlowWalks] = instrumentation.stage(
         "flows",
         INPUTS,
         table="customers",
         encode=encode_customer,
         decode=decode_customer,
+        open=open_walks,
+        is_due=FlowWalks.is_due if plans else None,
         has_journal=True,
         flows=content_hash(ruleset),
     )
 
     @app.stage(stage)
-    async def flows(batches: AsyncIterator[Batch[None]]) -> None:
+    async def flows(batches: AsyncIterator[Batch[FlowWalks]]) -> None:
         async for batch in batches:
+            batch.task.context.step(batch)
             batch.apply(handle)
             await batch.commit()
 

@@ -51,7 +51,7 @@ class Renderers:
         renderer: what renders. Nothing is started if it is not a pool.
     """
 
-    def __init__(self, renderer: object = None) -> None:
+    def __init__(self, renderer: object) -> None:
         self._pool = renderer if isinstance(renderer, RendererPool) else None
 
     async def start(self) -> None:
@@ -84,7 +84,3 @@ class Renderers:
         """End the processes."""
         if self._pool is not None:
             await self._pool.stop()
-
-
-#: Those of a process that sends no emails.
-NO_RENDERERS = Renderers()

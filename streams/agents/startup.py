@@ -49,7 +49,7 @@ class Startup:
 
     Args:
         servers: the addresses of the brokers.
-        ask: raises KafkaUnavailable while the cluster does not answer.
+        ask: raises KafkaUnavailable while the cluster does not answer. It is called before the first step, and after each failed one.
         clock: a monotonic clock, in seconds.
         sleep: waits for some seconds.
 
@@ -73,6 +73,7 @@ class Startup:
         self._since: float | None = None
         self._next_line_at = 0.0
         self._line_pause_s = FIRST_LINE_S
+        self._has_answered = False
         self.state = "starting"
         self.is_kafka_away = False
 
@@ -89,7 +90,9 @@ class Startup:
 
     async def _succeeds(self, step: Callable[[], None]) -> bool:
         try:
-            await asyncio.to_thread(self._ask)
+            if not self._has_answered:
+                await asyncio.to_thread(self._ask)
+            self._has_answered = False
             await asyncio.to_thread(step)
         except KafkaUnavailable as error:
             if error.is_permanent:
@@ -133,6 +136,7 @@ class Startup:
             self._line_pause_s = min(2 * self._line_pause_s, LAST_LINE_S)
 
     def _note_success(self) -> None:
+        self._has_answered = True
         if self._since is not None:
             log.info("the start goes on", broker=self._servers, seconds=round(self._clock() - self._since))
             metrics.REGISTRY_UNAVAILABLE.set(0)

@@ -27,6 +27,7 @@ OF_WORKER = (
     metrics.ENGAGED_EMAILS, metrics.OPENS, metrics.CLICKS, metrics.UNSUBSCRIBES, metrics.BOUNCES, metrics.COMPLAINTS,
     metrics.ATTRIBUTED_ORDERS, metrics.ATTRIBUTED_REVENUE, metrics.ATTRIBUTED_MESSAGE_REVENUE, metrics.POOL_CODES, metrics.POOL_CLAIMS,
     metrics.CODES_GRANTED, metrics.CODES_EXPIRED, metrics.FLOW_INFO, metrics.FLOWS_INFO,
+    metrics.PRODUCT_CHANGES, metrics.WALK_VISITS, metrics.WALK_STARTS, metrics.WALK_FAILURES, metrics.WALK_LEFT,
 )  # fmt: skip
 #: The metrics that only a mailer exports.
 OF_MAILER = (
@@ -58,8 +59,9 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "flows": (
         topics.DELAYS, topics.COMMANDS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS,
         topics.SIGNALS, topics.WITHDRAWALS, topics.SALES, topics.CHECKPOINTS, topics.HEARTBEATS, topics.ADDRESS_EVENTS,
-        topics.EVENTS, topics.HANDOVERS, topics.CUSTOMER_PAGES, topics.CUSTOMERS,
+        topics.EVENTS, topics.HANDOVERS, topics.CUSTOMER_PAGES, topics.CUSTOMERS, topics.INTERESTS,
     ),
+    "catalogue": (topics.PRODUCT_CHANGES,),
     "scheduler": (topics.DUE,),
     "popularity": (topics.POPULARITY,),
     "pools": (topics.GRANTS,),
@@ -169,6 +171,11 @@ def zero_pools(pools: Iterable[str]) -> None:
     pools = tuple(pools)
     _zero(metrics.CODES_GRANTED, pools)
     _zero(metrics.CODES_EXPIRED, pools)
+
+
+def zero_product_changes(kinds: Iterable[str]) -> None:
+    """Export the series of the `kinds` of changes of products."""
+    _zero(metrics.PRODUCT_CHANGES, kinds)
 
 
 def zero_mailer(messages: Mapping[str, Iterable[str]]) -> None:

@@ -16,6 +16,7 @@ from streams.core.handlers.engagement import on_engagement
 from streams.core.handlers.erasure import FOLLOW_UPS, erase, follow_up, is_known
 from streams.core.handlers.merges import closes_circle, forward, hand_over, on_handed_over, reinstate
 from streams.core.handlers.orders import on_order
+from streams.core.handlers.product_changes import on_product_changed
 from streams.core.handlers.profiles import on_profile_updated
 from streams.core.handlers.requests import on_customer_requested
 from streams.core.handlers.shipments import on_shipment
@@ -40,6 +41,7 @@ from streams.core.model.events import (
     OrderPlaced,
     OrderRefunded,
     ProductBrowsed,
+    ProductChanged,
     RetryDue,
     ShipmentUpdated,
     TimerFired,
@@ -51,6 +53,7 @@ from streams.core.offers.rewards import withdraw_claims
 from streams.core.rules.ruleset import Ruleset
 from streams.core.sending.address_events import note_refusals
 from streams.core.sending.consent import withdraw_emails
+from streams.core.triggers.interests import changed_interests
 from streams.core.triggers.segments import check_segments
 
 
@@ -68,6 +71,15 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
     Returns:
         The new state and the effects. A duplicate event has no effects, and the state returned is `state` itself.
     """
+    after, effects = _advance(ruleset, state, event, now)
+    if (ruleset.watches_wishes and after.profile.traits is not state.profile.traits) or (
+        ruleset.watches_purchases and after.orders is not state.orders
+    ):
+        effects = [*effects, *changed_interests(ruleset, state, after)]
+    return after, effects
+
+
+def _advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> tuple[Customer, list[Effect]]:
     if state.merge is not None and state.merge.into:
         return _advance_alias(ruleset, state, event, now)
     if type(event) is Forwarded:
@@ -103,7 +115,7 @@ def _advance_alias(ruleset: Ruleset, state: Customer, event: Event, now: datetim
     if not closes_circle(state, event):
         return forward(uow, event)
     own, effects = reinstate(uow)
-    after, more = advance(ruleset, own, event, now)
+    after, more = _advance(ruleset, own, event, now)
     return after, [*effects, *more]
 
 
@@ -113,15 +125,15 @@ def _advance_forwarded(
     """Apply an event of a customer who was merged into this one. Of a further merge of that customer only the profile counts."""
     own = event.event
     if type(own) is not CustomerMerged:
-        return advance(ruleset, state, own, now)
-    return (state, []) if own.profile is None else advance(ruleset, state, own.profile, now)
+        return _advance(ruleset, state, own, now)
+    return (state, []) if own.profile is None else _advance(ruleset, state, own.profile, now)
 
 
 def _merge(ruleset: Ruleset, state: Customer, event: CustomerMerged, now: datetime) -> tuple[Customer, list[Effect]]:
     """Apply the profile in the record of a merge, then hand the customer over."""
     effects: list[Effect] = []
     if event.profile is not None:
-        state, effects = advance(ruleset, state, event.profile, now)
+        state, effects = _advance(ruleset, state, event.profile, now)
     after, more = hand_over(UnitOfWork(ruleset, state, now, event.occurred_at), event)
     return after, [*effects, *more]
 
@@ -137,6 +149,7 @@ _HANDLERS: Mapping[type[Event], Callable[[UnitOfWork, Any], None]] = MappingProx
         RetryDue: on_retry_due,
         ProfileUpdated: on_profile_updated,
         ProductBrowsed: on_product_browsed,
+        ProductChanged: on_product_changed,
         CustomerActed: on_customer_acted,
         CustomerRequested: on_customer_requested,
         ContactPressed: on_contact,

@@ -7,13 +7,12 @@ aiohttp would answer them with its name and version, and with parts of the reque
 from __future__ import annotations
 
 import logging
-import secrets
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from streams.gateway.server import HEADERS, REQUEST_ID, UNMATCHED, plain
+from streams.gateway.server import HEADERS, REQUEST_ID, UNMATCHED, new_request_id, plain
 from streams.observability import metrics
 
 #: Seconds in which the rest of a body is read and dropped after its answer, so that the client reads the answer.
@@ -76,6 +75,6 @@ class _Connection(web.RequestHandler):
         if REQUEST_ID not in resp.headers:
             resp = plain(resp.status)
             resp.force_close()
-            resp.headers.update({**HEADERS, REQUEST_ID: secrets.token_hex(8)})
+            resp.headers.update({**HEADERS, REQUEST_ID: new_request_id()})
             metrics.GATEWAY_REQUESTS.labels(UNMATCHED, f"{resp.status // 100}xx").inc()
         return await super().finish_response(request, resp, start_time)

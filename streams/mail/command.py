@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from streams.core.model.effects import MailFields
 from streams.core.offers.recommendations import REQUEST_KEY
+from streams.core.offers.shown_product import PRODUCT_KEY
 from streams.core.sending.content import complete
 
 
@@ -26,10 +27,12 @@ class Facts(Struct, frozen=True, gc=False):
     Attributes:
         order: the facts of the order, if the email has one.
         recommend: the request for products.
+        product: the product that the email is about.
     """
 
     order: _OrderFacts | None = None
     recommend: msgspec.Raw | UnsetType = msgspec.field(default=UNSET, name=REQUEST_KEY)
+    product: msgspec.Raw | UnsetType = msgspec.field(default=UNSET, name=PRODUCT_KEY)
 
 
 _decode_facts = msgspec.json.Decoder(Facts).decode
@@ -84,12 +87,13 @@ class Command(MailFields, frozen=True, gc=True, kw_only=True, dict=True):
         return Facts(
             _OrderFacts(found.get("is_test") is True, placed_at if isinstance(placed_at, str) else None),
             msgspec.Raw(b"{}") if REQUEST_KEY in context else UNSET,
+            msgspec.Raw(b"{}") if PRODUCT_KEY in context else UNSET,
         )
 
     @property
     def requests_products(self) -> bool:
-        """Whether the email shows products that are chosen when it is composed."""
-        return self.facts.recommend is not UNSET
+        """Whether the email shows products that are chosen, or whose page is looked up, when it is composed."""
+        return self.facts.recommend is not UNSET or self.facts.product is not UNSET
 
     @property
     def is_test(self) -> bool:

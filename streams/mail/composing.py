@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.popularity import week_of
 from streams.core.offers.recommendations import REQUEST_KEY, fulfil
+from streams.core.offers.shown_product import completed
 from streams.mail.command import Command
 from streams.mail.newer_templates import NewerTemplates
 from streams.mail.outcomes import report_unrenderable
@@ -55,13 +56,17 @@ class Composer:
             return waiting
         if not command.requests_products:
             return command
+        context = command.context
+        found = completed(context, self.assortment.catalogue)
+        if REQUEST_KEY not in context:
+            return replace(command, context_json=orjson.dumps({**context, **found}).decode())
         try:
-            fulfilled = fulfil(command.context[REQUEST_KEY], self.assortment, week_of(command.commanded_at))
+            fulfilled = fulfil(context[REQUEST_KEY], self.assortment, week_of(command.commanded_at))
         except msgspec.ValidationError as error:
             return report_unrenderable(command, now, f"{REQUEST_KEY}: {error}")
         if fulfilled is None:
             return Report(command=command, outcome="suppressed", at=now, rule="too_few_products")
-        return replace(command, context_json=orjson.dumps({**command.context, **fulfilled}).decode())
+        return replace(command, context_json=orjson.dumps({**context, **found, **fulfilled}).decode())
 
     def judge(self, command: Command, email: Email, now: datetime) -> bytes | Report:
         """Return the bytes of an email, or the report of its problem.

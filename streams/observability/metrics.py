@@ -158,6 +158,16 @@ TIMER_LATENESS = Histogram(
     "takk_timer_lateness_seconds", "Time between the due time of a timer and its firing.", buckets=LATENESS_SECONDS, registry=REGISTRY
 )  # fmt: skip
 
+# Walks over the stored customers
+WALK_VISITS = Counter("takk_walk_visits_total", "Customers visited by walks.", registry=REGISTRY)
+WALK_STARTS = Counter("takk_walk_starts_total", "Timers that walks scheduled.", registry=REGISTRY)
+WALK_FAILURES = Counter(
+    "takk_walk_failures_total", "Customers about whom a walk could not decide, because of an error.", registry=REGISTRY
+)
+WALK_LEFT = Gauge(
+    "takk_walk_left", "Customers that the running walks have still to visit, estimated, by partition.", ["partition"], registry=REGISTRY
+)  # fmt: skip
+
 # Emails
 DECISIONS = Counter(
     "takk_decisions_total", "Decisions for or against an email, by flow, outcome and deciding rule.",
@@ -322,6 +332,13 @@ CATALOGUE_REFUSED = Counter(
     ["topic", "reason"], registry=REGISTRY,
 )  # fmt: skip
 
+PRODUCT_CHANGES = Counter(
+    "takk_product_changes_total",
+    "Changes of products by which flows start, by kind: back_in_stock, price_dropped or replaced.",
+    ["kind"],
+    registry=REGISTRY,
+)
+
 # Code pools. `pool` is a pool that a flow uses, or `other` for all others
 POOL_CODES = Gauge("takk_pool_codes", "Codes in stock, including expired codes, by pool.", ["pool"], registry=REGISTRY)
 POOL_CLAIMS = Gauge(
@@ -479,12 +496,14 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     RECORDS_IN, RECORDS_OUT, BATCH_RECORDS, BATCH_SECONDS, COMMIT_SECONDS, LAG_RECORDS, LAG_SECONDS, LAST_PROGRESS, STAGE_PROGRESS,
     PARTITIONS, STAGE_PARTITIONS, REBALANCES, DEAD_LETTERS, REPUBLISHED, RESTORED, RESTORE_PROGRESS, RESTORE_RATE, RESTORE_LEFT, RESTORE_SECONDS,
     STATE_QUARANTINED, RECORDS_LOST, STANDBY_ERRORS,
-    STANDBY_LAG, STATE_BYTES, DISK_FREE, DISK_SIZE, TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS, DECISIONS, MAILS,
+    STANDBY_LAG, STATE_BYTES, DISK_FREE, DISK_SIZE, TIMERS_PENDING, TIMERS_STORED, TIMERS_FIRED, TIMER_LATENESS,
+    WALK_VISITS, WALK_STARTS, WALK_FAILURES, WALK_LEFT, DECISIONS, MAILS,
     HANDOVER, ORDER_TO_EMAIL, MESSAGES, MAIL_RULES, WITHDRAWALS, WITHDRAWALS_READ, SUPPRESSIONS_READ, SUPPRESSED_ADDRESSES,
     SENDS_UNKNOWN, RENDER_SECONDS, RENDERERS, RENDERER_BUSY, RENDERER_RESTARTS, SMTP_SECONDS,
     SMTP_PAUSED, SMTP_ANSWERS, SMTP_REFUSALS, SMTP_CONNECTIONS,
     SMTP_CONNECTIONS_LIMIT, ENGAGEMENT, ENGAGED_EMAILS, OPENS, CLICKS, UNSUBSCRIBES, BOUNCES, COMPLAINTS, ATTRIBUTED_ORDERS,
-    ATTRIBUTED_REVENUE, ATTRIBUTED_MESSAGE_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS, CATALOGUE_READ, CATALOGUE_REFUSED, POOL_CODES,
+    ATTRIBUTED_REVENUE, ATTRIBUTED_MESSAGE_REVENUE, CATALOGUE_PRODUCTS, POPULARITY_PRODUCTS, CATALOGUE_READ, CATALOGUE_REFUSED, PRODUCT_CHANGES,
+    POOL_CODES,
     POOL_CLAIMS, CODES_GRANTED, CODES_EXPIRED, GATEWAY_REQUESTS, GATEWAY_SECONDS, GATEWAY_BAD_LINKS, GATEWAY_LIMITED, GATEWAY_RECORDS,
     GATEWAY_REPEATS, GATEWAY_UNAVAILABLE, GATEWAY_UNRECORDED, GATEWAY_REFUSED, GATEWAY_INVALID, GATEWAY_SPOOLING, GATEWAY_SPOOLED, GATEWAY_REPLAYED,
     GATEWAY_SPOOL_RECORDS, GATEWAY_SPOOL_BYTES, GATEWAY_SPOOL_LIMIT, GATEWAY_SPOOL_OLDEST, GATEWAY_SPOOL_DAMAGED, GATEWAY_PAGES,

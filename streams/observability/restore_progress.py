@@ -21,8 +21,7 @@ class RestoreProgress:
     Args:
         clock: a monotonic clock, in seconds.
 
-    Attributes:
-        text: the progress for `/readyz`; empty if no restore is running.
+    The stages of a worker are restored side by side, each by a thread.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,7 +29,13 @@ class RestoreProgress:
         #: When the first report of a stage's restore came, and the offsets done by then.
         self._first: dict[str, tuple[float, int]] = {}
         self._last_line: dict[str, float] = {}
-        self.text = ""
+        #: The progress of each stage whose restore runs.
+        self._texts: dict[str, str] = {}
+
+    @property
+    def text(self) -> str:
+        """The progress for `/readyz`; empty if no restore is running."""
+        return "; ".join(list(self._texts.values()))
 
     def step(self, stage: str, done: int, total: int) -> None:
         """Report that `done` of `total` changelog offsets of a stage are restored."""
@@ -42,7 +47,7 @@ class RestoreProgress:
         metrics.RESTORE_RATE.labels(stage).set(rate)
         metrics.RESTORE_LEFT.labels(stage).set(left or 0.0)
         percent = 100 * done // total if total else 100
-        self.text = f"restoring {stage}: {percent} %" + ("" if left is None else f", about {left:.0f} s left")
+        self._texts[stage] = f"restoring {stage}: {percent} %" + ("" if left is None else f", about {left:.0f} s left")
         if done < total and now - self._last_line.get(stage, since - RESTORE_LINE_S) >= RESTORE_LINE_S:
             self._last_line[stage] = now
             log.info(
@@ -59,7 +64,7 @@ class RestoreProgress:
         """Report that the newly assigned partitions of a stage are restored."""
         self._first.pop(stage, None)
         self._last_line.pop(stage, None)
-        self.text = ""
+        self._texts.pop(stage, None)
         metrics.RESTORE_PROGRESS.labels(stage).set(1)
         metrics.RESTORE_RATE.labels(stage).set(0)
         metrics.RESTORE_LEFT.labels(stage).set(0)

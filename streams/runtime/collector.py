@@ -9,7 +9,13 @@ import gc
 THRESHOLDS = (50_000, 20, 20)
 
 
+def collect_less_often() -> None:
+    """Let the garbage collector run less often. Call it before the imports of a process: they create few cycles, and collecting them takes
+    an eighth of the time."""
+    gc.set_threshold(*THRESHOLDS)
+
+
 def tune_collector() -> None:
     """Let the garbage collector run less often, and leave all objects out that exist now. Call it once everything is loaded."""
     gc.freeze()
-    gc.set_threshold(*THRESHOLDS)
+    collect_less_often()

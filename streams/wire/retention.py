@@ -71,6 +71,8 @@ _TOPICS: Mapping[str, _About] = MappingProxyType(
         topics.SIGNALS: _About(_ID, "other systems read it"),
         topics.WITHDRAWALS: _About(_ID, "as long as the command that it withdraws"),
         topics.SALES: _About(f"{_ID}, products", _OUTAGE),
+        topics.INTERESTS: _About(f"{_ID}, products", _OUTAGE),
+        topics.PRODUCT_CHANGES: _About(f"{_ID}, products", _OUTAGE),
         topics.ADDRESS_EVENTS: _About("keyed hash of an address", _OUTAGE),
         topics.SUPPRESSIONS: _About("keyed hash of an address, refused scopes", "a refusal holds without end"),
         topics.HEARTBEATS: _About(_NOTHING, "measures the delay of the pipeline", _NOTHING),
@@ -124,6 +126,13 @@ _TABLES = (
         "the claim is withdrawn",
         "when the queue reaches the claim, or the claim gives up",
         "the order of the claims",
+    ),
+    Row(
+        "catalogue: product-index",
+        f"{_ID}, products wished for and bought",
+        "the entries of the customer, while a flow starts by a change of the catalogue",
+        _COMPACTED,
+        "while the customer wishes for the product, or the order is stored. When the last such flow is gone, delete the changelog",
     ),
     Row(
         "suppressions: addresses",

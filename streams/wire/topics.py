@@ -34,6 +34,8 @@ CLAIM_WITHDRAWALS = "claim-withdrawals"
 SIGNALS = "flow-signals"
 WITHDRAWALS = "email-withdrawals"
 SALES = "product-sales"
+INTERESTS = "product-interests"
+PRODUCT_CHANGES = "product-changes"
 ADDRESS_EVENTS = "address-events"
 SUPPRESSIONS = "suppressions"
 HEARTBEATS = "heartbeats"
@@ -106,6 +108,9 @@ TOPICS: tuple[TopicSpec, ...] = (
     _retained(SIGNALS, "signal"),
     _retained(WITHDRAWALS, "withdrawal", COMMANDS_RETENTION_MS),
     _retained(SALES, "sales", 30 * DAY_MS),
+    # As for sales: the catalogue stage stores what it reads.
+    _retained(INTERESTS, "product_interest", 30 * DAY_MS, key="sku"),
+    _retained(PRODUCT_CHANGES, "product_change", 30 * DAY_MS),
     # As for timers: the suppressions stage stores what it reads. Keyed hashes of addresses, never the addresses.
     _retained(ADDRESS_EVENTS, "address_event", 30 * DAY_MS, key="address hash"),
     # Kept permanently, at some hundred bytes per address: a refusal holds without end, also after the customer's data was deleted.
@@ -153,6 +158,8 @@ STAGE_INPUTS = frozenset(
         COMMANDS,
         HEARTBEATS,
         SALES,
+        INTERESTS,
+        PRODUCT_CHANGES,
         ADDRESS_EVENTS,
         REQUESTS,
     }

@@ -94,7 +94,9 @@ class ValidationFailed(InvalidRecord):
 
 def parse_id(record: Record, field: str) -> str:
     """Return the id in `field`. Raise ValidationFailed (`bad_id`)."""
-    return _checked_id(record[field], field)
+    value: str = record[field]
+    is_ordinary = 0 < len(value) <= MAX_ID and value.isprintable()
+    return value if is_ordinary else _checked_id(value, field)
 
 
 def parse_ids(record: Record, field: str) -> tuple[str, ...]:

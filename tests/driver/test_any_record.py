@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from streams.agents import code_pools, flows, mailer, popularity, scheduler, suppressions
+from streams.agents import catalogue, code_pools, flows, mailer, popularity, scheduler, suppressions
+from streams.agents.global_tables.product_versions import ProductVersions
 from streams.agents.zeros import DEAD_LETTER_REASONS
 from streams.core.sending.address_limits import rules_of
 from streams.runtime.kafka.limits import DEFAULT_TOPIC_BYTES
 from streams.runtime.kafka.producer_record import size_of
 from streams.wire import topics
+from streams.wire.decode.decoder import Decoder
 from tests.harness.accepting_mailer import AcceptingMailer
-from tests.harness.agents import CODEC, Agent
+from tests.harness.agents import CODEC, PARTITIONS, Agent
 from tests.harness.events import shop_ruleset
 from tests.harness.examples import examples
 from tests.harness.kafka_fakes import Record
@@ -35,7 +37,13 @@ def agents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Agent]:
     folder: Path = tmp_path_factory.mktemp("state")
     work: Any = AcceptingMailer()
     ruleset = shop_ruleset()
+    versions = ProductVersions(Decoder(CODEC), PARTITIONS, {})
+
+    async def fetch() -> ProductVersions:
+        return versions
+
     return {
+        "catalogue": Agent(folder, lambda app, own: catalogue.register(app, own, ["replaced"], 500, fetch)),
         "flows": Agent(folder, lambda app, own: flows.register(app, own, ruleset)),
         "scheduler": Agent(folder, scheduler.register),
         "popularity": Agent(folder, popularity.register),
@@ -70,7 +78,9 @@ def check(agent: Agent, batch: list[Record]) -> None:
             assert (record.value() or b"").startswith(letter["value"] or b"")
             continue
         event = decoded(record)  # raises if the record is not valid
-        owner = {"flows": "customer_id", "pools": "pool", "suppressions": "address"}.get(agent.app.of.name)
+        owner = {"flows": "customer_id", "pools": "pool", "suppressions": "address", "catalogue": "sku"}.get(
+            agent.app.of.name
+        )
         if owner is None:
             continue
         output = (record.topic(), getattr(event, owner).encode(), record.value())

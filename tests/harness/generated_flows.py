@@ -8,7 +8,19 @@ import yaml
 from hypothesis import strategies as st
 
 from streams.core.rules.recommends import Source
-from streams.core.rules.trigger_names import ACTIVITIES, AWAITED, DATES, EXITS, MOMENTARY, TRIGGERS, is_about_order
+from streams.core.rules.trigger_names import (
+    ACTIVITIES,
+    AWAITED,
+    BACKFILLED,
+    CATALOGUE_CHANGES,
+    DATES,
+    EXITS,
+    MOMENTARY,
+    PRICE_DROPPED,
+    REPLACED,
+    TRIGGERS,
+    is_about_order,
+)
 
 SEGMENTS = "vip: customer.spend > 900\nlapsed: customer.orders > 0 and customer.days_since_last_order > 20\nreturning: customer.orders > 1"
 NAMES = ("f", "g", "h")
@@ -50,6 +62,10 @@ def conditions(on: str, once_per: str) -> st.SearchStrategy[str]:
     sources += about_parcels if on.startswith("shipment.") else []
     sources += ["event.stars >= 4"] if on == "review.written" else []
     sources += ["product.is_bought", "product.sku == 's1'"] if once_per == "product" else []
+    if on in CATALOGUE_CHANGES and once_per == "product":
+        sources += ["product.price <= 80"]
+        sources += ["product.price_drop_percent >= 10", "product.old_price > 90"] if on == PRICE_DROPPED else []
+        sources += ["product.replaces == 's1'"] if on == REPLACED else []
     simple = st.sampled_from(sources)
     return (
         simple
@@ -63,7 +79,7 @@ def waits(on: str, once_per: str) -> st.SearchStrategy[Any]:
     times = ["order.placed_at", "shipment.window_from", "shipment.window_to"] if is_about_order(on) else []
     if once_per == "product" and is_about_order(on):
         times.append("product.runs_out")
-    if on.startswith("product.") and once_per == "product":
+    if on.startswith("product.") and once_per == "product" and on not in CATALOGUE_CHANGES:
         times.append("product.launch")
     lengths = st.fixed_dictionaries(
         {},
@@ -147,6 +163,16 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         trigger["which"] = "each" if once_per == "parcel" else draw(st.sampled_from(["first", "last"]))
     if first == "segment":
         trigger["segment"] = draw(st.sampled_from(["vip", "lapsed", "returning"]))
+    if on == "date":
+        trigger |= {
+            "segment": "returning",
+            "at": "2026-03-09 10:00",
+            "clock": draw(st.sampled_from(["customer", "shop"])),
+        }
+        if draw(st.booleans()):
+            trigger["spread"] = "4h"
+    if on in BACKFILLED and draw(st.integers(0, 3)) == 3:
+        trigger["backfill"] = True
     if on == "customer.reached":
         trigger["threshold"] = draw(st.sampled_from(THRESHOLDS))
     is_yearly = on in DATES

@@ -25,6 +25,7 @@ from streams.definitions.loader import load_ruleset
 from streams.runtime.app import EXIT_FATAL
 from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.retry import is_transient
+from streams.runtime.processing.walks import RESERVED
 from streams.runtime.state.restore import watermarks
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.settings import Settings, load_settings
@@ -412,7 +413,7 @@ class Stack:
         partitions = self.settings.partitions
         verdict = judge(records, ruleset, self.codec, arrived, partitions, stopped_ms - 5_000, others, earlier)
         logged = {r.key(): r.value() for r in records[changelog]}
-        logged = {key: value for key, value in logged.items() if value is not None}
+        logged = {key: value for key, value in logged.items() if value is not None and not key.startswith(RESERVED)}
         assert logged == verdict.states, "the changelog differs from the recomputed state"
         self._compare_disks(verdict.states)
         return verdict
@@ -432,7 +433,7 @@ class Stack:
             # A commit marker takes one offset, which only a replica that read to the end has counted.
             equal = [entries for position, entries in replicas if position >= newest - 1]
             assert all(entries == equal[0] for entries in equal), "a standby replica differs from its original"
-            on_disk.update(equal[0])
+            on_disk.update({key: value for key, value in equal[0].items() if not key.startswith(RESERVED)})
         assert on_disk == states, "the disk differs from the recomputed state"
 
 

@@ -20,6 +20,7 @@ from tests.harness.kafka_fakes import Record
 from tests.harness.records import AT
 
 CUSTOMER = next(f"c{n}" for n in range(100) if partition_of(f"c{n}".encode(), PARTITIONS) == PARTITION)
+SKU = next(f"sku-{n}" for n in range(100) if partition_of(f"sku-{n}".encode(), PARTITIONS) == PARTITION)
 POOL = next(f"spring-{n}" for n in range(100) if partition_of(f"spring-{n}".encode(), PARTITIONS) == 0)
 ADDRESS = next(f"{n:032x}" for n in range(100) if partition_of(f"{n:032x}".encode(), PARTITIONS) == PARTITION)
 COMMAND = CODEC.decode("email_command", Encoder(CODEC).effects.encode(SEND, NOW).value or b"")
@@ -44,6 +45,11 @@ SAMPLES: dict[str, dict[str, Any]] = {
     topics.SALES: {
         "sales_id": "x", "customer_id": CUSTOMER, "week": 2900, "week_before": 0, "gone": [], "come": ["s1"], "is_new": True, "earlier": [],
     },
+    topics.INTERESTS: {"interest_id": "i1", "customer_id": CUSTOMER, "sku": SKU, "wished_at": AT, "bought_at": None},
+    topics.PRODUCT_CHANGES: {
+        "change_id": "c1", "customer_id": CUSTOMER, "kind": "price_dropped", "sku": "s1", "price_minor": 80, "currency": "DKK",
+        "old_price_minor": 100, "occurred_at": AT,
+    },
     topics.CODES: {"pool": POOL, "code": "SPRING-ABC"},
     topics.CLAIMS: CLAIM,
     topics.CLAIM_WITHDRAWALS: {name: CLAIM[name] for name in ("pool", "reward_id", "customer_id", "give_up_at")} | {"withdrawn_at": AT},
@@ -60,13 +66,14 @@ STAGES = {
     "pools": (topics.CODES, topics.CLAIMS, topics.CLAIM_WITHDRAWALS),
     "mailer": (topics.COMMANDS, topics.HEARTBEATS),
     "suppressions": (topics.ADDRESS_EVENTS,),
+    "catalogue": (topics.INTERESTS,),
 }
 DECODER = Decoder(CODEC)
 
 
 def keys() -> st.SearchStrategy[Any]:
     """Keys: the right one, none, another one, and a very long one."""
-    right = st.sampled_from([CUSTOMER.encode(), POOL.encode(), ADDRESS.encode()])
+    right = st.sampled_from([CUSTOMER.encode(), SKU.encode(), POOL.encode(), ADDRESS.encode()])
     return st.one_of(
         right, right, right, st.none(), st.binary(max_size=20), any_records.sizes().map(lambda size: b"k" * size)
     )
@@ -111,7 +118,7 @@ def decoded(record: Record) -> Any:
         return timer_due(value) if value is not None else None  # a cancellation
     decode = {
         topics.SALES: DECODER.sales, topics.CODES: DECODER.code, topics.CLAIMS: DECODER.claim, topics.COMMANDS: DECODER.command,
-        topics.ADDRESS_EVENTS: DECODER.address_event,
+        topics.ADDRESS_EVENTS: DECODER.address_event, topics.INTERESTS: DECODER.interest,
         topics.CLAIM_WITHDRAWALS: DECODER.claim_withdrawal, topics.HEARTBEATS: DECODER.heartbeat,
     }[topic]  # fmt: skip
     return decode(value)

@@ -34,8 +34,10 @@ from tests.harness.stage_records import STAGES, batches, decoded
 HTML = '<img src=x onerror="alert(1)"><b>Anna</b>'
 #: Just below Kafka's default limit for a record. Its dead letter is larger, and exceeds that limit.
 HUGE = b"\xff" * 999_000
-#: The topics that this stack reads: no shipped flow has a code pool, and it has no secret for addresses.
-READ = tuple(topic for stage, names in STAGES.items() if stage not in ("pools", "suppressions") for topic in names)
+#: The topics that this stack reads: no shipped flow has a code pool or starts by a change of the catalogue, and it has no secret for addresses.
+READ = tuple(
+    topic for stage, names in STAGES.items() if stage not in ("pools", "suppressions", "catalogue") for topic in names
+)
 
 
 @pytest.fixture(scope="module")

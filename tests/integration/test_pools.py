@@ -39,20 +39,12 @@ steps:
 """
 
 
-#: The same with an email, which needs consent.
-WITH_EMAIL = FLOW.replace("purpose: service", "purpose: marketing").replace(
-    "{emit: got-a-code}", "{send: {message: a}}, {emit: got-a-code}"
-)
-
-
 @contextmanager
-def pool_stack(tmp_path: Path, workers: int, flow: str = FLOW) -> Iterator[Stack]:
+def pool_stack(tmp_path: Path, workers: int) -> Iterator[Stack]:
     """A stack whose only flow takes codes from a pool. It has small batches, no mailer, and no secret to sign codes with."""
     folder = tmp_path / "templates" / "flows" / "selling" / "spring"
-    (folder / "copy").mkdir(parents=True)
-    (folder / "flow.yaml").write_text(flow, encoding="utf-8")
-    (folder / "a.html.j2").write_text("<p>{{ reward.code }} {{ unsubscribe_url }}</p>", encoding="utf-8")
-    (folder / "copy" / "en.yaml").write_text("a.subject: A code", encoding="utf-8")
+    folder.mkdir(parents=True)
+    (folder / "flow.yaml").write_text(FLOW, encoding="utf-8")
     env = {"TAKK_TEMPLATES_DIR": str(tmp_path / "templates"), "TAKK_BATCH_MAX_RECORDS": "40", "TAKK_MAIL_SECRET": ""}
     with EmbeddedKafka(tmp_path / "kafka") as kafka, Inbox() as inbox:
         stack = Stack(tmp_path, kafka.bootstrap, inbox, day_s=3600.0, env=env, workers=workers)
@@ -149,32 +141,6 @@ def test_each_customer_gets_one_code_despite_kills(stack: Stack) -> None:
     assert {letter["reason"] for letter in stack.records(topics.DEAD_LETTERS)} == {"bad_code"}
     log = worker.log_file.read_text(errors="replace")
     assert not any(prefix in log for prefix in ("CODE-", "MORE-"))
-
-
-def test_a_refused_email_takes_no_code(tmp_path: Path) -> None:
-    """A customer without consent claims no code, so the only one goes to the next customer, whose email may be sent."""
-    with pool_stack(tmp_path, 1, WITH_EMAIL) as stack:
-        stack.worker.start()
-        stack.worker.await_ready()
-        now = datetime.now(UTC)
-        stack.produce(topics.CODES, b"spring-10", records.discount_code(code="ONLY", expires_at=None))
-        for customer, is_agreed in (("refuses", False), ("agrees", True)):
-            profile = records.profile(customer_id=customer, marketing_consent=is_agreed, occurred_at=now)
-            stack.produce(topics.CUSTOMERS, customer.encode(), profile)
-            order = records.order(order_id=f"o-{customer}", customer_id=customer, placed_at=now, occurred_at=now)
-            stack.produce(topics.ORDERS, customer.encode(), order)
-
-        def decided() -> set[tuple[str, str, str]]:
-            found = stack.records(topics.DECISIONS)
-            return {(each["customer_id"], each["outcome"], each["rule"]) for each in found}
-
-        wanted = {("refuses", "skip", "no_consent"), ("agrees", "send", "consent")}
-        stack.wait_until(lambda: wanted <= decided(), "both emails are decided")
-        stack.wait_until_idle()
-        assert decided() == wanted
-        assert [claim["customer_id"] for claim in stack.records(topics.CLAIMS)] == ["agrees"]
-        assert [(one["customer_id"], one["code"]) for one in stack.records(topics.REWARDS)] == [("agrees", "ONLY")]
-        assert stack.judge().problems == []
 
 
 @pytest.mark.campaign

@@ -59,6 +59,10 @@ PRODUCT = {
     "sku": "s1", "title": "Kande", "category": "kitchen", "unit_price_minor": 100, "currency": "DKK", "is_available": True,
     "is_consumable": False, "complements": [], "updated_at": AT,
 }  # fmt: skip
+CHANGE = {
+    "change_id": "x1", "customer_id": "c1", "kind": "price_dropped", "sku": "s1", "price_minor": 100, "currency": "DKK",
+    "old_price_minor": 200, "occurred_at": AT,
+}  # fmt: skip
 COMMAND = CODEC.decode("email_command", ENCODER.effects.encode(SEND, NOW).value or b"")
 #: Topic -> a valid record with all numbers, and the method that decodes it.
 SAMPLES: dict[str, tuple[dict[str, Any], Callable[[bytes], Any]]] = {
@@ -84,6 +88,7 @@ SAMPLES: dict[str, tuple[dict[str, Any], Callable[[bytes], Any]]] = {
         lambda value: _event(topics.DUE, value),
     ),
     topics.PRODUCTS: (PRODUCT, DECODER.product),
+    topics.PRODUCT_CHANGES: (CHANGE, lambda value: _event(topics.PRODUCT_CHANGES, value)),
     topics.SALES: (SALE, DECODER.sales),
     topics.CLAIMS: (CLAIM, DECODER.claim),
     topics.COMMANDS: (COMMAND, DECODER.command),

@@ -237,7 +237,7 @@ SCREEN: Final = Screen(
         Row("From scheduler back to flows: timers that are due", due()),
         *(
             Row(f"Stage {name}: {STAGES[name]}", stage(name))
-            for name in ("popularity", "pools", "suppressions", "mailer")
+            for name in ("popularity", "catalogue", "pools", "suppressions", "mailer")
         ),
     ),
     variables=("shop", "stage", "instance"),

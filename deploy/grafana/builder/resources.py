@@ -277,7 +277,7 @@ SCREEN: Final = Screen(
             (
                 number(
                     "Products known",
-                    Size(8, 6),
+                    Size(6, 6),
                     About(
                         "Products in the catalogue, and products with sales counts, as the mailers hold them.",
                         "The catalogue has the products of the shop. Products with sales are fewer.",
@@ -292,7 +292,7 @@ SCREEN: Final = Screen(
                 ),
                 graph(
                     "Age of the catalogue",
-                    Size(8, 6),
+                    Size(6, 6),
                     About(
                         "Time since each mailer last read the catalogue and the sales counts to their end. "
                         "A mailer that has not needed the catalogue has no line.",
@@ -310,7 +310,7 @@ SCREEN: Final = Screen(
                 ),
                 graph(
                     "Invalid records of the catalogue",
-                    Size(8, 6),
+                    Size(6, 6),
                     About(
                         "Records of products and sales counts that a mailer refused since its start, by reason. "
                         "After a restart, a mailer reads and counts the same records again.",
@@ -322,6 +322,18 @@ SCREEN: Final = Screen(
                     # Every mailer reads the whole catalogue, so the maximum counts a record once.
                     Query(largest(series("takk_catalogue_refused_total"), "topic, reason"), "{{topic}}: {{reason}}"),
                     legend="none",
+                ),
+                graph(
+                    "Changes by which flows start",
+                    Size(6, 6),
+                    About(
+                        "Products per hour that are back in stock, cost less, or replace an older one, as workers notice them.",
+                        "A few per hour. Without a flow that starts by such a change there is no line.",
+                        "Many at once: the shop has written its whole catalogue with other values. Customers may get many emails.",
+                    ),
+                    "short",
+                    Query(total(increase("takk_product_changes_total", window="1h"), "kind"), "{{kind}}"),
+                    missing="no flow starts by a change",
                 ),
             ),
         ),

@@ -16,6 +16,7 @@ STAGES: Final = {
     "flows": "decides which emails follow from the events of the shop",
     "scheduler": "stores timers and fires them when they are due",
     "popularity": "counts sales for recommendations",
+    "catalogue": "finds the customers whom changes of products concern",
     "pools": "gives discount codes from code pools to customers",
     "suppressions": "keeps what each email address must not get",
     "mailer": "renders emails and hands them to the mail server",

@@ -147,5 +147,36 @@ SCREEN: Final = Screen(
                 ),
             ),
         ),
+        Row(
+            "Walks of campaigns and backfills",
+            (
+                graph(
+                    "Customers left",
+                    Size(12, 8),
+                    About(
+                        "Stored customers that the walks of campaigns and backfills have still to visit, estimated.",
+                        "0, and for some minutes around the moment of a campaign a line that falls.",
+                        "A line that does not fall: a partition does not advance. A slow fall: raise `TAKK_WALK_RATE`.",
+                        see="takk-pipeline",
+                    ),
+                    "short",
+                    Query(total(series("takk_walk_left")), "left"),
+                ),
+                graph(
+                    "Visited and started",
+                    Size(12, 8),
+                    About(
+                        "Customers per second that walks visit, those who get a timer, and those about whom a walk fails.",
+                        "Failures are 0. The share that gets a timer is that of the segment among all customers.",
+                        "Failures: a condition raises an error for some customers. The log of the worker has it.",
+                        see="takk-pipeline",
+                    ),
+                    "cps",
+                    Query(total(rate("takk_walk_visits_total")), "visited"),
+                    Query(total(rate("takk_walk_starts_total")), "scheduled"),
+                    Query(total(rate("takk_walk_failures_total")), "failed"),
+                ),
+            ),
+        ),
     ),
 )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from streams.core.conditions import order_values
+from streams.core.conditions import order_values, product_values
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.purchase_values import top_category
 from streams.core.model.customer import NO_YEAR
@@ -247,6 +247,11 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "product.is_coming": ("boolean", order_values.is_coming),
         "product.category": ("text", lambda context: line.category if (line := order_values.product(context)) else ""),
         "product.quantity": ("number", lambda context: line.quantity if (line := order_values.product(context)) else 0),
+        "product.price": ("number", product_values.price),
+        "product.old_price": ("number", product_values.old_price),
+        "product.price_drop": ("number", product_values.price_drop),
+        "product.price_drop_percent": ("number", product_values.price_drop_percent),
+        "product.replaces": ("text", lambda context: context.data("replaced_sku")),
         "shipment.carrier": ("text", lambda context: context.parcel.carrier if context.parcel else ""),
         "shipment.status": ("text", lambda context: context.parcel.status if context.parcel else ""),
         "shipment.has_tracking": ("boolean", lambda context: bool(context.parcel and context.parcel.tracking_url)),

@@ -12,8 +12,8 @@ from msgspec import msgpack
 from msgspec.structs import replace
 
 from streams.core.model.consent import Consent
-from streams.core.model.customer import NO_YEAR, Customer
-from streams.core.model.customer_page import CustomerPage, MailFrequency, PageLine, PageOrder
+from streams.core.model.customer import NO_YEAR, Customer, Profile
+from streams.core.model.customer_page import CustomerPage, PageLine, PageOrder
 from streams.core.model.effects import Effect, ShowCustomer
 from streams.core.model.orders.order import NO_DETAILS, NO_LINE_DETAILS, OrderLine
 from streams.core.model.orders.order_state import OrderFacts, OrderState, newest_sale
@@ -40,10 +40,11 @@ def show_customer(uow: UnitOfWork) -> None:
     if shown and not _may_differ(uow, state):
         return
     page = page_of(uow)
-    fingerprint = ids.fingerprint_of(_encode(replace(page, updated_at=LONG_AGO)))
+    fingerprint = ids.fingerprint_of(_encode(page))
     if fingerprint == shown:
         return
     uow.gateway = replace(uow.gateway, page=fingerprint)
+    page = replace(page, updated_at=uow.now)
     uow.effects.append(ShowCustomer(page_id=_page_id(uow, fingerprint), customer_id=uow.customer_id, page=page))
 
 
@@ -70,32 +71,24 @@ def _may_differ(uow: UnitOfWork, state: Customer) -> bool:
 
 
 def page_of(uow: UnitOfWork) -> CustomerPage:
-    """Return what pages show of the customer. Of an id that several people share they show the answers only."""
-    profile, gateway = uow.profile, uow.gateway
-    answers, tracking = answers_of(uow.consent), uow.consent.tracking
-    frequency: MailFrequency = "fewer" if gateway.wants_fewer else "normal"
-    page = CustomerPage(
+    """Return what pages show of the customer, without the time. Of an id that several people share they show the answers only."""
+    person, order = (uow.profile, newest_sale(uow.orders)) if not uow.is_shared else (Profile(), None)
+    traits = person.traits
+    return CustomerPage(
         customer_id=uow.customer_id,
-        locale=profile.locale,
-        country=profile.country,
-        answers=answers,
-        tracking=tracking,
-        frequency=frequency,
-        dates={},
-        updated_at=uow.now,
-    )
-    if uow.is_shared:
-        return page
-    traits = profile.traits
-    return replace(
-        page,
-        first_name=first_name(profile.name),
-        masked_address=masked(profile.email),
-        birthday=_day(profile.birthday) if profile.birthday is not None else "",
+        first_name=first_name(person.name),
+        locale=uow.profile.locale,
+        country=uow.profile.country,
+        masked_address=masked(person.email),
+        answers=answers_of(uow.consent),
+        tracking=uow.consent.tracking,
+        frequency="fewer" if uow.gateway.wants_fewer else "normal",
+        birthday=_day(person.birthday) if person.birthday is not None else "",
         dates={each.name: _day(each.value) for each in traits.dates if each.value is not None},
         wishes=traits.skus(WISH)[:MOST] if traits.collected else (),
         likes=traits.skus(LIKE)[:MOST] if traits.collected else (),
-        order=_page_order(newest_sale(uow.orders)),
+        order=_page_order(order),
+        updated_at=LONG_AGO,
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from streams.core.model.orders.order_state import OrderState
-from streams.core.model.orders.purchase_log import replaced, share_of, worth
+from streams.core.model.orders.purchase_log import is_purchase, replaced, share_of, worth
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import money
 
 
 def update_first_and_last(uow: UnitOfWork, before: OrderState | None, after: OrderState) -> None:
     """Update the first and the last order: an order that counts from now on, or one that no longer counts."""
-    counted, counts, facts = worth(before)[0], worth(after)[0], after.facts
+    counted, counts, facts = is_purchase(before), is_purchase(after), after.facts
     if counted == counts or facts is None:
         return
     key = (facts.placed_at, after.order_id)
@@ -25,7 +25,7 @@ def update_first_and_last(uow: UnitOfWork, before: OrderState | None, after: Ord
     kept = [
         (order.facts.placed_at, order.order_id)
         for order in uow.orders
-        if order.order_id != after.order_id and order.facts is not None and worth(order)[0]
+        if order.order_id != after.order_id and order.facts is not None and is_purchase(order)
     ]
     if not kept and uow.purchases:
         return  # the other purchases are no longer stored, so their dates are unknown

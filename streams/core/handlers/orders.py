@@ -131,12 +131,15 @@ def _exit_instances(uow: UnitOfWork, event: OrderEvent, after: OrderState, *, is
 
 def _note_flaws(uow: UnitOfWork, before: OrderState | None, after: OrderState, event: OrderEvent) -> None:
     """Log that the address of an order is unusable, once, and that its receipt does not add up, whenever that begins."""
-    order = event.order
+    does_not_add_up = after.does_not_add_up and not (before is not None and before.does_not_add_up)
+    has_bad_address = event.order.has_bad_address and uow.is_new("bad_address", after.order_id)
+    if not (does_not_add_up or has_bad_address):
+        return
     log = uow.decisions_of("", 0, "", after.order_id, order_id=after.order_id)
-    if after.does_not_add_up and not (before is not None and before.does_not_add_up):
+    if does_not_add_up:
         detail = "the lines, discounts, shipping and tax of the order give another total than its own"
         log.note("does_not_add_up", detail, repeat=local_time.text_of(event.occurred_at))
-    if order.has_bad_address and uow.is_new("bad_address", after.order_id):
+    if has_bad_address:
         log.note("bad_address", "the address in the order is not one email address; the order is processed without it")
 
 
@@ -274,8 +277,14 @@ def _facts(uow: UnitOfWork, order: Order) -> OrderFacts:
 
 
 def _adds_up(order: Order) -> bool:
-    """Return whether the receipt of the order adds up. A record without lines is not checked: the shop did not say what was bought."""
-    return not order.lines or receipt_of(order.lines, order.total_minor, order.discount_minor, order.details).adds_up
+    """Return whether the receipt of the order adds up.
+
+    A record without lines is not checked: the shop did not say what was bought. Neither is one without any details, since the price of
+    the delivery is unknown.
+    """
+    if not order.lines or (order.details is None and all(line.details is None for line in order.lines)):
+        return True
+    return receipt_of(order.lines, order.total_minor, order.discount_minor, order.details).adds_up
 
 
 def _is_first_arrival(uow: UnitOfWork, order_id: str, at: datetime, stored: OrderFacts, described: OrderFacts) -> bool:

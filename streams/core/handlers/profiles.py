@@ -118,11 +118,7 @@ def merge_profile(profile: Profile, update: Profile) -> Profile:
     is_older = profile.at is not None and update.at is not None and update.at < profile.at
     older, newer = (update, profile) if is_older else (profile, update)
     removed = merge_rows(profile.removed_birthdays, update.removed_birthdays)
-    stated = [
-        (None, None) if is_removed(removed, day) else (day, at)
-        for day, at in (_birthday_of(update), _birthday_of(profile))
-    ]
-    birthday, birthday_at = max(stated, key=_rank_of_birthday)
+    birthday, birthday_at = _merge_birthday(profile, update, removed)
     return Profile(
         newer.email or older.email,
         newer.name or older.name,
@@ -138,6 +134,15 @@ def merge_profile(profile: Profile, update: Profile) -> Profile:
         removed,
         _birthday_since(birthday, birthday_at, (profile, update)),
     )
+
+
+def _merge_birthday(profile: Profile, update: Profile, removed: bytes) -> tuple[date | None, datetime | None]:
+    """Return the newest birthday of both that is not among the `removed` ones, and when it was stated."""
+    of_update, of_profile = _birthday_of(update), _birthday_of(profile)
+    if of_update == of_profile == (None, None):  # as for nearly every order
+        return None, None
+    stated = [(None, None) if is_removed(removed, day) else (day, at) for day, at in (of_update, of_profile)]
+    return max(stated, key=_rank_of_birthday)
 
 
 def _birthday_since(day: date | None, stated_at: datetime | None, profiles: Iterable[Profile]) -> datetime | None:

@@ -6,7 +6,6 @@ transactional emails at its own address, but the id gets no other email, and no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from streams.core.model.customer import Profile
@@ -28,19 +27,18 @@ def note_order_address(uow: UnitOfWork, order: Order) -> None:
     """Remember the address of an order. With more than `Limits.addresses` of them in a week the id counts as shared."""
     if not order.email:
         return
-    times = _times(uow.order_addresses)
-    fingerprint = ids.fingerprint("address", normalise(order.email))
-    times[fingerprint] = max(int(order.placed_at.timestamp()), times.get(fingerprint, 0))
-    newest = _newest(times, uow.ruleset.limits.addresses)
-    row = _row(newest)
+    seconds, most = int(order.placed_at.timestamp()), uow.ruleset.limits.addresses
+    entry = seconds.to_bytes(_TIME, "big") + ids.fingerprint("address", normalise(order.email))
+    row = _newest(uow.order_addresses + entry, most)
     if row == uow.order_addresses:
         return
     uow.order_addresses, uow.changed = row, True
-    day_scale, (first, last) = uow.ruleset.day_scale, (newest[0][0], newest[-1][0])
-    period = local_time.scale(PERIOD, day_scale).total_seconds()
-    if len(newest) <= uow.ruleset.limits.addresses or last - first > period:
+    if len(row) <= most * _ENTRY:
         return
-    was_shared = uow.is_shared
+    first, last = int.from_bytes(row[:_TIME], "big"), int.from_bytes(row[-_ENTRY:][:_TIME], "big")
+    day_scale, was_shared = uow.ruleset.day_scale, uow.is_shared
+    if last - first > local_time.scale(PERIOD, day_scale).total_seconds():
+        return
     until = datetime.fromtimestamp(last, UTC) + local_time.scale(SHARED_FOR, day_scale)
     uow.shared_until = max(until, uow.shared_until or until)
     if uow.is_shared and not was_shared:
@@ -52,21 +50,14 @@ def note_order_address(uow: UnitOfWork, order: Order) -> None:
 
 def merged_addresses(own: bytes, other: bytes, most: int) -> bytes:
     """Return the newest addresses of two customers who are one person, as `Customer.order_addresses` has them."""
-    times = _times(own)
-    for address, seconds in _times(other).items():
-        times[address] = max(seconds, times.get(address, 0))
-    return _row(_newest(times, most))
+    return _newest(own + other, most)
 
 
-def _newest(times: Mapping[bytes, int], most: int) -> list[tuple[int, bytes]]:
-    """Return time and address of the newest entries, the oldest first: one more than `most`, which shows that there are too many."""
-    return sorted((seconds, address) for address, seconds in times.items())[-most - 1 :]
-
-
-def _row(entries: Iterable[tuple[int, bytes]]) -> bytes:
-    return b"".join([seconds.to_bytes(_TIME, "big") + address for seconds, address in entries])
-
-
-def _times(row: bytes) -> dict[bytes, int]:
-    entries = [row[start : start + _ENTRY] for start in range(0, len(row), _ENTRY)]
-    return {entry[_TIME:]: int.from_bytes(entry[:_TIME], "big") for entry in entries}
+def _newest(entries: bytes, most: int) -> bytes:
+    """Return the newest entry of each address, the oldest first: one more than `most`, which shows that there are too many."""
+    if len(entries) == _ENTRY:  # the first order of a customer
+        return entries
+    # An entry begins with its time, so entries are ordered by time. Of one address the last one replaces the others.
+    ordered = sorted([entries[start : start + _ENTRY] for start in range(0, len(entries), _ENTRY)])
+    newest = {entry[_TIME:]: entry for entry in ordered}
+    return b"".join(sorted(newest.values())[-most - 1 :])

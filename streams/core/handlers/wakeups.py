@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from streams.core.handlers.engagement import release_clicks
+from streams.core.handlers.erasure import is_known
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.reschedule import reschedule, start_over, waits_for_parcels
 from streams.core.instances.resume import continue_from, prepare, resume
@@ -17,13 +20,25 @@ from streams.core.model.instance import CODE_GRANTED, HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.rules.flow import Reward
-from streams.core.triggers.dates import start_on_date
+from streams.core.triggers.backfills import BACKFILL_STEP, start_backfill
+from streams.core.triggers.campaigns import CAMPAIGN_STEP, start_campaign
+from streams.core.triggers.dates import DATES_STEP, schedule_dates, start_on_date
 from streams.core.triggers.expiry import start_on_expiry
 from streams.core.triggers.launches import start_on_launch
+from streams.core.triggers.watches import WATCH_STEP, check_watched
 
 #: A timer that fires earlier than this before its due time is scheduled again. Smaller differences are those between the clocks of two
 #: processes, each of which may differ from the broker's by five minutes.
 EARLY = timedelta(minutes=10)
+#: The functions for timers of walks, by the first word of their step. No instance waits for these timers.
+_OF_WALKS: Mapping[str, Callable[[UnitOfWork, TimerFired], None]] = MappingProxyType(
+    {
+        CAMPAIGN_STEP: start_campaign,
+        BACKFILL_STEP: start_backfill,
+        WATCH_STEP: check_watched,
+        DATES_STEP: lambda uow, event: schedule_dates(uow),
+    }
+)
 
 
 def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
@@ -34,6 +49,10 @@ def on_timer(uow: UnitOfWork, event: TimerFired) -> None:
     """
     if uow.held_clicks:
         release_clicks(uow, event.due_at)
+    if (start := _OF_WALKS.get(event.step.partition(" ")[0])) is not None:
+        if is_known(uow.state):
+            start(uow, event)
+        return
     instance = find_instance(uow, event.instance_id)
     if instance is None or instance.step != event.step:
         return

@@ -15,7 +15,7 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.offers import rewards
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow, membership
-from streams.core.rules.trigger_names import MEMBERSHIPS, OF_REQUESTS
+from streams.core.rules.trigger_names import CAMPAIGN, MEMBERSHIPS, OF_REQUESTS
 from streams.core.sending.decide import hold_out
 from streams.core.values import ids, local_time
 from streams.core.values.buckets import in_share
@@ -27,13 +27,16 @@ _BEFORE_DELIVERY = frozenset(
 )
 
 
-def start_flows(uow: UnitOfWork, occurrence: Occurrence, *, only_transactional: bool = False) -> None:
+def start_flows(
+    uow: UnitOfWork, occurrence: Occurrence, *, only_transactional: bool = False, only_flow: str | None = None
+) -> None:
     """Start every flow that the occurrence triggers, at most once per order, parcel, product or customer.
 
     Args:
         uow: the unit of work.
         occurrence: what has occurred. One that is too old for a flow, or was imported, starts nothing; that is logged.
         only_transactional: whether only transactional flows start.
+        only_flow: the only flow that may start, or None.
     """
     flows = uow.ruleset.by_trigger.get(occurrence.name)
     if flows is None:
@@ -46,6 +49,8 @@ def start_flows(uow: UnitOfWork, occurrence: Occurrence, *, only_transactional: 
     for compiled in flows:
         trigger = compiled.flow.trigger
         if only_transactional and not compiled.flow.is_transactional:
+            continue
+        if only_flow is not None and compiled.flow.name != only_flow:
             continue
         if is_membership and ("segment", membership(compiled.flow)) not in data:
             continue
@@ -67,6 +72,8 @@ def _keys(flow: Flow, occurrence: Occurrence) -> list[tuple[str, TriggerData]]:
     order, parcel, once_per = occurrence.order, occurrence.parcel, flow.trigger.once_per
     if occurrence.name in OF_REQUESTS:
         return [(f"request/{dict(occurrence.data)['request_id']}", ())]
+    if occurrence.name == CAMPAIGN:
+        return [(campaign_key(flow), ())]
     if order is None and once_per == "product":
         return [(f"product/{dict(occurrence.data)['sku']}", ())]
     if order is None or once_per == "customer":
@@ -78,6 +85,11 @@ def _keys(flow: Flow, occurrence: Occurrence) -> list[tuple[str, TriggerData]]:
         skus = [line.sku for line in lines if line.sku and line.is_goods]
         return [(f"product/{sku}", (("sku", sku),)) for sku in dict.fromkeys(skus)]
     return [(order.order_id, ())]
+
+
+def campaign_key(flow: Flow) -> str:
+    """Return the key under which a campaign starts once per customer. A draft has another one, so that the campaign can be made live later."""
+    return "draft" if flow.status == "draft" else "customer"
 
 
 def is_too_old(uow: UnitOfWork, flow: Flow, age: timedelta) -> bool:
@@ -216,8 +228,7 @@ def _start(
 
 def _is_held_out(uow: UnitOfWork, flow: Flow) -> bool:
     """Return whether the customer is held out of the flow, or of every flow that is not transactional."""
+    if flow.holdout and in_share(flow.holdout, "holdout", "flow", flow.name, uow.customer_id):
+        return True
     overall = 0 if flow.is_transactional else uow.ruleset.rules.holdout
-    shares = (("flow", flow.name, flow.holdout), ("all", "", overall))
-    return any(
-        percent and in_share(percent, "holdout", scope, name, uow.customer_id) for scope, name, percent in shares
-    )
+    return bool(overall) and in_share(overall, "holdout", "all", "", uow.customer_id)

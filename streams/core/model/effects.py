@@ -23,6 +23,7 @@ from streams.core.model.merge_effects import HandOver as HandOver
 from streams.core.model.merge_effects import ReleaseAlias as ReleaseAlias
 from streams.core.model.orders.order import Parcel
 from streams.core.model.orders.order_state import OrderState
+from streams.core.model.product_events import NoteInterest as NoteInterest
 from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.rules.consent_policy import Purpose
 from streams.core.rules.recommends import USUAL, Recommends
@@ -53,6 +54,7 @@ class Content(Struct, frozen=True, gc=False):
 
     Attributes:
         customer_id, name, locale, country, purchases, traits: the customer, how many orders they placed, and what else the shop says.
+            The name is as `printable_name` returns it.
         greeted_at, zone: the time (UTC) that the greeting suits, and the customer's time zone.
         order, parcel: the order and the parcel that the email is about, if any.
         reward, reward_name, reward_ends_at: the code of the instance's newest reward, its name, and its end (ISO 8601), or "".
@@ -291,4 +293,5 @@ Effect: TypeAlias = (
     | ReleaseAlias
     | ShowCustomer
     | ForgetCustomer
+    | NoteInterest
 )

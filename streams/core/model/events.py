@@ -24,6 +24,7 @@ from streams.core.model.person_events import CustomerActed as CustomerActed
 from streams.core.model.person_events import CustomerErased as CustomerErased
 from streams.core.model.person_events import CustomerRequested as CustomerRequested
 from streams.core.model.person_events import ProfileUpdated as ProfileUpdated
+from streams.core.model.product_events import ProductChanged as ProductChanged
 
 MailOutcome: TypeAlias = Literal["sent", "refused", "expired", "suppressed", "unknown", "deferred"]
 
@@ -267,6 +268,7 @@ Event: TypeAlias = (
     | Forwarded
     | AliasReleased
     | ProductBrowsed
+    | ProductChanged
     | ContactPressed
     | MailReported
     | CodeGranted

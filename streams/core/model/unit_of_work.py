@@ -196,6 +196,8 @@ class UnitOfWork:
         self._make_room(order)
 
     def _make_room(self, order: OrderState) -> None:
+        if len(self.orders) == 1:
+            return  # the present order always stays as it is
         awaited = {instance.order_id for instance in self.instances}
         self.orders, dropped = order_room.make_room(
             self.orders, order, awaited, order_room.instance_pieces(self.instances), self.ruleset.limits, self.is_open

@@ -109,7 +109,7 @@ def change_of(before: OrderState | None, after: OrderState, orders: Sequence[Ord
     is_same_week = week == week_before
     gone, come = (old - new, new - old) if is_same_week else (old, new)
     is_new = bool(new) and not old
-    earlier = _earlier_skus(orders, new) if is_new else ()
+    earlier = _earlier_skus([order for order in orders if order is not after], new) if is_new else ()
     return Change(week, week_before, tuple(sorted(gone)), tuple(sorted(come)), is_new, earlier)
 
 

@@ -6,17 +6,19 @@ The docstrings of the classes are product text: they are the descriptions in the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
 from streams.core.rules.consent_policy import TRANSACTIONAL, Purpose
 from streams.core.rules.recommends import USUAL, Recommends
+from streams.core.rules.trigger_names import CAMPAIGN
 
 Status: TypeAlias = Literal["draft", "live", "paused"]
 OncePer: TypeAlias = Literal["order", "parcel", "product", "customer"]
 Which: TypeAlias = Literal["first", "last", "each"]
+Clock: TypeAlias = Literal["customer", "shop"]
 
 #: The step of an instance that waits for its date or launch to start. If it waits for a launch, its trigger data names the product.
 DATE_STEP = "@day"
@@ -27,6 +29,8 @@ SEGMENT_STEP = "@look"
 #: How long after an event a flow may still start by it, unless the flow has a `max_age`. A review may be asked for well after the
 #: delivery, but a receipt of an order of last week only surprises.
 MAX_AGE, MAX_AGE_AFTER_DELIVERY = timedelta(days=3), timedelta(days=14)
+#: How long after its moment a campaign may still start. Its emails are about a day.
+MAX_AGE_OF_CAMPAIGN = timedelta(days=1)
 
 
 #: Names whose value changes with time, each with the numbers at which the condition may change (see conditions/time_changes.py).
@@ -55,7 +59,9 @@ class Trigger(Struct, frozen=True, kw_only=True):
     The flow starts at most once per `once_per`, and only if `where` is true. If an order has several parcels, `which` selects the first
     or the last that reaches the status, or each. `again_after` lets the flow start again after this time. `segment` is the segment
     that the customer enters or leaves. `before` starts the flow that many days before the customer's date or the product's launch. `date`
-    is the name of the customer's important date. `threshold` is the condition about the customer that becomes true.
+    is the name of the customer's important date. `threshold` is the condition about the customer that becomes true. A campaign starts `at`
+    a moment for the members of `segment`, by the `clock` of the customer or of the shop, spread over the time `spread`. With `backfill`,
+    the customers who are in the segment already when the flow goes live start too.
     """
 
     on: str
@@ -67,6 +73,10 @@ class Trigger(Struct, frozen=True, kw_only=True):
     before: int = 0
     date: str = ""
     threshold: Condition | None = None
+    at: datetime | None = None
+    clock: Clock = "customer"
+    spread: timedelta = timedelta()
+    backfill: bool = False
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -166,6 +176,8 @@ class Flow(Struct, frozen=True, kw_only=True):
         """The age up to which an event starts the flow."""
         if self.max_age is not None:
             return self.max_age
+        if self.trigger.on == CAMPAIGN:
+            return MAX_AGE_OF_CAMPAIGN
         return MAX_AGE_AFTER_DELIVERY if self.trigger.on == "shipment.delivered" else MAX_AGE
 
     @property

@@ -16,7 +16,7 @@ from streams.core.rules.consent_policy import STRICT, ConsentPolicy
 from streams.core.rules.flow import Condition, Flow, Reward, Send, membership
 from streams.core.rules.purchase_use import LogBounds, reads_purchases, reads_views
 from streams.core.rules.sending_rules import NO_RULES, TRANSACTIONAL_PER_ADDRESS, SendingRules
-from streams.core.rules.trigger_names import DATES, MEMBERSHIPS, MOMENTARY
+from streams.core.rules.trigger_names import CATALOGUE_CHANGES, DATES, MEMBERSHIPS, MOMENTARY, OF_WISHES, REPLACED
 from streams.core.values import money
 
 # The value of one unit of each currency in Danish kroner. The defaults only need to separate high spenders; a shop sets its own.
@@ -151,12 +151,11 @@ class Ruleset:
     """
 
     __slots__ = (
-        "_newest", "address_key", "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "consent_policy", "counts_purchases",
-        "counts_sales", "day_scale", "exits",
-        "flows", "gives_rewards", "has_dates", "keeps_views", "late_at_most", "limits", "migrations", "momentary_exits",
-        "open_for", "paused_for", "pools", "rates", "reward_key",
-        "rules", "segments", "shop", "shows_pages", "test_recipients", "time_dependent_flows", "transactional_per_address", "vip_spend_minor",
-        "watched_segments",
+        "_newest", "address_key", "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "catalogue_changes",
+        "consent_policy", "counts_purchases", "counts_sales", "day_scale", "exits", "flows", "gives_rewards", "has_dates", "keeps_views",
+        "late_at_most", "limits", "migrations", "momentary_exits", "open_for", "paused_for", "pools", "rates", "reward_key", "rules",
+        "segments", "shop", "shows_pages", "test_recipients", "time_dependent_flows", "transactional_per_address", "vip_spend_minor",
+        "watched_segments", "watches_purchases", "watches_wishes",
     )  # fmt: skip
 
     def __init__(
@@ -234,6 +233,10 @@ class Ruleset:
         #: The pools that flows claim codes from.
         self.pools = frozenset(step.pool for step in rewards if step.pool)
         self.has_dates = not DATES.isdisjoint(self.by_trigger)
+        #: Whether flows start by changes of products that customers wish for or bought, and by which: triggers without their first word.
+        self.watches_wishes = not self.by_trigger.keys().isdisjoint(OF_WISHES)
+        self.watches_purchases = REPLACED in self.by_trigger
+        self.catalogue_changes = frozenset(on.partition(".")[2] for on in CATALOGUE_CHANGES if on in self.by_trigger)
         #: Whether the purchases of customers are logged by time and category.
         self.counts_purchases = reads_purchases(self.flows, self.segments.values())
         #: Whether the products that customers view are remembered.

@@ -13,9 +13,10 @@ TRIGGERS = (
     "shipment.tracking_known", "shipment.tracked",
     "mail.delivered", "mail.opened", "mail.clicked",
     "product.viewed", "product.added_to_cart", "product.launch", "product.wished", "product.liked",
+    "product.back_in_stock", "product.price_dropped", "product.replaced",
     "review.written", "referral.redeemed", "contest.entered",
     "survey.answered", "profile.completed", "customer.birthday", "customer.anniversary", "customer.date", "customer.reached",
-    "segment.entered", "segment.left", "request.asked", "request.confirmed",
+    "segment.entered", "segment.left", "date", "request.asked", "request.confirmed",
     "reward.expiring",
 )  # fmt: skip
 #: What a customer does in the shop besides buying. A flow can wait for what happens after its start.
@@ -58,8 +59,16 @@ BIRTHDAY, NAMED_DATE = "customer.birthday", "customer.date"
 REACHED = "customer.reached"
 #: The triggers that fire when the customer becomes a member of a segment or no longer is one. A threshold is a segment of one flow.
 MEMBERSHIPS = ("segment.entered", "segment.left", REACHED)
+#: The triggers that may start for the customers for whom they are true already.
+BACKFILLED = ("segment.entered", REACHED)
+#: The trigger of campaigns: it fires once, at a moment of the calendar, for the members of a segment.
+CAMPAIGN = "date"
 #: The trigger that fires once, at the launch of a product that the customer viewed before.
 LAUNCH = "product.launch"
+#: The triggers that fire when the catalogue changes: for customers who wish for the product, or who bought the one that it replaces.
+BACK_IN_STOCK, PRICE_DROPPED, REPLACED = "product.back_in_stock", "product.price_dropped", "product.replaced"
+OF_WISHES = (BACK_IN_STOCK, PRICE_DROPPED)
+CATALOGUE_CHANGES = (*OF_WISHES, REPLACED)
 #: The trigger that fires some days before the code of a reward ends, unless the customer has used it.
 REWARD_EXPIRING = "reward.expiring"
 

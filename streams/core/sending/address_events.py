@@ -59,8 +59,11 @@ def note_refusals(uow: UnitOfWork) -> None:
 
     The time of a complaint is not stored, and neither is that of an unsubscription from earlier versions: these count as new.
     """
-    consent, address = uow.consent, _hash(uow, uow.profile.email)
-    if not address or uow.noted_address.hex() == address or not _refuses(consent):
+    consent = uow.consent
+    if not _refuses(consent):  # nearly every customer, and a hash takes time
+        return
+    address = _hash(uow, uow.profile.email)
+    if not address or uow.noted_address.hex() == address:
         return
     uow.noted_address = bytes.fromhex(address)
     for scope in consent.unsubscribed:

@@ -21,7 +21,7 @@ def attribute_order(uow: UnitOfWork, order: OrderState) -> OrderState:
     before the order is held, nothing is credited.
     """
     facts = order.facts
-    if facts is None or not order.placed or order.attributed_to is not None or order.is_test:
+    if facts is None or not uow.sends or not order.placed or order.attributed_to is not None or order.is_test:
         return order
     if any(click.due_at is not None and click.at <= facts.placed_at for click in uow.held_clicks):
         return order

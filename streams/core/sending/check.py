@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from streams.core.conditions.context import EvalContext
+from streams.core.model.customer import Profile
 from streams.core.model.instance import Instance
+from streams.core.model.orders.order_state import OrderFacts
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.consent_policy import is_transactional
 from streams.core.rules.flow import Flow, Send
@@ -127,15 +129,15 @@ def is_about_test(context: EvalContext) -> bool:
 
 
 def _recipient(uow: UnitOfWork, step: Send, context: EvalContext) -> Recipient:
-    profile, order, facts = uow.profile, context.order, context.facts
+    order = context.order
+    zone, country = uow.zone_of(order), consent.country_of(uow, order)
     if address := context.data(TO_ADDRESS):
         # A new address that nobody has confirmed may be a stranger's, who must not read the name.
-        return Recipient(address, "", uow.zone_of(order), consent.country_of(uow, order))
-    address, name = profile.email, printable_name(profile.name)
-    if facts is not None:
+        return Recipient(address, "", zone, country)
+    first: Profile | OrderFacts = uow.profile
+    second = context.facts or uow.profile
+    if is_transactional(step.purpose):
         # A receipt goes to the address of the order, everything else to the customer's present address.
-        is_receipt = is_transactional(step.purpose)
-        address = facts.email or address if is_receipt else address or facts.email
-        on_order = printable_name(facts.name)
-        name = on_order or name if is_receipt else name or on_order
-    return Recipient(address, name, uow.zone_of(order), consent.country_of(uow, order))
+        first, second = second, first
+    name = printable_name(first.name) or printable_name(second.name)
+    return Recipient(first.email or second.email, name, zone, country)

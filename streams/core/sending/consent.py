@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec import Struct
@@ -63,17 +62,17 @@ def known_countries(uow: UnitOfWork, order: OrderState | None) -> list[str]:
     return [country for country in dict.fromkeys(countries) if country]
 
 
-def may_track(uow: UnitOfWork, purpose: str, countries: Iterable[str]) -> bool:
+def may_track(uow: UnitOfWork, purpose: str, order: OrderState | None) -> bool:
     """Return whether opens and clicks of an email may be measured: never those of a transactional one.
 
     Args:
         uow: the customer.
         purpose: the purpose of the email.
-        countries: the countries whose law may apply, see `known_countries`.
+        order: the order that the email is about, if any.
     """
     if is_transactional(purpose) or uow.consent.tracking is False:
         return False
-    line, _ = uow.ruleset.consent_policy.strictest(TRACKING, countries)
+    line, _ = uow.ruleset.consent_policy.strictest(TRACKING, known_countries(uow, order))
     return line.verdict == "allowed" or uow.consent.tracking is True
 
 

@@ -14,7 +14,7 @@ from streams.core.offers.recommendations import REQUEST_KEY, request_for
 from streams.core.sending.greeting import mood
 from streams.core.sending.order_data import complete_order, order_data
 from streams.core.sending.parcel_data import complete_parcel, parcel_data
-from streams.core.values.person_names import first_name, printable_name
+from streams.core.values.person_names import first_name
 
 
 def template_data(content: Content) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def template_data(content: Content) -> dict[str, Any]:
     facts = order.facts if order is not None else None
     data: dict[str, Any] = {
         "customer": {
-            "name": printable_name(content.name),
+            "name": content.name,
             "first_name": given_name,
             "purchases": content.purchases,
             "id": content.customer_id,

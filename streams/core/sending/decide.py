@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from msgspec.structs import replace
-
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.names import EVENT_DATA, orders_of, spend_minor
 from streams.core.model import customer
@@ -77,8 +75,11 @@ def decide_send(
     if not is_about_test(context):  # an email of a test counts nowhere
         key = uow.ruleset.address_key
         address = address_hash(key, recipient.address) if key else b""
-        sent = customer.Sent(send_id, flow.name, flow.version, step.path, step.message, step.purpose, order_id, uow.now)
-        _remember(uow, replace(sent, address=address) if address else sent)
+        message, purpose, now = step.message, step.purpose, uow.now
+        sent = customer.Sent(
+            send_id, flow.name, flow.version, step.path, message, purpose, order_id, now, address=address
+        )
+        _remember(uow, sent)
     return outcome
 
 
@@ -194,7 +195,7 @@ def _command(
         country=recipient.country,
         order_id=content.order.order_id if content.order is not None else None,
         content=content,
-        tracking=consent.may_track(uow, step.purpose, consent.known_countries(uow, content.order)),
+        tracking=consent.may_track(uow, step.purpose, content.order),
     )
 
 

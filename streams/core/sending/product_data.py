@@ -18,7 +18,8 @@ def product_of(flow: Flow, context: EvalContext) -> dict[str, Any] | None:
     if flow.trigger.once_per != "product" or not sku:
         return None
     line = order_values.product(context)
-    return _data(line if line is not None else OrderLine(sku, "", "", 1, 0), context if line is not None else None)
+    product = _data(line if line is not None else OrderLine(sku, "", "", 1, 0), context if line is not None else None)
+    return product | _change(context) if context.data("price") else product
 
 
 def products_of(flow: Flow, contexts: Iterable[EvalContext]) -> list[dict[str, Any]]:
@@ -48,4 +49,16 @@ def _data(line: OrderLine, context: EvalContext | None) -> dict[str, Any]:
         "url": details.product_url or None,
         "image_url": details.image_url or None,
         "order_number": order_number(order) if order is not None else "",
+        "old_price": None,
+        "replaces": "",
+    }
+
+
+def _change(context: EvalContext) -> dict[str, Any]:
+    """Return the data of the change of the catalogue that started the flow. The mailer adds what the catalogue says of the product."""
+    currency, old_price = context.data("currency"), context.data("old_price")
+    return {
+        "price": {"minor": int(context.data("price")), "currency": currency},
+        "old_price": {"minor": int(old_price), "currency": currency} if old_price else None,
+        "replaces": context.data("replaced_sku"),
     }

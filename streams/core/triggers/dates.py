@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.exits import exit_instance, log_missing_flow
 from streams.core.instances.start import instance_id_of, start_once
 from streams.core.instances.waiting import drop_instance, find_instance, schedule_start
-from streams.core.model.customer import Profile
+from streams.core.model.customer import Customer, Profile
+from streams.core.model.effects import ScheduleTimer
 from streams.core.model.instance import Instance
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.compiled_flow import CompiledFlow
-from streams.core.rules.flow import DATE_STEP
+from streams.core.rules.flow import DATE_STEP, Flow
+from streams.core.rules.ruleset import Ruleset
 from streams.core.rules.trigger_names import BIRTHDAY, DATES, NAMED_DATE
 from streams.core.values import ids, local_time
 
 #: The rule of decisions about flows whose date was removed.
 DATE_REMOVED = "date_removed"
+#: The step of a timer at which the dates of a customer are scheduled. No instance has such a step.
+DATES_STEP = "@dates"
 
 
 def schedule_dates(uow: UnitOfWork) -> None:
@@ -27,14 +31,51 @@ def schedule_dates(uow: UnitOfWork) -> None:
             _schedule_date(uow, compiled, uow.now)
 
 
+def date_timer(ruleset: Ruleset, state: Customer, flow: Flow, now: datetime) -> ScheduleTimer | None:
+    """Return the timer that schedules the next date of a customer who has had no event since the flow went live.
+
+    Args:
+        ruleset: the flows and the shop's rules.
+        state: the customer.
+        flow: a flow whose trigger is one of `DATES`.
+        now: the time of the walk, UTC.
+
+    Returns:
+        The timer, or None if the customer is an alias, has no such date, or has its next day scheduled.
+    """
+    uow = UnitOfWork(ruleset, state, now)
+    date = _date_of(uow, flow)
+    if date is None or (state.merge is not None and state.merge.into):
+        return None
+    instance_id = ids.instance_id(state.customer_id, flow.name, "day")
+    scheduled = find_instance(uow, instance_id)
+    next_at = local_time.next_day(date, now, uow.zone_of(None), flow.trigger.before)
+    if scheduled is not None and (scheduled.due_at == next_at or scheduled.due_at <= now):
+        return None
+    due_at = local_time.scale_deadline(now, now, 1.0)
+    return ScheduleTimer(
+        timer_id=ids.timer_id(instance_id, DATES_STEP, due_at),
+        customer_id=state.customer_id,
+        instance_id=instance_id,
+        flow=flow.name,
+        step=DATES_STEP,
+        due_at=due_at,
+    )
+
+
+def _date_of(uow: UnitOfWork, flow: Flow) -> date | None:
+    """Return the customer's day that the flow starts on, or None if it is unknown."""
+    if flow.trigger.on == NAMED_DATE:
+        return uow.profile.traits.date(flow.trigger.date)
+    if flow.trigger.on == BIRTHDAY:
+        return uow.profile.birthday
+    first_order = uow.first_order_at
+    return first_order.astimezone(uow.zone_of(None)).date() if first_order is not None else None
+
+
 def _schedule_date(uow: UnitOfWork, compiled: CompiledFlow, after: datetime) -> None:
-    flow, first_order = compiled.flow, uow.first_order_at
-    zone = uow.zone_of(None)
-    date = uow.profile.birthday
-    if flow.trigger.on == "customer.anniversary":
-        date = first_order.astimezone(zone).date() if first_order is not None else None
-    elif flow.trigger.on == NAMED_DATE:
-        date = uow.profile.traits.date(flow.trigger.date)
+    flow, zone = compiled.flow, uow.zone_of(None)
+    date = _date_of(uow, flow)
     instance_id = ids.instance_id(uow.customer_id, flow.name, "day")
     scheduled = find_instance(uow, instance_id)
     if date is None:

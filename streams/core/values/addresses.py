@@ -30,7 +30,10 @@ def normalise(address: str) -> str:
     Dots and `+tags` stay: whether they reach the same mailbox is up to the provider. A domain that IDNA does not allow stays as it is.
     Sources: RFC 5891 (IDNA) with the mappings of UTS 46; RFC 6532 3.1 (NFC).
     """
-    local, at, domain = unicodedata.normalize("NFC", trimmed(address)).lower().rpartition("@")
+    form = unicodedata.normalize("NFC", trimmed(address)).lower()
+    if form.isascii():
+        return form
+    local, at, domain = form.rpartition("@")
     return f"{local}{at}{domain if domain.isascii() else _ascii(domain)}"
 
 

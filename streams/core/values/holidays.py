@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import date
 from functools import lru_cache
 
-import holidays
-
 _NONE: frozenset[date] = frozenset()
 
 
@@ -17,6 +15,8 @@ def is_holiday(country: str, day: date) -> bool:
 
 @lru_cache(maxsize=1024)
 def _holidays(country: str, year: int) -> frozenset[date]:
+    import holidays  # late: the import takes a tenth of a worker's start, and few shops have quiet hours on holidays
+
     try:
         return frozenset(holidays.country_holidays(country, years=year))
     except NotImplementedError:

@@ -43,7 +43,9 @@ MAX_SUM = (1 << 63) - 1
 
 def saturated(minor: int) -> int:
     """Return a sum of minor units, limited to `MAX_SUM` and `-MAX_SUM`."""
-    return max(-MAX_SUM, min(minor, MAX_SUM))
+    if -MAX_SUM <= minor <= MAX_SUM:
+        return minor
+    return MAX_SUM if minor > 0 else -MAX_SUM
 
 
 def exponent(currency: str) -> int:

@@ -56,10 +56,11 @@ _PLACEHOLDERS = _words(
 _PAIRS = _words("& + og och und and et en y e i")
 
 
+@lru_cache(maxsize=1024)  # an order asks for it twice: for the recipient of its email, and for the first name
 def printable_name(name: str) -> str:
     """Return a name as an email may print it, without control characters; "" if it contains an address, a link or a domain."""
     text = name
-    if not (name.isascii() and name.isprintable()):
+    if not name.isprintable():
         text = "".join([char if char.isprintable() else " " for char in name if unicodedata.category(char) != "Cf"])
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text).replace(_IDEOGRAPHIC_STOP, ".")
     if not any(char.isalpha() for char in plain):

@@ -77,7 +77,8 @@ def nearest(word: str, known: Collection[str], kind: str = "name") -> str:
         return f"{group} {kind}s: {', '.join(of_group)}"
     groups = dict.fromkeys([name.partition(".")[0] + "." for name in known if "." in name])
     if len(known) > _FEW and groups:
-        return f"{kind}s start with {', '.join(groups)}"
+        others = "".join([f", or are {name}" for name in known if "." not in name])
+        return f"{kind}s start with {', '.join(groups)}{others}"
     return f"known: {', '.join(known) or 'none'}"
 
 

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import math
+from binascii import a2b_base64
 from collections import Counter
 from itertools import pairwise
 
@@ -26,6 +27,8 @@ KEY_ID_CHARS = 6
 MIN_BITS = 32.5
 #: The most characters of a token that is verified: a link of Takk has some 300.
 MAX_CHARS = 4096
+#: The characters of base64url to those of base64.
+_BASE64 = bytes.maketrans(b"-_", b"+/")
 
 
 class BadToken(ValueError):
@@ -124,7 +127,8 @@ def from_text(text: str) -> bytes:
         BadToken: it is not one.
     """
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        return a2b_base64(padded.translate(_BASE64), strict_mode=True)  # what `b64decode` calls, in half of its time
     except ValueError as error:
         raise BadToken("not a valid token") from error
 

@@ -30,7 +30,14 @@ from streams.core.model.traits import NO_TRAITS, Attribute, Traits
 from streams.core.offers.candidates import SOURCES
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow, Reward, Send
-from streams.core.rules.trigger_names import OF_REQUESTS, REWARD_EXPIRING, is_about_order
+from streams.core.rules.trigger_names import (
+    CATALOGUE_CHANGES,
+    OF_REQUESTS,
+    PRICE_DROPPED,
+    REPLACED,
+    REWARD_EXPIRING,
+    is_about_order,
+)
 from streams.core.sending.content import template_data
 from streams.definitions.checks.paths import reachable
 from streams.definitions.language import keys
@@ -128,9 +135,11 @@ def _products(step: Send, *, is_full: bool) -> tuple[dict[str, Any], ...]:
 
 def _own_products(flow: Flow, *, is_full: bool) -> tuple[dict[str, Any], ...]:
     """Return the products that the flow is about. A product that was only viewed has no price."""
+    on = flow.trigger.on
     product = {
         "sku": "S-1", "title": "Tea", "category": "tea", "variant": "ground", "quantity": 2, "price": _PRICE,
         "url": "https://shop.example/s-1", "image_url": "https://shop.example/s-1.png", "order_number": "#1001",
+        "old_price": {"minor": 12_900, "currency": "DKK"} if on == PRICE_DROPPED else None, "replaces": "S-0" if on == REPLACED else "",
     }  # fmt: skip
     if is_full:
         return product, {**product, "sku": "S-2"}
@@ -143,7 +152,7 @@ def _own_products(flow: Flow, *, is_full: bool) -> tuple[dict[str, Any], ...]:
         "image_url": None,
         "order_number": "",
     }
-    return (least if is_about_order(flow.trigger.on) else {**least, "price": None},)
+    return (least if is_about_order(on) or on in CATALOGUE_CHANGES else {**least, "price": None},)
 
 
 def _categories(*, is_full: bool) -> tuple[dict[str, Any], ...]:

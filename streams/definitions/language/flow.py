@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import get_args
+import contextlib
+from collections.abc import Collection, Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Any, get_args
 
 import yaml
 from msgspec.structs import replace
 
 from streams.core.rules.consent_policy import Purpose, is_transactional
-from streams.core.rules.flow import Condition, Flow, Migration, OncePer, Status, Trigger, Which
+from streams.core.rules.flow import Clock, Condition, Flow, Migration, OncePer, Status, Trigger, Which
 from streams.core.rules.trigger_names import (
+    BACKFILLED,
+    CAMPAIGN,
     DATES,
     EXITS,
     LAUNCH,
@@ -26,7 +30,7 @@ from streams.definitions.language import keys
 from streams.definitions.language.scopes import THRESHOLD_SCOPE
 from streams.definitions.language.steps.kinds import READERS
 from streams.definitions.language.steps.reader import StepReader
-from streams.definitions.language.yaml_reader import empty, read_yaml
+from streams.definitions.language.yaml_reader import YEARS, empty, read_yaml
 from streams.definitions.problems import Problem
 
 _DAYS_OF_YEAR = 365
@@ -201,6 +205,8 @@ class _FlowReader(StepReader):
             before=self.whole_days(values["before"]) if "before" in values and has_before else 0,
             date=self.date_name(node, values.get("date"), on),
             threshold=self.threshold(node, values.get("threshold"), on),
+            backfill=self.backfill(values, on),
+            **self.campaign(node, values, on),
         )
         # The trigger decides what its own condition can use.
         return replace(self.trigger, where=self.condition(values["where"], self.scope) if "where" in values else None)
@@ -215,7 +221,7 @@ class _FlowReader(StepReader):
 
     def segment(self, trigger: yaml.Node, node: yaml.Node | None, on: str) -> str:
         """Return the segment of the trigger."""
-        if not on.startswith("segment."):
+        if on != CAMPAIGN and not on.startswith("segment."):
             if node is not None:
                 self.mismatch("flow.E017", node, f"{on} has no segment", "remove it")
             return ""
@@ -223,6 +229,48 @@ class _FlowReader(StepReader):
             self.missing(trigger, ["segment"])
             return ""
         return self.choice(node, self.segments, "segment")
+
+    def campaign(self, trigger: yaml.Node, values: Mapping[str, yaml.Node], on: str) -> dict[str, Any]:
+        """Return the moment of a campaign, whose clock it is by, and over what time it is spread. A backfill may be spread too."""
+        has_spread = on == CAMPAIGN or ("backfill" in values and self.text(values["backfill"]) == "true")
+        for key in ("at", "clock", "spread"):
+            if key in values and on != CAMPAIGN and not (key == "spread" and has_spread):
+                hint = f"remove it, or start with {CAMPAIGN}"
+                self.mismatch("flow.E079", values[key], f"{on} has no moment of its own", hint)
+        if not has_spread:
+            return {}
+        if on == CAMPAIGN and "at" not in values:
+            self.missing(trigger, ["at"])
+        spread = self.duration(values["spread"]) if "spread" in values else timedelta()
+        if spread > timedelta(days=keys.LONGEST_SPREAD):
+            hint = f"at most {keys.LONGEST_SPREAD}d, for example 4h"
+            self.error("flow.E080", values["spread"], "the campaign is spread over too long a time", hint)
+        if on != CAMPAIGN:
+            return {"spread": spread}
+        return {
+            "at": self.moment(values["at"]) if "at" in values else keys.NO_MOMENT,
+            "clock": self.choice(values["clock"], get_args(Clock), "clock") if "clock" in values else "customer",
+            "spread": spread,
+        }
+
+    def backfill(self, values: Mapping[str, yaml.Node], on: str) -> bool:
+        """Return whether the flow starts for the present members of its segment too."""
+        if "backfill" in values and on not in BACKFILLED:
+            hint = f"remove it, or start with {' or '.join(BACKFILLED)}"
+            self.mismatch("flow.E081", values["backfill"], f"{on} has no present members", hint)
+        return "backfill" in values and self.boolean(values["backfill"])
+
+    def moment(self, node: yaml.Node) -> datetime:
+        """Return a day with a time of day, without a time zone."""
+        match = keys.MOMENT.match(self.text(node))
+        if match:
+            with contextlib.suppress(ValueError):
+                day = date.fromisoformat(match[1])
+                if day.year in YEARS:
+                    return datetime.combine(day, time(int(match[2]), int(match[3])))
+        hint = "use a day and a time of day, for example 2026-12-01 09:00"
+        self.error("flow.E078", node, f"invalid moment {self.text(node)!r}", hint)
+        return keys.NO_MOMENT
 
     def threshold(self, trigger: yaml.Node, node: yaml.Node | None, on: str) -> Condition | None:
         """Return the condition that starts the flow when it becomes true."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date, datetime, time
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -33,7 +34,24 @@ FLOW = Keys(
     ("flow", "version", "status", "purpose", "trigger", "steps"),
 )
 MIGRATION = Keys(("from", "steps"), ("from", "steps"))
-TRIGGER = Keys(("on", "once_per", "which", "where", "again_after", "segment", "before", "date", "threshold"), ("on",))
+TRIGGER = Keys(
+    (
+        "on",
+        "once_per",
+        "which",
+        "where",
+        "again_after",
+        "segment",
+        "before",
+        "date",
+        "threshold",
+        "at",
+        "clock",
+        "spread",
+        "backfill",
+    ),
+    ("on",),
+)
 
 #: The names that conditions can use for the data of an event, beside those of the order and the customer.
 EVENT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -61,6 +79,12 @@ DAYS = (0, 400)
 HOURS = (0, 10_000)
 MINUTES = (0, 100_000)
 LONGEST_VALUE = 200
+#: A day and a time of day.
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T]([01]?\d|2[0-3]):([0-5]\d)\Z")
+#: Stands for an invalid moment.
+NO_MOMENT = datetime.combine(date(2000, 1, 1), time())
+#: The longest time over which a campaign is spread, in days.
+LONGEST_SPREAD = 7
 #: The most that a step adds to a field, or subtracts from it.
 LARGEST_AMOUNT = 1_000_000
 MONTHS_SPAN = re.compile(r"(\d{1,2})mo\Z")

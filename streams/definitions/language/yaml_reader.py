@@ -19,7 +19,7 @@ from streams.mail.rendering.yaml_nodes import AliasFound, compose
 T = TypeVar("T")
 R = TypeVar("R", bound="Reader")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_YEARS = range(2000, 2200)
+YEARS = range(2000, 2200)
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "min": "minutes", "s": "seconds"}
 DURATION = re.compile(r"(\d{1,5})(min|[wdhms])\Z")
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
@@ -262,7 +262,7 @@ class Reader:
             day = date.fromisoformat(self.text(node))
         except ValueError:
             day = date.min
-        if day.year not in _YEARS:
+        if day.year not in YEARS:
             hint = "use year, month and day, for example 2026-12-01"
             self.error("yaml.E016", node, f"invalid date {self.text(node)!r}", hint)
         return day

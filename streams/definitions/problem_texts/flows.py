@@ -254,6 +254,18 @@ ENTRIES = {
         "Each such email has the link of its own parcel or request.",
         "remove `together`",
     ),
+    "flow.E078": Entry("Invalid moment", "A moment is a day and a time of day.", "`at: 2026-12-01 09:00`"),
+    "flow.E079": Entry(
+        "Moment without its trigger",
+        "Only `date` starts at a moment, by a clock, spread over a time.",
+        "`{on: date, at: 2026-12-01 09:00, segment: vip}`",
+    ),
+    "flow.E080": Entry("Spread too long", "A campaign is spread over 7 days at most.", "`spread: 4h`"),
+    "flow.E081": Entry(
+        "Backfill without members",
+        "Only flows on a segment that is entered, or on a threshold, start for present members.",
+        "`{on: segment.entered, segment: vip, backfill: true}`",
+    ),
     "flow.W001": Entry(
         "`not_with` has no effect", "Transactional emails do not wait for other flows.", "remove `not_with`"
     ),
@@ -297,5 +309,10 @@ ENTRIES = {
         "Code before a wait",
         "A code of a pool is taken before Takk knows whether the later email may be sent.",
         "move the `reward` behind the wait",
+    ),
+    "flow.W013": Entry(
+        "Campaign is over",
+        "The moment of the campaign is past by more than `max_age`, so it starts for no further customer.",
+        "a later `at`, or delete the flow",
     ),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from streams.core.rules.flow import Flow, Migration, OncePer, Status, Trigger, Which
+from streams.core.rules.flow import Clock, Flow, Migration, OncePer, Status, Trigger, Which
 from streams.core.rules.trigger_names import EXITS, TRIGGERS
 from streams.core.values.text import FIELD_NAME
 from streams.definitions.language import keys, schemas
@@ -48,6 +48,10 @@ _TRIGGER = schemas.mapping(
         "before": schemas.SPAN,
         "date": schemas.pattern(FIELD_NAME),
         "threshold": schemas.CONDITION,
+        "at": schemas.pattern(keys.MOMENT),
+        "clock": schemas.one_of(*get_args(Clock)),
+        "spread": schemas.SPAN,
+        "backfill": {"type": "boolean"},
     },
     Trigger,
 )

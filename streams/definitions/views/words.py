@@ -12,6 +12,9 @@ def trigger_text(flow: Flow) -> str:
     """Return what starts a flow."""
     trigger = flow.trigger
     parts = [_event_text(trigger), f"once per {trigger.once_per}"]
+    if trigger.backfill:
+        spread = f" over {duration_text(trigger.spread)}" if trigger.spread else ""
+        parts.append(f"also for present members{spread}")
     if trigger.again_after is not None:
         parts.append(f"again after {duration_text(trigger.again_after)}")
     if trigger.where is not None:
@@ -26,6 +29,9 @@ def trigger_text(flow: Flow) -> str:
 def _event_text(trigger: Trigger) -> str:
     if trigger.threshold is not None:
         return f"{trigger.on} {trigger.threshold.source}"
+    if trigger.at is not None:
+        spread = f", spread over {duration_text(trigger.spread)}" if trigger.spread else ""
+        return f"{trigger.on} {trigger.at:%Y-%m-%d %H:%M} ({trigger.clock}), segment {trigger.segment}{spread}"
     if trigger.segment:
         return f"{trigger.on} {trigger.segment}"
     if trigger.before:

@@ -158,9 +158,9 @@ class RendererPool:
             process.is_ready = True
             self._pause_s = FIRST_PAUSE_S
             metrics.RENDERERS.set(len(self.ready))
+        metrics.RENDERER_BUSY.inc(sum([email.seconds for _, email in results]))
         for number, email in results:
             work = process.in_flight.pop(number)
-            metrics.RENDERER_BUSY.inc(email.seconds)
             if not work.email.done():
                 work.email.set_result(email)
         self._feed()

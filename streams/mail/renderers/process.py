@@ -14,6 +14,8 @@ from streams.mail.renderers.emails import Email
 from streams.mail.renderers.messages import LENGTH, Result, decode_results, framed, joined_jobs
 from streams.runtime import failpoints
 
+#: Bytes that are read at once. A longer message takes several reads, and a buffer that grows.
+BUFFER_BYTES = 256 * 1024
 #: Starts a renderer with one end of a connection, a file descriptor.
 Start: TypeAlias = Callable[[int], "subprocess.Popen[bytes]"]
 
@@ -51,7 +53,7 @@ class Work:
         self.is_suspect = False
 
 
-class RendererProcess(asyncio.Protocol):
+class RendererProcess(asyncio.BufferedProtocol):
     """A renderer process, with the emails that it has not returned yet.
 
     Args:
@@ -73,7 +75,9 @@ class RendererProcess(asyncio.Protocol):
         self._on_results = on_results
         self._on_ended = on_ended
         self._loop = asyncio.get_running_loop()
-        self._buffer = bytearray()
+        self._buffer = bytearray(BUFFER_BYTES)
+        #: The bytes in the buffer: the beginning of a message.
+        self._size = 0
         self._transport: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.in_flight: dict[int, Work] = {}
@@ -141,12 +145,18 @@ class RendererProcess(asyncio.Protocol):
         """Note the connection."""
         self._transport = cast(asyncio.Transport, transport)
 
-    def data_received(self, data: bytes) -> None:
-        """Pass on the results in `data`."""
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next bytes go: after those of the message that is not complete."""
+        if self._size > len(self._buffer) // 2:
+            self._buffer += bytes(len(self._buffer))
+        return memoryview(self._buffer)[self._size :]
+
+    def buffer_updated(self, count: int) -> None:
+        """Pass on the results of the messages that are complete, `count` bytes later."""
         self.progress_at = self._loop.time()
-        buffer, start = self._buffer, 0
-        buffer += data
-        with memoryview(buffer) as view:
+        self._size += count
+        start = 0
+        with memoryview(self._buffer)[: self._size] as view:
             while len(view) - start >= LENGTH.size:
                 end = start + LENGTH.size + LENGTH.unpack_from(view, start)[0]
                 if end > len(view):
@@ -154,7 +164,9 @@ class RendererProcess(asyncio.Protocol):
                 results = decode_results(view[start + LENGTH.size : end])
                 start = end
                 self._on_results(self, results)
-        del buffer[:start]
+            self._size -= start
+            if start and self._size:
+                self._buffer[: self._size] = view[start:]
 
     def connection_lost(self, error: Exception | None) -> None:
         """End: the process has ended, or cannot be used any more."""

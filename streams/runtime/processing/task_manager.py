@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from confluent_kafka import KafkaException
@@ -24,6 +25,9 @@ from streams.runtime.processing.takeover import Takeover
 from streams.runtime.processing.task import Task
 from streams.runtime.state.standby import Standbys
 from streams.runtime.state.store import PartitionStore
+
+#: Threads of a takeover, which wait for the broker.
+TAKEOVER_THREADS = 32
 
 
 class TaskManager:
@@ -152,14 +156,12 @@ class TaskManager:
         if self.is_stopping:
             return
         failpoints.reach("tasks.restored")
-        sources = {
-            (t, p): self._tasks[key]
-            for t, p in sorted(assigned)
-            if t in self._by_topic and (key := (self.stage_of(t), p)) in wanted
-        }
+        keys = {(t, p): (self.stage_of(t), p) for t, p in sorted(assigned) if t in self._by_topic}
+        sources = {source: self._tasks[key] for source, key in keys.items() if key in wanted}
         self.fetcher.starts = await asyncio.to_thread(self.takeover.starts, sources)
         if self.isolation is not None:
-            await asyncio.to_thread(self._attach_crashes, self.isolation)
+            starts = [((self.stage_of(tp.topic), tp.partition), tp.topic, tp.offset) for tp in self.fetcher.starts]
+            await asyncio.to_thread(self.isolation.attach, self._tasks, starts, self.clock())
         for task in self:
             task.is_queued = False  # batches of the earlier assignment are dropped
         self.generation += 1
@@ -169,16 +171,13 @@ class TaskManager:
     def owned(self, assigned: set[tuple[str, int]]) -> set[tuple[str, int]]:
         """Return the (stage name, partition) pairs to own: those for which `assigned` contains the stage's first topic.
 
-        While workers of two versions share a group, an input topic that only the newer ones read is assigned among those alone, apart from
-        the other topics. A newer worker then also gets partitions of it whose task belongs to an older worker.
+        While workers of two versions share a group, an input topic that only the newer ones read is assigned among those alone. A newer worker
+        then also gets partitions of it whose task belongs to an older worker.
         """
         return {(s.name, p) for t, p in assigned if (s := self._by_topic.get(t)) is not None and t == s.topics[0]}
 
     def missing_topics(self, assigned: set[tuple[str, int]]) -> list[str]:
-        """Return the topics that are not assigned together with the other topics of their stage, or whose stage has no partitions.
-
-        The result is empty if `assigned` is empty.
-        """
+        """Return the topics that are not assigned together with those of their stage, or whose stage has no partitions; empty without any."""
         if not assigned:
             return []
         owned, missing = self.owned(assigned), set()
@@ -201,26 +200,31 @@ class TaskManager:
         return {stage.changelog: stage for stage in self.stages.values() if stage.table}
 
     def _take_over(self, wanted: list[tuple[str, int]]) -> None:
-        with ThreadPoolExecutor(8) as pool:
-            producers = list(pool.map(lambda w: self.takeover.fence(*w), wanted))
+        with ThreadPoolExecutor(TAKEOVER_THREADS) as pool:
+            fencing = [pool.submit(self.takeover.fence, *key) for key in wanted]
+            # Only this process writes to its disk, so a store may be opened before the earlier owners are fenced, but not restored.
+            opening = {key: pool.submit(self._store, *key) for key in wanted if self.stages[key[0]].table}
+        producers = [future.result() for future in fencing]
         failpoints.reach("tasks.fenced")
         new: dict[str, list[Task[Any]]] = {}
-        for (name, partition), producer in zip(wanted, producers, strict=True):
-            stage = self.stages[name]
-            store = self._store(name, partition) if stage.table else None
-            new.setdefault(name, []).append(Task(stage, partition, producer, store, self.idle))
-        for name, tasks in new.items():
-            stage = self.stages[name]
-            if stage.table:
-                stores = {task.partition: task.store for task in tasks if task.store is not None}
-                started = time.monotonic()
-                records = self.takeover.restore(stage, stores, partial(self.on_restore, name))
-                self.on_restored(name, records, time.monotonic() - started)
-            for task in tasks:
-                if self.isolation is not None:
-                    task.note = self.isolation.note(name, task.partition)
-                task.open()
-                self._tasks[(name, task.partition)] = task
+        for key, producer in zip(wanted, producers, strict=True):
+            store = opening[key].result() if key in opening else None
+            new.setdefault(key[0], []).append(Task(self.stages[key[0]], key[1], producer, store, self.idle))
+        with ThreadPoolExecutor(TAKEOVER_THREADS) as pool:
+            list(pool.map(self._restore, new.values()))
+        for task in chain(*new.values()):
+            if self.isolation is not None:
+                task.note = self.isolation.note(task.stage.name, task.partition)
+            task.open()
+            self._tasks[(task.stage.name, task.partition)] = task
+
+    def _restore(self, tasks: list[Task[Any]]) -> None:
+        """Restore the stores of one stage's tasks."""
+        stage, started = tasks[0].stage, time.monotonic()
+        if stage.table:
+            stores = {task.partition: task.store for task in tasks if task.store is not None}
+            records = self.takeover.restore(stage, stores, partial(self.on_restore, stage.name))
+            self.on_restored(stage.name, records, time.monotonic() - started)
 
     def _store(self, name: str, partition: int) -> PartitionStore:
         store: PartitionStore = self.stores[name].partition(partition)
@@ -228,10 +232,6 @@ class TaskManager:
             store.is_quarantined = False
             self.on_quarantine(name)
         return store
-
-    def _attach_crashes(self, isolation: Isolation) -> None:
-        committed = [((self.stage_of(tp.topic), tp.partition), tp.topic, tp.offset) for tp in self.fetcher.starts]
-        isolation.attach(self._tasks, committed, self.clock())
 
     def _release(self, task: Task[Any]) -> None:
         task.is_closed = True

@@ -8,7 +8,7 @@ The entries are behind all other keys of the table: no UTF-8 text begins with th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from itertools import islice
 from typing import Any
 
@@ -64,14 +64,15 @@ class Walks:
     Args:
         store: the partition's restored store.
         rate: the keys that all walks of the partition visit per second, at most.
+        is_own: whether this process may continue the walk with a name. Others wait for a process that knows them.
     """
 
-    def __init__(self, store: PartitionStore, rate: int) -> None:
+    def __init__(self, store: PartitionStore, rate: int, is_own: Callable[[str], bool] = lambda name: True) -> None:
         self._store = store
         self._slice = max(1, min(MAX_SLICE, rate // SLICES_PER_S))
         self._interval_ms = max(1, 1000 * self._slice // rate)
         self._all = {key[len(PREFIX) :].decode(): _decode(value) for key, value in store.items(PREFIX, _PREFIX_END)}
-        self._running = [name for name, walk in self._all.items() if not walk.ended_ms]
+        self._running = [name for name, walk in self._all.items() if not walk.ended_ms and is_own(name)]
         self._last_ms = 0
 
     def __contains__(self, name: str) -> bool:
@@ -132,9 +133,9 @@ class Walks:
         walk.ended_ms = max(1, batch.now_ms)
         self._put(batch, name, walk if walk.is_kept else None)
 
-    def forget(self, batch: Batch[Any], before_ms: int) -> None:
-        """Forget the kept walks that ended before `before_ms`, in milliseconds since 1970."""
-        for name in [name for name, walk in self._all.items() if 0 < walk.ended_ms < before_ms]:
+    def forget(self, batch: Batch[Any], before_ms: int, needed: Container[str] = ()) -> None:
+        """Forget the kept walks that ended before `before_ms`, in milliseconds since 1970, except those that are `needed`."""
+        for name in [n for n, walk in self._all.items() if 0 < walk.ended_ms < before_ms and n not in needed]:
             self._put(batch, name, None)
 
     def step(self, batch: Batch[Any], visit: Visit) -> int:

@@ -26,6 +26,8 @@ from streams.runtime.state.store import PartitionStore
 
 #: The number of messages of one read. Larger batches do not save time and only delay the progress report.
 BATCH = 20_000
+#: Seconds that a read may wait for so many. The end of a changelog is seen only after them.
+READ_WAIT_S = 0.05
 #: Milliseconds after which a store without writes is rebuilt. Kafka deletes tombstones after `delete.retention.ms` (one day by default), and
 #: a store that has missed them would restore deleted keys. This leaves a margin of two hours.
 OFFLINE_LIMIT_MS = 22 * 3_600_000
@@ -222,7 +224,7 @@ def _follow(
     # A restore that stops before its first record must be seen, too.
     on_progress(0, total)
     while pending:
-        positions, ended, count = apply(consumer.consume(BATCH, 0.2), by_partition)
+        positions, ended, count = apply(consumer.consume(BATCH, READ_WAIT_S), by_partition)
         applied += count
         failpoints.reach("restore.applied")
         now = time.monotonic()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from streams.tools.cli.audience import flows_audience
 from streams.tools.cli.explain import flows_explain
 from streams.tools.cli.options import (
     on_kafka,
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def flows() -> None:
-    """Check, list, show, explain and migrate flows."""
+    """Check, list, show, explain, count and migrate flows."""
 
 
+flows.add_command(flows_audience)
 flows.add_command(flows_explain)
 
 
@@ -46,8 +49,8 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     Errors are invalid keys and values, unreachable steps and branches, events that can never occur, and messages that
     cannot be rendered: each message is rendered with sample data in every language. Warnings point out redundant
     configuration, texts that no template uses, emails without a link to unsubscribe, links and images that email programs
-    cannot show, emails that can expire in the quiet hours, and service emails with offers. Service emails are listed for review, and so are the
-    languages that stand in for others. Needs no Kafka.
+    cannot show, emails that can expire in the quiet hours, campaigns that are over, and service emails with offers.
+    Service emails are listed for review, and so are the languages that stand in for others. Needs no Kafka.
 
     \b
     takk flows check
@@ -57,6 +60,7 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     """
     from streams.core.values.text import counted
     from streams.definitions.checks.advertising import check_advertising
+    from streams.definitions.checks.campaigns import check_past_campaigns
     from streams.definitions.checks.languages import OTHERS, fallbacks
     from streams.definitions.checks.messages import check_messages
     from streams.definitions.checks.rendered_emails import check_rendered_emails
@@ -77,6 +81,7 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
                 [
                     *check_advertising(root, templates.flows),
                     *check_rendered_emails(root, templates.flows),
+                    *check_past_campaigns(root, templates.newest, datetime.now(UTC)),
                     *(check_unused_copy(root) if templates.flows else []),
                 ],
             ),

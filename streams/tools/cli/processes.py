@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streams.runtime.collector import collect_less_often
 from streams.tools.cli.options import check_registry, read_settings
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def worker(web_port: int | None, accept_changelog: bool, accept_offsets: bool, t
 
     Exit codes: 0 stopped by SIGTERM, 1 the process could not start, or failed.
     """
+    collect_less_often()
     from streams.agents.worker import run_worker
 
     settings = read_settings(web_port=web_port)
@@ -87,7 +89,8 @@ def mailer(web_port: int | None, accept_changelog: bool, accept_offsets: bool, t
 
     Exit codes: 0 stopped by SIGTERM, 1 the process could not start, or failed.
     """
-    from streams.agents.worker import run_mailer
+    collect_less_often()
+    from streams.agents.mailer_process import run_mailer
 
     settings = read_settings(web_port=web_port)
     check_registry(settings)
@@ -126,6 +129,7 @@ def gateway(web_port: int | None, host: str | None, port: int | None, take_over:
 
     Exit codes: 0 stopped by SIGTERM, 1 the process could not start, or failed.
     """
+    collect_less_often()
     try:
         from streams.gateway.process import run_gateway
     except ModuleNotFoundError as error:

@@ -19,12 +19,14 @@ from streams.core.rules.content_hash import content_hash
 from streams.core.rules.ruleset import Ruleset
 from streams.core.sending.address_limits import rules_of
 from streams.core.sending.last_outcomes import NOT_RETRIED
+from streams.core.triggers.interests import KNOWN
 from streams.core.values.ids import split_send_id
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import InvalidRecord, Misrouted
 from streams.tools.local.oracle_emails import check_special_orders, check_suppressed_emails
 from streams.tools.local.oracle_merges import check_merges
 from streams.tools.local.oracle_stages import check_codes, check_counts, check_suppressions
+from streams.tools.local.oracle_walks import check_walks, is_of_walk
 from streams.tools.local.verdict import Verdict as Verdict
 from streams.wire import topics
 from streams.wire.decode.decoder import Decoder
@@ -38,7 +40,7 @@ ENDED = ("refused", "expired", "suppressed", "unknown")
 EFFECTS = (
     topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.SIGNALS,
     topics.WITHDRAWALS, topics.SALES, topics.ADDRESS_EVENTS, topics.EVENTS, topics.HANDOVERS,
-    topics.CUSTOMER_PAGES,
+    topics.CUSTOMER_PAGES, topics.INTERESTS,
 )  # fmt: skip
 
 #: Milliseconds by which a timer or an email may be early: corrections of the machine's clock while the pipeline runs.
@@ -100,6 +102,7 @@ def judge(
         _compare(topic, expected[topic], records.get(topic, []), codec, verdict)
     _check_erasures(expected[topics.CUSTOMERS], records[topics.CUSTOMERS], verdict)
     _timers(records, until_ms, verdict)
+    check_walks(records, codec, verdict)
     _mails(records, codec, inbox, verdict)
     check_counts(records, Decoder(codec), verdict)
     check_codes(records, codec, verdict)
@@ -206,7 +209,11 @@ def _compare(
         if record.value() is None:  # cancels the timers of a customer, or removes their page
             actual[(record.key(), b"")] += 1
             continue
-        if topic == topics.DELAYS and _is_timer_of_mailer(codec.decode("timer", record.value())):
+        if topic == topics.DELAYS and _is_of_others(codec.decode("timer", record.value())):
+            continue
+        if topic == topics.INTERESTS and codec.decode("product_interest", record.value())["interest_id"].startswith(
+            KNOWN
+        ):
             continue
         if topic == topics.DECISIONS and _is_from_mailer(codec.decode("flow_decision", record.value())):
             continue
@@ -238,9 +245,9 @@ def _is_report_of_mailer(event: Mapping[str, Any]) -> bool:
     return not str(event["event_id"]).endswith(f".{NOT_RETRIED}")
 
 
-def _is_timer_of_mailer(timer: Mapping[str, Any]) -> bool:
-    """Return whether a timer is a retry or a heartbeat, which the mailer writes; a heartbeat has no flow."""
-    return timer["kind"] == "retry" or not timer["flow"]
+def _is_of_others(timer: Mapping[str, Any]) -> bool:
+    """Return whether a timer is a retry or a heartbeat of the mailer, or of a walk. A heartbeat has no flow."""
+    return timer["kind"] == "retry" or not timer["flow"] or is_of_walk(timer)
 
 
 def _is_resend(send_id: str) -> bool:

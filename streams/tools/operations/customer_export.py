@@ -28,7 +28,7 @@ from streams.wire.codec import codec_of
 #: The topics whose key is the customer id. Heartbeats have their own keys.
 OF_CUSTOMER = tuple(spec.name for spec in topics.TOPICS if spec.key == "customer_id")
 #: The topics whose records name a customer, under another key.
-OF_POOL = (topics.CLAIMS, topics.CLAIM_WITHDRAWALS)
+OF_POOL = (topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.INTERESTS)
 Progress = Callable[[int, int], None]
 
 

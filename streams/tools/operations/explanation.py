@@ -33,7 +33,7 @@ Result: TypeAlias = Literal["starts", "continues", "ends", "scheduled", "does no
 #: The results in the order in which flows are listed. Of several instances of a flow, the first result is that of the flow.
 _RESULTS: tuple[Result, ...] = get_args(Result)
 #: Rules that keep a flow from starting, although the event is its trigger.
-_NOT_STARTED = frozenset(("where", "too_old", "imported", "already_delivered"))
+_NOT_STARTED = frozenset(("where", "too_old", "imported", "already_delivered", "left_segment"))
 #: Rules that would defer an email and last longer than a night.
 _PAUSES = frozenset(("order_late", "refunded", "calm_series", "clash"))
 

@@ -53,6 +53,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "paused": "the flow is paused; it is evaluated again later",
         "migrated": "moved to a newer version of the flow",
         "parcel_added": "a parcel was added to the order; the flow starts over when it arrives too",
+        "left_segment": "the customer had left the segment of the campaign before it started",
         "moment_moved": "the time that the flow waits for has changed",
         "flow_gone": "the flow or the step no longer exists",
         "flow_unknown": "the worker does not know the flow, or only older versions of it; another worker continues",

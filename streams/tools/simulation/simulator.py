@@ -19,6 +19,7 @@ from streams.core.model.effects import (
     ForgetCustomer,
     ForwardEvent,
     HandOver,
+    NoteInterest,
     ReleaseAlias,
     ScheduleTimer,
     SendMail,
@@ -29,8 +30,11 @@ from streams.core.model.person_events import CustomerErased
 from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.code_pool_records import Claim, Code, PoolMessage, Withdrawal
 from streams.core.offers.code_pools import CodePools, InMemoryTable
+from streams.core.offers.product_changes import ProductVersion
 from streams.core.rules.ruleset import Ruleset
+from streams.core.triggers.walk_plans import WalkPlan, walk_plans
 from streams.tools.simulation.addresses import SimulatedAddresses
+from streams.tools.simulation.products import SimulatedProducts
 from streams.tools.simulation.recommendations import SimulatedRecommendations
 from streams.tools.simulation.suppressions import suppressed_send
 
@@ -72,8 +76,12 @@ class Simulator:
         self._queue: list[tuple[datetime, str, ScheduleTimer]] = []
         #: The id of each timer so far, fired or not -> its customer.
         self._timers: dict[str, str] = {}
+        #: The walks over the customers that have not begun, the next one last.
+        self._plans = sorted(walk_plans(ruleset), key=lambda plan: (plan.starts_at, plan.name), reverse=True)
         #: The content of the code pools.
         self.pools = InMemoryTable()
+        #: The index of the products that customers wish for or bought.
+        self.products = SimulatedProducts(ruleset.catalogue_changes)
 
     def handle(self, *events: Event) -> None:
         """Handle events that occur, or become known, now; one after the other."""
@@ -101,6 +109,8 @@ class Simulator:
                     self._apply_to_pools(Withdrawal(effect.pool, effect.reward_id, effect.give_up_at))
                 elif isinstance(effect, (HandOver, ForwardEvent, ReleaseAlias)):
                     self.handle(received(effect, event))
+                elif isinstance(effect, NoteInterest):
+                    self.handle(*self.products.note(effect, self.now))
                 elif isinstance(effect, ForgetCustomer):
                     self.handle(CustomerErased(customer_id=effect.forgotten_id, occurred_at=self.now))
                 elif isinstance(effect, SendMail) and self.is_reporting:
@@ -120,6 +130,11 @@ class Simulator:
         """Add codes to their pools. Waiting claims get theirs at once."""
         self._apply_to_pools(*codes)
 
+    def change_product(self, *versions: ProductVersion) -> None:
+        """Let the catalogue have new versions of products. The customers whom their changes concern hear of it at once."""
+        for version in versions:
+            self.handle(*self.products.compare(version, self.now))
+
     def _apply_to_pools(self, *messages: PoolMessage) -> None:
         pools = CodePools(self.pools, self.now)
         for message in messages:
@@ -130,6 +145,19 @@ class Simulator:
         if timer.timer_id not in self._timers:
             self._timers[timer.timer_id] = timer.customer_id
             heapq.heappush(self._queue, (timer.due_at, timer.timer_id, timer))
+
+    def _walk(self, plan: WalkPlan) -> None:
+        """Hand each customer to a flow, as a walk over the partitions does. It takes no time."""
+        self.now = max(self.now, plan.starts_at)
+        if self.now >= plan.ends_at:
+            return
+        for _, state in sorted(self.customers.items()):
+            for effect in plan.effects(self.ruleset, state, self.now):
+                self.on_effect(effect, self.now)
+                if isinstance(effect, NoteInterest):
+                    self.handle(*self.products.note(effect, self.now))
+                else:
+                    self._schedule(effect)
 
     def _cancel(self, customer_id: str) -> None:
         self._timers = {name: owner for name, owner in self._timers.items() if owner != customer_id}
@@ -142,8 +170,14 @@ class Simulator:
 
     def advance_to(self, time: datetime) -> None:
         """Move the clock to `time` (UTC), and fire each timer at its due time. A time in the past changes nothing."""
-        queue = self._queue
-        while queue and queue[0][0] <= time:
+        queue, plans = self._queue, self._plans
+        while True:
+            next_at = queue[0][0] if queue and queue[0][0] <= time else None
+            if plans and plans[-1].starts_at <= (next_at or time):
+                self._walk(plans.pop())
+                continue
+            if next_at is None:
+                break
             due_at, _, timer = heapq.heappop(queue)
             self.now = max(self.now, due_at)
             self.handle(timer_fired(timer, self.now))

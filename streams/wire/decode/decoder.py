@@ -14,6 +14,7 @@ from streams.core.model.customer_page import CustomerPage
 from streams.core.model.effects import NoteAddress, WithdrawMail
 from streams.core.model.events import CustomerMerged, Event
 from streams.core.model.person_events import CustomerErased, CustomerRequested, ProfileUpdated
+from streams.core.model.product_events import NoteInterest
 from streams.core.offers.catalogue import Product
 from streams.core.offers.code_pool_records import Claim, Code, Withdrawal
 from streams.core.offers.popularity import Change, Counts
@@ -28,7 +29,7 @@ from streams.wire.decode.commands import due_at_of, to_command, to_mail_withdraw
 from streams.wire.decode.customer_pages import to_customer_page
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.handovers import handover_event
-from streams.wire.decode.products import to_counts, to_product, to_sales_change
+from streams.wire.decode.products import product_updated_at, to_counts, to_interest, to_product, to_sales_change
 from streams.wire.decode.refusals import REFUSING, refusal_of
 from streams.wire.validation import EPOCH, LATEST, LATEST_MS, Record, ValidationFailed, parse_id, parse_time
 
@@ -128,6 +129,14 @@ class Decoder:
     def product(self, value: bytes | None) -> Product:
         """Decode a value of `products`."""
         return self._decode("product", value, to_product)
+
+    def dated_product(self, value: bytes | None) -> tuple[Product, datetime]:
+        """Decode a value of `products`, with the time (UTC) since when the product has its values."""
+        return self._decode("product", value, lambda record: (to_product(record), product_updated_at(record)))
+
+    def interest(self, value: bytes | None) -> NoteInterest:
+        """Decode a value of `product-interests`."""
+        return self._decode("product_interest", value, to_interest)
 
     def counts(self, value: bytes | None) -> Counts:
         """Decode a value of `product-popularity`."""

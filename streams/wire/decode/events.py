@@ -13,6 +13,7 @@ from streams.core.rules.consent_policy import PURPOSES
 from streams.wire import topics
 from streams.wire.decode.engagement import engagement_event
 from streams.wire.decode.orders import order_event
+from streams.wire.decode.products import product_change_event
 from streams.wire.decode.requests import request_event
 from streams.wire.decode.traits import parse_traits
 from streams.wire.validation import (
@@ -260,6 +261,7 @@ EVENT_DECODERS: dict[str, tuple[str, Callable[[Record, datetime | None], Event]]
     topics.PRESSURE: ("contact_pressure", pressure_event),
     topics.EVENTS: ("email_event", report_event),
     topics.REQUESTS: ("customer_request", request_event),
+    topics.PRODUCT_CHANGES: ("product_change", product_change_event),
     topics.GRANTS: ("code_grant", grant_event),
     topics.DUE: ("timer", timer_event),
 }

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import get_args
+
+from streams.core.model.events import ProductChanged
+from streams.core.model.product_events import NoteInterest, ProductChange
 from streams.core.offers.catalogue import Product
 from streams.core.offers.popularity import MOST_PARTNERS, WEEKS, Change, Counts, week_of
 from streams.wire.validation import (
@@ -20,12 +25,14 @@ from streams.wire.validation import (
     parse_optional_amount,
     parse_optional_time,
     parse_text,
+    parse_time,
 )
 
 #: Complements of a product that are read; further ones are ignored.
 MOST_COMPLEMENTS = 50
 #: Images and categories of a product that are read, and the most pieces in stock.
 MOST_IMAGES, MOST_CATEGORIES, MAX_STOCK = 10, 20, 10**9
+_CHANGES = frozenset(get_args(ProductChange))
 #: The week of the latest time that an order may have.
 LATEST_WEEK = week_of(LATEST)
 
@@ -56,6 +63,41 @@ def to_product(record: Record) -> Product:
         categories=tuple([clipped(category, MAX_ID) for category in record["categories"][:MOST_CATEGORIES]]),
         launches_at=parse_optional_time(record, "launches_at"),
         back_in_stock_at=parse_optional_time(record, "back_in_stock_at"),
+    )
+
+
+def product_updated_at(record: Record) -> datetime:
+    """Return since when a product has the values of its record, UTC. Raise ValidationFailed."""
+    return parse_time(record["updated_at"], "updated_at", None)
+
+
+def to_interest(record: Record) -> NoteInterest:
+    """Return the customer's interest in a product. Raise ValidationFailed."""
+    return NoteInterest(
+        interest_id=record["interest_id"],
+        customer_id=parse_id(record, "customer_id"),
+        sku=parse_id(record, "sku"),
+        wished_at=parse_optional_time(record, "wished_at"),
+        bought_at=parse_optional_time(record, "bought_at"),
+    )
+
+
+def product_change_event(record: Record, written_at: datetime | None) -> ProductChanged:
+    """Return the event of a change of the catalogue. Arguments and errors as `orders.order_event`."""
+    if record["kind"] not in _CHANGES:
+        raise ValidationFailed("unknown_kind", "unknown kind of change of a product")
+    check_amount(record["price_minor"], "price_minor")
+    check_currency(record["currency"])
+    return ProductChanged(
+        customer_id=record["customer_id"],
+        change_id=parse_id(record, "change_id"),
+        kind=record["kind"],
+        sku=parse_id(record, "sku"),
+        price_minor=record["price_minor"],
+        currency=record["currency"],
+        occurred_at=parse_time(record["occurred_at"], "occurred_at", written_at),
+        replaced_sku=parse_id(record, "replaced_sku") if record["replaced_sku"] else "",
+        old_price_minor=parse_optional_amount(record, "old_price_minor"),
     )
 
 

@@ -21,6 +21,7 @@ from streams.core.model.effects import (
     IssueReward,
     LogDecision,
     NoteAddress,
+    NoteInterest,
     ReleaseAlias,
     ResendMail,
     ScheduleTimer,
@@ -29,7 +30,7 @@ from streams.core.model.effects import (
     WithdrawClaim,
     WithdrawMail,
 )
-from streams.core.model.events import CodeGranted
+from streams.core.model.events import CodeGranted, ProductChanged
 from streams.core.sending.content import template_data
 from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.producer_record import ProducerRecord
@@ -65,6 +66,8 @@ class EffectEncoder:
         self._write_withdrawal = codec.writer("withdrawal", WithdrawMail.__struct_fields__)
         self._write_end = codec.writer("email_event", EndMail.__struct_fields__)
         self._write_sales = codec.writer("sales", CountSales.__struct_fields__)
+        self._write_interest = codec.writer("product_interest", NoteInterest.__struct_fields__)
+        self._write_product_change = codec.writer("product_change", ProductChanged.__struct_fields__)
         self._encoders: dict[type, Callable[[Any, datetime], ProducerRecord]] = {
             ScheduleTimer: self._schedule,
             CancelTimers: self._cancel,
@@ -79,6 +82,7 @@ class EffectEncoder:
             WithdrawMail: self._withdraw,
             EndMail: self._end,
             CountSales: self._sales,
+            NoteInterest: self._interest,
             NoteAddress: addresses.event,
             HandOver: handovers.state,
             ReleaseAlias: handovers.release,
@@ -172,3 +176,12 @@ class EffectEncoder:
 
     def _sales(self, effect: CountSales, now: datetime) -> ProducerRecord:
         return self._framed(topics.SALES, "sales", effect.customer_id, effect.sales_id, self._write_sales(effect), now)
+
+    def _interest(self, effect: NoteInterest, now: datetime) -> ProducerRecord:
+        value = self._write_interest(effect)
+        return self._framed(topics.INTERESTS, "product_interest", effect.sku, effect.interest_id, value, now)
+
+    def product_change(self, event: ProductChanged, now: datetime) -> ProducerRecord:
+        """Encode the event of one customer about a change of the catalogue. `now` is the clock of the batch, UTC."""
+        value, event_id = self._write_product_change(event), f"{event.change_id}/{event.customer_id}"
+        return self._framed(topics.PRODUCT_CHANGES, "product_change", event.customer_id, event_id, value, now)

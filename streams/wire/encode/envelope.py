@@ -30,6 +30,8 @@ class Envelope:
         self._source = ("ce_source", source.encode())
         self._types = {schema: ("ce_type", name.encode()) for schema, name in codec.full_names.items()}
         self._time: tuple[datetime, tuple[str, bytes]] = (EPOCH, ("ce_time", b""))
+        #: The second of the last time, and its text. Python writes a time in more microseconds than all other headers take.
+        self._second: tuple[datetime, str] = (EPOCH, "1970-01-01T00:00:00")
 
     def record(
         self, topic: str, schema: str, key: str, event_id: str, record: Mapping[str, Any], at: datetime
@@ -64,6 +66,14 @@ class Envelope:
         """Return the CloudEvents headers of a record. Arguments as `framed`."""
         last, header = self._time
         if last != at:  # all records of a batch have the same time
-            header = ("ce_time", at.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode())
+            header = ("ce_time", self._text(at).encode())
             self._time = (at, header)
         return [_SPECVERSION, self._types[schema], self._source, header, ("ce_id", event_id.encode()), _CONTENT_TYPE]
+
+    def _text(self, at: datetime) -> str:
+        second, text = self._second
+        whole = at.replace(microsecond=0)
+        if whole != second:
+            text = whole.replace(tzinfo=None).isoformat(timespec="seconds")
+            self._second = (whole, text)
+        return f"{text}.{at.microsecond // 1000:03}Z"

@@ -69,10 +69,11 @@ class Bare:
 
     async def _record(self, token: str, **fields: Any) -> None:
         customer_id, _, send_id = token.partition(".")
+        event_id = f"{send_id:0>32}"
         record = {
-            "customer_id": customer_id, "send_id": send_id, "occurred_at": datetime.now(UTC), "event_id": send_id, **fields,
+            "customer_id": customer_id, "send_id": send_id, "occurred_at": datetime.now(UTC), "event_id": event_id, **fields,
         }  # fmt: skip
-        await self._produce("email-engagement", "engagement", send_id, record)
+        await self._produce("email-engagement", "engagement", event_id, record)
 
     async def _produce(self, topic: str, schema: str, event_id: str, record: dict[str, Any]) -> None:
         loop = asyncio.get_running_loop()
@@ -85,9 +86,13 @@ class Bare:
             else:
                 done.set_exception(RuntimeError(str(error)))
 
+        occurred_at = record["occurred_at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
         headers = [
-            ("ce_id", event_id.encode()),
+            ("ce_specversion", b"1.0"),
             ("ce_type", f"takk.{schema.capitalize()}".encode()),
+            ("ce_source", b"/takk/gateway"),
+            ("ce_time", occurred_at.encode()),
+            ("ce_id", event_id.encode()),
             ("content-type", b"application/avro"),
         ]
         value = self._codec.encode(schema, record)

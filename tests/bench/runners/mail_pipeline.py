@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from streams.agents.worker import MAILER_BATCH
+from streams.agents.mailer_process import MAILER_BATCH
 from streams.mail.delivery.marks import DeliveryMarks
 from streams.mail.delivery.smtp.pool import SmtpPool
 from streams.mail.delivery.smtp.server import Server

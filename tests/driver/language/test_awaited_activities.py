@@ -12,7 +12,7 @@ from streams.core.model.events import Event, OrderPlaced, ProductBrowsed
 from streams.core.model.orders.order import OrderLine
 from streams.core.model.person_events import CustomerActed
 from streams.core.rules.trigger_names import ACTIVITIES
-from streams.tools.operations.explanation import waiting_text
+from streams.tools.operations.customer_story import waiting_text
 from streams.tools.operations.rule_texts import RULES
 from streams.tools.simulation.history import History
 from streams.tools.simulation.outcome import simulate

@@ -80,6 +80,16 @@ async def test_a_start_waits_for_kafka_and_goes_on() -> None:
     assert lines[-1]["event"] == "the start goes on"
 
 
+async def test_kafka_is_asked_again_only_after_a_failed_step() -> None:
+    """Whether Kafka answers is asked before the first step, and after a step that failed."""
+    ask = Script()
+    startup, _ = make(ask)
+    await startup.take([Script(), Script(), Script()])
+    assert ask.calls == 1
+    await startup.take([Script(), Script(failure(KafkaError._TRANSPORT)), Script()])
+    assert ask.calls == 2
+
+
 @pytest.mark.parametrize(
     "error",
     [failure(KafkaError._TRANSPORT), failure(KafkaError._TIMED_OUT), failure(KafkaError._MSG_TIMED_OUT), TimeoutError("late")],

@@ -31,7 +31,7 @@ from pathlib import Path
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.code_pools import OTHER
 from streams.agents.flows import INPUTS
-from streams.agents.zeros import zero_gateway, zero_mailer, zero_pools, zero_stage, zero_worker
+from streams.agents.zeros import zero_gateway, zero_mailer, zero_pools, zero_product_changes, zero_stage, zero_worker
 from streams.definitions.loader import load_ruleset
 from streams.mail.rendering.template_folders import messages_by_flow
 from streams.observability import metrics
@@ -42,7 +42,9 @@ TEMPLATES = PROJECT_ROOT / "templates"
 WORKER = """
 zero_worker(load_ruleset(TEMPLATES))
 zero_pools(("spring", OTHER))
+zero_product_changes(("replaced",))
 for stage, inputs in {"flows": INPUTS, "scheduler": ["flow-delays"], "popularity": ["product-sales"], "pools": ["code-claims"],
+                      "catalogue": ["product-interests"],
                       "suppressions": ["address-events"]}.items():
     zero_stage(stage, inputs)
 """
@@ -195,5 +197,5 @@ def test_the_outputs_of_the_stages() -> None:
         written(effects) | written(heartbeats) | written(addresses) | written(handovers) | written(customer_pages)
     )
     effects_and_grants |= {topics.CHECKPOINTS}
-    assert outputs("flows", "pools", "suppressions") == effects_and_grants
+    assert outputs("flows", "catalogue", "pools", "suppressions") == effects_and_grants
     assert outputs("mailer") == written(reports) | {topics.DECISIONS, topics.ADDRESS_EVENTS}

@@ -10,18 +10,19 @@ from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.events import Event, OrderPlaced
 from streams.core.rules.ruleset import Ruleset
-from streams.core.rules.trigger_names import DATES, MEMBERSHIPS, REWARD_EXPIRING, TRIGGERS
+from streams.core.rules.trigger_names import CAMPAIGN, DATES, MEMBERSHIPS, REPLACED, REWARD_EXPIRING, TRIGGERS
 from tests.harness.driver import START
 from tests.harness.events import order, shipment, shop_flows, shop_ruleset
 from tests.harness.flow_texts import flow_text, ruleset_of
 
-#: Triggers that orders and delivered parcels do not affect. Orders may change segments, thresholds and dates, and a parcel may become traceable.
+#: Triggers that orders and delivered parcels do not affect. Orders may change segments, thresholds, dates and the index of products, and a
+#: parcel may become traceable.
 OTHERS = [
     on
     for on in TRIGGERS
     if on not in ("order.placed", "shipment.delivered", "shipment.tracking_known", "shipment.tracked")
     and on not in MEMBERSHIPS
-    and on not in (*DATES, REWARD_EXPIRING)
+    and on not in (*DATES, CAMPAIGN, REPLACED, REWARD_EXPIRING)
 ]
 
 

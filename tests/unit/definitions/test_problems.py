@@ -125,7 +125,8 @@ def test_only_typos_are_suggested(word: str, known: tuple[str, ...]) -> None:
         group = word.partition(".")[0]
         of_group = [name for name in known if name.partition(".")[0] == group and "." in name]
         groups = ", ".join(dict.fromkeys([f"{name.partition('.')[0]}." for name in known if "." in name]))
-        expected = {f"known: {', '.join(known)}", f"triggers start with {groups}"}
+        others = "".join(f", or are {name}" for name in known if "." not in name)
+        expected = {f"known: {', '.join(known)}", f"triggers start with {groups}{others}"}
         assert hint in ({f"{group} triggers: {', '.join(of_group)}"} if of_group else expected)
     else:
         assert suggested[1] in known
@@ -177,7 +178,7 @@ def test_readers_suggest_only_typos(trigger: str, exit: str, name: str) -> None:
         (
             "parcel.gone",
             tuple(TRIGGERS),
-            f"names start with {', '.join(dict.fromkeys(on.partition('.')[0] + '.' for on in TRIGGERS))}",
+            f"names start with {', '.join(dict.fromkeys(on.partition('.')[0] + '.' for on in TRIGGERS if '.' in on))}, or are date",
         ),
     ],
 )

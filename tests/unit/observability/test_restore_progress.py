@@ -61,3 +61,13 @@ def test_a_second_restore_is_reported_separately() -> None:
         progress.step(STAGE, 50, 100)
         progress.end(STAGE, 0, 0.0)
     assert [line.get("seconds_left") for line in lines] == [None, 3]
+
+
+def test_stages_that_are_restored_side_by_side_are_all_reported() -> None:
+    """The progress names every stage whose restore runs, and no longer the one that has ended."""
+    progress = RestoreProgress(Clock())
+    progress.step("flows", 1, 2)
+    progress.step("scheduler", 0, 2)
+    assert progress.text == "restoring flows: 50 %; restoring scheduler: 0 %"
+    progress.end("flows", 1, 0.1)
+    assert progress.text == "restoring scheduler: 0 %"

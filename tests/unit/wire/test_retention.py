@@ -18,6 +18,7 @@ def test_every_topic_and_table_has_a_row() -> None:
         "scheduler: timers",
         "mailer: sends",
         "pools: codes",
+        "catalogue: product-index",
         "suppressions: addresses",
         "popularity: counts",
     ]

@@ -13,10 +13,9 @@ from streams.core.instances.steps.execution import Execution, Result
 from streams.core.model.instance import awaits_target
 from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.flow import Step
+from streams.core.rules.flow import Clock, Step
 from streams.core.values import local_time
 
-Clock: TypeAlias = Literal["customer", "shop"]
 TargetTime: TypeAlias = Literal[
     "order.placed_at", "shipment.window_from", "shipment.window_to", "product.runs_out", "product.launch"
 ]

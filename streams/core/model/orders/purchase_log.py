@@ -90,12 +90,16 @@ _NOTHING = Worth()
 EMPTY = PurchaseLog()
 
 
-def worth(order: OrderState | None) -> Worth:
-    """Return the order's share of the totals.
+def is_purchase(order: OrderState | None) -> bool:
+    """Return whether an order counts in the totals. A cancelled order does not, and neither does a test."""
+    if order is None or order.facts is None or not order.placed or order.cancelled_at is not None:
+        return False
+    return not order.is_test
 
-    A cancelled order is not a purchase, and neither is a test. Refunded amounts are not spend.
-    """
-    if order is None or order.facts is None or not order.placed or order.cancelled_at is not None or order.is_test:
+
+def worth(order: OrderState | None) -> Worth:
+    """Return the order's share of the totals. Refunded amounts are not spend."""
+    if order is None or order.facts is None or not is_purchase(order):
         return _NOTHING
     total, discounted = order.facts.total_minor, int(order.facts.discount_minor > 0)
     kept = 0 if order.refunded_at is not None else total - order.refund_minor

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from streams.core.model.orders.order import NO_DETAILS, NO_LINE_DETAILS, OrderDetails, OrderLine
+from streams.core.model.orders.order import NO_DETAILS, NO_LINE_DETAILS, LineDetails, OrderDetails, OrderLine
 from streams.core.values.money import saturated
 from streams.core.values.text import thousandths_text
 
@@ -133,15 +133,12 @@ def _discounts(lines: tuple[OrderLine, ...], discount_minor: int, details: Order
             for discount in details.discounts
             if discount.amount_minor
         ]
-    of_lines = sum([_discount_of(line) for line in lines])
+    of_lines = sum([_discount_of(line, line.details) for line in lines if line.details is not None])
     return [Row("discount", "", of_lines - discount_minor)] if discount_minor > of_lines else []
 
 
-def _discount_of(line: OrderLine) -> int:
+def _discount_of(line: OrderLine, details: LineDetails) -> int:
     """Return the part of the order's discounts that a line already has: its own discount, or what a line of discount is."""
-    details = line.details
-    if details is None:
-        return 0
     if details.kind == "discount":
         return -_line_amount(line, includes_tax=True)
     return details.discount_minor

@@ -11,7 +11,15 @@ import yaml
 from streams.core.conditions.names import NAMES
 from streams.core.rules.consent_policy import Purpose
 from streams.core.rules.flow import Trigger
-from streams.core.rules.trigger_names import REWARD_EXPIRING, SYNONYMS, TRIGGERS, is_about_order
+from streams.core.rules.trigger_names import (
+    CATALOGUE_CHANGES,
+    PRICE_DROPPED,
+    REPLACED,
+    REWARD_EXPIRING,
+    SYNONYMS,
+    TRIGGERS,
+    is_about_order,
+)
 from streams.core.values.text import FIELD_NAME, nearest
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import Absence, Scope
@@ -19,6 +27,12 @@ from streams.definitions.language.yaml_reader import Reader
 
 #: Names that need the line of an order.
 _OF_A_LINE = ("product.category", "product.quantity")
+#: Names that need a change of the catalogue -> the triggers that have them.
+_OF_CHANGES = {
+    "product.price": CATALOGUE_CHANGES,
+    **dict.fromkeys(("product.old_price", "product.price_drop", "product.price_drop_percent"), (PRICE_DROPPED,)),
+    "product.replaces": (REPLACED,),
+}
 _OF_EVENTS = tuple(name for name in NAMES if name.startswith("event."))
 
 
@@ -124,6 +138,14 @@ class ScopedReader(Reader):
             absent["product.is_coming"] = ("a product that was ordered is launched already", "remove it")
         else:
             absent |= dict.fromkeys(_OF_A_LINE, (f"{on} contains only the SKU of the product", "use product.sku"))
+        if self.trigger.once_per == "product":
+            if on in CATALOGUE_CHANGES:
+                absent["product.is_coming"] = (f"{on} comes when the product can be bought", "remove it")
+            absent |= {
+                name: (f"{on} does not contain it", f"start with {' or '.join(triggers)}")
+                for name, triggers in _OF_CHANGES.items()
+                if on not in triggers
+            }
         available = {name for event in (on, *self.awaited) for name in keys.EVENT_NAMES.get(event, ())}
         if not available:
             absent["event"] = (f"{on} has no data of its own", "use customer.* or order.*")

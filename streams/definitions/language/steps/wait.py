@@ -8,12 +8,12 @@ from typing import get_args
 
 import yaml
 
-from streams.core.instances.steps.wait import Clock, TargetTime, Wait, WaitTarget
+from streams.core.instances.steps.wait import TargetTime, Wait, WaitTarget
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import is_transactional
-from streams.core.rules.flow import Flow, Send
+from streams.core.rules.flow import Clock, Flow, Send
 from streams.core.rules.sending_rules import SendingRules
-from streams.core.rules.trigger_names import LAUNCH, is_about_order
+from streams.core.rules.trigger_names import CATALOGUE_CHANGES, LAUNCH, is_about_order
 from streams.core.values.text import counted
 from streams.definitions.language import keys, schemas
 from streams.definitions.language.durations import duration_text
@@ -185,7 +185,7 @@ def _until(reader: StepReader, values: dict[str, yaml.Node]) -> WaitTarget | Non
     time = reader.choice(values["until"], get_args(TargetTime), "time")
     on = reader.trigger.on
     if time == "product.launch":
-        if not on.startswith("product.") or reader.trigger.once_per != "product":
+        if not on.startswith("product.") or on in CATALOGUE_CHANGES or reader.trigger.once_per != "product":
             message = f"{time} needs a product that the customer viewed"
             hint = "write `trigger: {on: product.viewed, once_per: product}`"
             reader.mismatch("flow.E029", values["until"], message, hint)

@@ -92,7 +92,8 @@ Answer: TypeAlias = Accepted | Refused | Unknown | ServerDown
 def printable(answer: Answer) -> Answer:
     """Return the answer with texts that can be encoded, logged and stored."""
     if isinstance(answer, Accepted):
-        return Accepted(_cleaned(answer.queue_id) if answer.queue_id else None)
+        queue_id = _cleaned(answer.queue_id) if answer.queue_id else None
+        return answer if queue_id == answer.queue_id else Accepted(queue_id)
     return replace(answer, text=_cleaned(answer.text))
 
 

@@ -194,8 +194,7 @@ class SmtpPool:
         return None
 
     def _may_open(self) -> bool:
-        is_held_back = bool(self._open) and asyncio.get_running_loop().time() < self._hold_back_until
-        return self._surplus < 0 and not is_held_back
+        return self._surplus < 0 and not (self._open and asyncio.get_running_loop().time() < self._hold_back_until)
 
     @property
     def _surplus(self) -> int:

@@ -17,6 +17,8 @@ MAX_CHARACTERS = 300
 #: Characters of the server's id of an email.
 _MAX_QUEUE_ID = 100
 
+#: The code of a reply, by the bytes that its lines begin with.
+_CODES = {b"%d" % code: code for code in range(200, 600)}
 _QUEUED = re.compile(r"queued as (\S+)|\bid=(\S+)", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+")
 #: RFC 2034: the text begins with the enhanced status code.
@@ -47,7 +49,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_of_envelope(self) -> bool:
         """Whether its enhanced status is one of an accepted address: 2.1.0 answers MAIL, and 2.1.5 RCPT (RFC 3463 3.2)."""
-        return (self.status or "").startswith("2.1.")
+        return b"2.1." in self.raw and (self.status or "").startswith("2.1.")
 
     @property
     def queue_id(self) -> str | None:
@@ -86,7 +88,7 @@ class ReplyParser:
         *lines, rest = (self._rest + data if self._rest else data).split(b"\n")
         for line in lines:
             code, mark = line[:3], line[3:4]
-            if len(code) < 3 or not code.isdigit() or not b"200" <= code <= b"599" or mark not in b"- \t\r":
+            if code not in _CODES or mark not in b"- \t\r":
                 self.problem = f"invalid reply: {without_addresses(line[:MAX_LINE])}"
                 return replies
             if self._code and code != self._code:
@@ -98,7 +100,7 @@ class ReplyParser:
                 if len(self._text) < MAX_TEXT:
                     self._text += text + b"\n"
                 continue
-            replies.append(Reply(int(code), (self._text + text)[: MAX_TEXT + MAX_LINE]))
+            replies.append(Reply(_CODES[code], (self._text + text)[: MAX_TEXT + MAX_LINE]))
             self._code, self._text, self._size = b"", b"", 0
         self._rest = rest[:MAX_LINE]
         if self._size > MAX_REPLY:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from streams.agents.worker import run_mailer
+from streams.agents.mailer_process import run_mailer
 from streams.definitions.loader import load_flows, read_templates
 from streams.settings import Settings
 from streams.tools.cli.main import main

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from streams.runtime.errors import GroupLeft, StoreError
 from streams.runtime.kafka.topic_admin import TopicMismatch
+from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.task import Task
 from streams.runtime.processing.task_manager import TaskManager
 from streams.runtime.state.offsets import META, encode_offsets
@@ -85,6 +88,43 @@ async def test_a_member_keeps_its_tasks_over_a_rebalance() -> None:
     await manager.assign({("a", 1), ("a", 2)}, member_id="m-1")
     assert manager.taken == [("one", 2)]
     assert [task.partition for task in manager] == [1, 2]
+
+
+class SideBySide(TaskManager):
+    """A task manager with two tables and without a broker, which notes the steps of a takeover."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("app", {"bootstrap.servers": "127.0.0.1:1"})
+        self.steps: list[str] = []
+        self.both = threading.Barrier(2, timeout=30)
+        for name in ("one", "two"):
+            self.add(stage(name=name, topics=(name,), table=name))
+            self.stores[name] = self
+        self.folder = folder
+        self.takeover.fence = self._fence  # type: ignore[method-assign, assignment]
+        self.takeover.restore = self._noted_restore  # type: ignore[method-assign, assignment]
+
+    def partition(self, number: int) -> PartitionStore:
+        """Return the store of a partition."""
+        return PartitionStore(self.folder / uuid4().hex, Memory(16))
+
+    def _fence(self, name: str, partition: int) -> FakeProducer:
+        self.both.wait()
+        self.steps.append("fenced")
+        return FakeProducer()
+
+    def _noted_restore(self, stage: Stage[Any], stores: Any, on_progress: Any) -> int:
+        self.both.wait()
+        self.steps.append("restored")
+        return 0
+
+
+def test_a_takeover_fences_all_tasks_before_it_restores_any(tmp_path: Path) -> None:
+    """All tasks are fenced at the same time, and then the stages are restored at the same time."""
+    manager = SideBySide(tmp_path)
+    manager._take_over([("one", 0), ("two", 0)])
+    assert manager.steps == ["fenced", "fenced", "restored", "restored"]
+    assert len(list(manager)) == 2
 
 
 @pytest.mark.parametrize("patience_s", [0.0, 60.0])
