@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parseaddr
+from functools import cached_property
 from typing import get_args
 
 from streams.core.rules.consent_policy import has_opt_out, is_transactional
@@ -19,20 +20,24 @@ class Links:
     """The links of one email. A link that is None is left out.
 
     Attributes:
-        unsubscribe, pixel, review, preferences, reorder, referral, confirm: the addresses.
+        unsubscribe, pixel, preferences, reorder, referral, confirm: the addresses.
         seal: returns the address for a use and its target.
         is_tracked: whether clicks on the other links of the email may be measured.
     """
 
     unsubscribe: str | None
     pixel: str | None
-    review: str
     seal: Callable[[Use, str], str]
     preferences: str | None = None
     reorder: str | None = None
     referral: str | None = None
     confirm: str | None = None
     is_tracked: bool = False
+
+    @cached_property
+    def review(self) -> str:
+        """The address of the page for a review. Few emails have it, so it is sealed on its first use."""
+        return self.seal("r", "")
 
     def survey(self, question: str) -> str:
         """Return the address of the page with a question."""
@@ -93,7 +98,6 @@ class Sender:
         return Links(
             unsubscribe=seal("u", scope) if offers_choice else None,
             pixel=seal("o", "") if is_tracked else None,
-            review=seal("r", ""),
             seal=seal,
             preferences=None if is_transactional(command.purpose) else seal("p", ""),
             reorder=seal("b", command.order_id) if offers_choice and command.order_id else None,

@@ -35,8 +35,8 @@ _PLAIN = bytes([9, *range(32, 127)])
 _BLANKS = (" ", "\t")
 #: The text of each octet that quoted-printable encodes.
 _ESCAPES = {octet: f"={octet:02X}" for octet in range(256) if octet not in _PLAIN}
-#: Characters of a line that is cached, so that 4,096 lines of hostile texts take 40 MB at most.
-_LONGEST_CACHED = 500
+#: Lines that are cached, and characters of the longest one, so that lines of hostile texts take 40 MB at most.
+_MOST_CACHED, _LONGEST_CACHED = 4096, 500
 #: Different characters that are replaced one by one. Each reads the whole line.
 _MOST_REPLACED = 64
 #: Characters of a link in a line of a header. A longer one is folded (RFC 2369 2); RFC 5322 allows lines of 998.
@@ -177,9 +177,7 @@ def _quoted_printable(text: str) -> str:
     # The line ends of the text are LF, CRLF or CR: some servers read a lone CR as a line end.
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "\r\n".join(
-        [_cached_line(line) if len(line) <= _LONGEST_CACHED else _encode_line(line) for line in text.split("\n")]
-    )
+    return "\r\n".join(map(_lines.__getitem__, text.split("\n")))
 
 
 def _encode_line(line: str) -> str:
@@ -204,8 +202,19 @@ def _encode_line(line: str) -> str:
     return "=\r\n".join(folded)
 
 
-# Most lines of an email are those of its template. To encode all of them takes a tenth of an email's CPU time.
-_cached_line = lru_cache(maxsize=4096)(_encode_line)
+class _Lines(dict[str, str]):
+    """Encoded lines by line. Most lines of an email are those of its template."""
+
+    def __missing__(self, line: str) -> str:
+        encoded = _encode_line(line)
+        if len(line) <= _LONGEST_CACHED:
+            if len(self) >= _MOST_CACHED:
+                self.clear()
+            self[line] = encoded
+        return encoded
+
+
+_lines = _Lines()
 
 
 def _without_lone_dot(line: str) -> str:

@@ -51,10 +51,10 @@ def _seal(use: Use, target: str) -> str:
 
 
 LINKS = Links(
-    unsubscribe=_seal("u", ""), pixel=_seal("o", ""), review=_seal("r", ""), seal=_seal,
+    unsubscribe=_seal("u", ""), pixel=_seal("o", ""), seal=_seal,
     preferences=_seal("p", ""), reorder=_seal("b", ""), referral=_seal("f", ""), confirm=_seal("a", ""),
 )  # fmt: skip
-FEWEST_LINKS = Links(None, None, "https://links.example/r", _seal)
+FEWEST_LINKS = Links(None, None, _seal)
 _AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _ZONE = ZoneInfo("Europe/Copenhagen")
 _PRICE = {"minor": 9_900, "currency": "DKK"}

@@ -30,22 +30,25 @@ _LINK = re.compile(r"https?://[^\s\"<>]+\Z")
 @pass_context
 def money(context: Context, amount: Mapping[str, Any], times: int = 1) -> str:
     """Return `{"minor": 12500, "currency": "DKK"}` as `125,00 kr.`, multiplied by `times` (a line's quantity)."""
-    return _formats(context).amount(int(amount["minor"]) * times, str(amount["currency"]))
+    formats: Formats = context.parent["_formats"]
+    return formats.amount(int(amount["minor"]) * times, str(amount["currency"]))
 
 
 @pass_context
 def day(context: Context, iso_time: str) -> str:
     """Return the local day of an ISO 8601 time, or a day such as `2026-11-25`: `onsdag den 25. november 2026`."""
     if len(iso_time) == _LENGTH_OF_DAY:
-        return _day(date.fromisoformat(iso_time), _formats(context).locale)
-    return _day(_local(iso_time, context["_zone"]).date(), _formats(context).locale)
+        return _day(date.fromisoformat(iso_time), context.parent["_formats"].locale)
+    return _day(_local(iso_time, context["_zone"]).date(), context.parent["_formats"].locale)
 
 
 @pass_context
 def clock(context: Context, iso_time: str) -> str:
     """Return the local time of day of an ISO 8601 time: `10.00`."""
     # The cache needs a naive time: aware times of two zones are equal if they are the same instant.
-    return _time(_local(iso_time, context["_zone"]).time().replace(second=0, microsecond=0), _formats(context).locale)
+    return _time(
+        _local(iso_time, context["_zone"]).time().replace(second=0, microsecond=0), context.parent["_formats"].locale
+    )
 
 
 def decimal(amount: Mapping[str, Any]) -> str:
@@ -56,7 +59,8 @@ def decimal(amount: Mapping[str, Any]) -> str:
 @pass_context
 def number(context: Context, value: str) -> str:
     """Return a decimal number such as `0.5` as the locale writes it: `0,5`."""
-    return _formats(context).number(str(value))
+    formats: Formats = context.parent["_formats"]
+    return formats.number(str(value))
 
 
 def link(url: str | None) -> str:
@@ -83,53 +87,36 @@ def _zone(name: str) -> ZoneInfo:
 
 
 class Formats:
-    """How one locale writes money, days and times.
+    """How one locale writes money, days and times. It caches what it writes: most orders have common amounts.
 
     Attributes:
         locale: the locale.
+        amount: returns an amount of money, such as `125,00 kr.`, for minor units and a currency.
+        number: returns a decimal number, such as `0,5`, for its plain text.
     """
 
     def __init__(self, locale: Locale) -> None:
         self.locale = locale
-        self._amounts: dict[tuple[int, str], str] = {}
-        self._numbers: dict[str, str] = {}
-        #: (currency, number of digits) -> the text of an amount, with 1 for each digit.
-        self._patterns: dict[tuple[str, str], str] = {}
+        self.amount = lru_cache(_MOST_AMOUNTS)(self._amount)
+        self.number = lru_cache(_MOST_AMOUNTS)(self._number)
+        self._pattern = lru_cache(_MOST_AMOUNTS)(self._formatted)
 
-    def amount(self, minor: int, currency: str) -> str:
-        """Return an amount of money, such as `125,00 kr.`."""
-        text = self._amounts.get((minor, currency))
-        if text is None:
-            if len(self._amounts) >= _MOST_AMOUNTS:
-                self._amounts.clear()
-            text = self._amounts[(minor, currency)] = self._format(minor, currency)
-        return text
-
-    def number(self, value: str) -> str:
-        """Return a decimal number, such as `0,5`."""
-        text = self._numbers.get(value)
-        if text is None:
-            if len(self._numbers) >= _MOST_AMOUNTS:
-                self._numbers.clear()
-            text = self._numbers[value] = format_decimal(Decimal(value), locale=self.locale)
-        return text
-
-    def _format(self, minor: int, currency: str) -> str:
+    def _amount(self, minor: int, currency: str) -> str:
         # Few orders have the same total, and Babel takes a tenth of an email's rendering time to format one. Only the number of digits
         # decides where separators are.
         plain = plain_amount(minor, currency)
-        ones = _DIGIT.sub("1", plain)
-        pattern = self._patterns.get((currency, ones))
-        if pattern is None:
-            if len(self._patterns) >= _MOST_AMOUNTS:
-                self._patterns.clear()
-            pattern = format_currency(Decimal(ones), currency, locale=self.locale)
-            self._patterns[(currency, ones)] = pattern
+        pattern = self._pattern(_DIGIT.sub("1", plain), currency)
         digits = _DIGIT.findall(plain)
         if pattern.count("1") != len(digits):  # CLDR rounds currencies that are written without decimals
-            return format_currency(major(minor, currency), currency, locale=self.locale)
+            return self._formatted(plain, currency)
         remaining = iter(digits)
         return "".join([next(remaining) if sign == "1" else sign for sign in pattern])
+
+    def _formatted(self, plain: str, currency: str) -> str:
+        return format_currency(Decimal(plain), currency, locale=self.locale)
+
+    def _number(self, value: str) -> str:
+        return format_decimal(Decimal(value), locale=self.locale)
 
 
 @lru_cache(maxsize=1024)
@@ -143,12 +130,6 @@ def plain_amount(minor: int, currency: str) -> str:
     if minor >= 0 and exponent(currency) == 2:  # most amounts; a decimal takes five times as long
         return f"{minor // 100}.{minor % 100:02}"
     return str(major(minor, currency))
-
-
-def _formats(context: Context) -> Formats:
-    # It is in the data of the email. A call of `context.resolve` takes as long as the rest of a filter.
-    formats: Formats = context.parent["_formats"]
-    return formats
 
 
 @lru_cache(maxsize=2048)

@@ -27,7 +27,7 @@ from streams.mail.rendering.logo import Logo
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.styles import StyledLoader
 from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
-from streams.mail.rendering.template_objects import with_open_maps
+from streams.mail.rendering.template_objects import LateValue, with_open_maps
 from streams.mail.rendering.texts import MissingText, Texts, Translator, fill, missing_text
 
 #: Pairs of a flow and a locale whose texts are cached.
@@ -155,7 +155,7 @@ class Renderer:
             "brand": self._brand_values,
             "unsubscribe_url": links.unsubscribe,
             "pixel_url": links.pixel,
-            "review_url": links.review,
+            "review_url": LateValue(lambda: links.review),
             "preferences_url": links.preferences,
             "reorder_url": links.reorder,
             "referral_url": links.referral,

@@ -1,8 +1,8 @@
 """The sandbox of templates: a template can neither reach the program nor cost much time or memory, whatever is written in it.
 
 Each rendering has a budget of steps (calls, filters, operations, passes of loops) and of characters. Every value that a template makes has
-a bounded size, so each step costs little. `_generate` adds a step to each body of the compiled template, and each value that a template
-writes is counted when it is written.
+a bounded size, so each step costs little. `_generate` adds a step to each body of the compiled template. The characters of a text are
+counted before its parts are joined, and those of a long value also when it is written.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The code generator of templates: Python code that spends the budget of a rendering (see `sandbox.py`), and that is faster than Jinja's.
 
 - Each part that is written between two statements is one text, not several.
-- A written value is escaped and counted by one call, without an intermediate `Markup`.
+- A written value is escaped by one call. Most values are counted with the complete text, not one by one.
 - `order.lines` reads a dictionary's key in place.
 - A template or a block yields one text, so that its parts do not pass through all templates around it.
 """
@@ -18,10 +18,11 @@ from jinja2.compiler import CodeGenerator, Frame
 class CountingCodeGenerator(CodeGenerator):
     """Jinja's code generator for a synchronous `Sandbox` without `finalize`."""
 
-    #: The list to which the present template or block writes.
-    _body = ""
-    #: Whether the text of a block is written, which is counted already.
-    _is_block = False
+    def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:
+        """Write the code of a template, after the names of the functions that all of it calls."""
+        self.writeline("takk_step, takk_call = environment.budget.step, environment.call_with_text")
+        self.writeline("takk_html, takk_text, takk_complete, takk_concat = environment.writers")
+        super().visit_Template(node, frame)
 
     def blockvisit(self, nodes: Iterable[nodes.Node], frame: Frame) -> None:
         """Write the code of a body; of the body of a template or a block so that it yields one text."""
@@ -29,35 +30,27 @@ class CountingCodeGenerator(CodeGenerator):
             super().blockvisit(nodes, frame)
             return
         self.buffer(frame)
-        self._body = str(frame.buffer)
         super().blockvisit(nodes, frame)
-        self.writeline(f'yield "".join({frame.buffer})')
+        self.writeline(f"yield concat({frame.buffer})")
         frame.buffer = None
 
     def visit_Include(self, node: nodes.Include, frame: Frame) -> None:
-        """Write the code of an included template. The text before one without context is yielded before it."""
-        if not node.with_context and frame.buffer == self._body:
-            self.writeline(f'yield "".join({frame.buffer})', node)
-            self.writeline(f"{frame.buffer}.clear()")
-        super().visit_Include(node, frame)
-
-    def visit_Block(self, node: nodes.Block, frame: Frame) -> None:
-        """Write the code that writes a block."""
-        self._is_block = True
-        super().visit_Block(node, frame)
-        self._is_block = False
+        """Write the code that writes an included template."""
+        self.writeline(f"{frame.buffer}.append(context.include(", node)
+        self.visit(node.template, frame)
+        scope = self.dump_local_context(frame) if node.with_context else None
+        self.write(f", {self.name!r}, {scope}, {node.ignore_missing}))")
 
     def write_commons(self) -> None:
         """Write the names that the code of a template or a block uses."""
         super().write_commons()
-        self.writeline("takk_spend, takk_html, takk_text, takk_count = environment.writers")
-        self.writeline("takk_call = environment.call_with_text")
+        self.writeline("concat = takk_concat")
 
     def start_write(self, frame: Frame, node: nodes.Node | None = None) -> None:
-        """Begin to write a text that is complete, such as the result of a macro."""
+        """Begin to write a text that is complete: of a block, which is counted already, of a filter block, or of a call block."""
         super().start_write(frame, node)
-        # The result of a macro is HTML already. A call block may call a method of a text too.
-        self.write(_writer(frame) if isinstance(node, nodes.CallBlock) else "(" if self._is_block else "takk_count(")
+        # A call block may call a method of a text too, whose result is not HTML.
+        self.write("(" if node is None else _writer(frame) if isinstance(node, nodes.CallBlock) else "takk_complete(")
 
     def end_write(self, frame: Frame) -> None:
         """End what `start_write` began."""
@@ -66,8 +59,7 @@ class CountingCodeGenerator(CodeGenerator):
 
     def visit_ExprStmt(self, node: nodes.ExprStmt, frame: Frame) -> None:
         """Write the code that counts a pass of a body. `with_limits` adds the statement; a template cannot have one."""
-        characters, steps = cast(nodes.Const, node.node).value
-        self.writeline(f"takk_spend({characters}, {steps})", node)
+        self.writeline(f"takk_step({cast(nodes.Const, node.node).value})", node)
 
     def visit_Output(self, node: nodes.Output, frame: Frame) -> None:
         """Write the code of plain text and expressions."""

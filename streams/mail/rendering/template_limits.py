@@ -53,9 +53,9 @@ class Budget:
         if self.steps < 0:
             self.refuse()
 
-    def write(self, characters: int, steps: int = 1) -> None:
-        """Use some steps, and some characters of the output. Raise LimitExceeded if none is left."""
-        self.steps -= steps
+    def write(self, characters: int) -> None:
+        """Use a step, and some characters of the output. Raise LimitExceeded if none is left."""
+        self.steps -= 1
         self.output -= characters
         if self.steps < 0 or self.output < 0:
             self.refuse()
@@ -75,7 +75,7 @@ class Budget:
                 characters += len(part)
             elif not isinstance(part, _ATOMS):
                 todo += _contents(part)
-        self.step(parts // PARTS_PER_STEP + characters // CHARS_PER_STEP)
+        self.step(1 + parts // PARTS_PER_STEP + characters // CHARS_PER_STEP)
         return parts + characters + len(todo)
 
     def refuse(self) -> NoReturn:

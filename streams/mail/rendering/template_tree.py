@@ -49,17 +49,17 @@ def with_limits(tree: nodes.Template) -> nodes.Template:
     return tree
 
 
-def _cost(body: nodes.Node) -> tuple[int, int]:
-    """Return the characters of plain text in a body, and the steps of a pass, without those of the bodies in it."""
-    characters, parts, todo = 0, 0, list(body.iter_child_nodes())
+def _cost(body: nodes.Node) -> int:
+    """Return the steps of a pass of a body, without those of the bodies in it: one per value that it may write, and those of its parts."""
+    parts, values, todo = 0, 0, list(body.iter_child_nodes())
     while todo:
         node = todo.pop()
         parts += 1
-        if isinstance(node, nodes.TemplateData):
-            characters += len(node.data)
-        elif not isinstance(node, _BODIES):
+        if isinstance(node, nodes.Output):
+            values += sum(not isinstance(child, nodes.TemplateData) for child in node.nodes)
+        if not isinstance(node, _BODIES):
             todo += node.iter_child_nodes()
-    return characters, 1 + parts // _NODES_PER_STEP
+    return 1 + values + parts // _NODES_PER_STEP
 
 
 def _escape_stripped(block_filter: nodes.Node | None) -> None:

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any
 
 from jinja2 import Template
 from markupsafe import Markup, escape
 
 from streams.mail.rendering.sandbox import Sandbox
-from streams.mail.rendering.template_limits import MAX_OUTPUT, LimitExceeded
 from streams.mail.rendering.template_objects import TemplateFunction
 
 #: Prefix of the file name of a compiled text, before its key.
 COPY_TEXT = "copy:"
-#: Pieces of a rendered template whose size is checked together.
-_PIECES = 1000
 
 
 class MissingText(LookupError):
     """A text that the copy lacks."""
 
 
-class Texts:
-    """The texts of a copy for the templates of one environment. A text is compiled on its first use.
+class Texts(dict[str, "str | Template"]):
+    """The texts of a copy by key, for the templates of one environment. A text is compiled on its first use.
+
+    A text with expressions is a compiled template. Another one is escaped if the environment escapes.
 
     Args:
         environment: of the templates.
@@ -36,24 +34,18 @@ class Texts:
     def __init__(
         self, environment: Sandbox, sources: Mapping[str, str], language: str, compiled: dict[str, str | Template]
     ) -> None:
+        super().__init__()
         self._environment = environment
         self._sources = sources
         self._language = language
         self._compiled = compiled
-        self._by_key: dict[str, str | Template] = {}
 
-    def get(self, key: str) -> str | Template:
-        """Return a text, or a compiled template if it has expressions. It is escaped if the environment escapes.
+    def __missing__(self, key: str) -> str | Template:
+        """Compile a text.
 
         Raises:
             MissingText: the copy has no such text.
         """
-        text = self._by_key.get(key)
-        if text is None:
-            text = self._by_key[key] = self._compile(key)
-        return text
-
-    def _compile(self, key: str) -> str | Template:
         source = self._sources.get(key)
         if source is None:
             raise MissingText(missing_text(key, self._language))
@@ -67,6 +59,7 @@ class Texts:
             else:
                 text = escape(source) if environment.autoescape else source
             self._compiled[source] = text
+        self[key] = text
         return text
 
 
@@ -88,7 +81,7 @@ class Translator(TemplateFunction):
 
     def __call__(self, key: str) -> str:
         """Return the text `key`, escaped if it is HTML."""
-        text = self._texts.get(key)
+        text = self._texts[key]
         if isinstance(text, str):
             return text
         filled = fill(text, self._variables)
@@ -111,13 +104,4 @@ def fill(template: Template, variables: dict[str, Any]) -> str:
     """
     environment = template.environment
     context = environment.context_class(environment, variables, template.name, template.blocks)
-    stream = template.root_render_func(context)
-    texts: list[str] = []
-    left = MAX_OUTPUT
-    while pieces := list(islice(stream, _PIECES)):
-        # The values in them are counted. An included template that was read before is not.
-        left -= sum(map(len, pieces))
-        if left < 0:
-            raise LimitExceeded(f"the message has more than {MAX_OUTPUT:,} characters; write less in loops")
-        texts += pieces
-    return "".join(texts)
+    return "".join(template.root_render_func(context))

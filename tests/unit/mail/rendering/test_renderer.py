@@ -15,7 +15,7 @@ from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import RenderedEmail, Renderer, RenderError
 from tests.harness.commands import TEMPLATES, command, example
 
-NO_LINKS = Links(None, None, "https://links.example/r/x", lambda use, target: f"https://links.example/{use}/{target}")
+NO_LINKS = Links(None, None, lambda use, target: f"https://links.example/{use}/{target}")
 EVIL = '<script>alert(1)</script>"{{ 7 * 7 }}'
 
 
@@ -257,7 +257,7 @@ def test_no_pixel_without_consent(renderer: Renderer) -> None:
     """The pixel and the unsubscribe line are in the email only if it has their links."""
     assert "<img" not in renderer.render(command(), NO_LINKS).html
     assert "https://u" not in renderer.render(command(), NO_LINKS).text
-    links = Links("https://u", "https://p", "https://r", NO_LINKS.seal)
+    links = Links("https://u", "https://p", NO_LINKS.seal)
     email = renderer.render(command(), links)
     assert '<img src="https://p" width="1" height="1" alt="">' in email.html
     assert 'href="https://u"' in email.html
@@ -283,7 +283,7 @@ def test_links_of_the_gateway(tmp_path: Path) -> None:
             """,
         },
     )
-    links = Links(None, None, "https://r", seal, "https://p", "https://b", "https://f")
+    links = Links(None, None, seal, "https://p", "https://b", "https://f")
     email = renderer.render(command(flow="f", message="m", locale="en", context={}), links)
     assert '<a href="https://links.example/s/1?value=0">0</a>' in email.html
     assert '<a href="https://links.example/s/1?value=10">10</a>' in email.html

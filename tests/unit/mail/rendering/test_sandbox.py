@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.defaults import DEFAULT_FILTERS
+from markupsafe import escape
 
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.template_limits import MAX_OUTPUT, LimitExceeded
@@ -46,6 +47,9 @@ HOSTILE = {
     "loops of a value in a set": "{% set y = 'x' * 99999 %}{% set z %}{% for i in range(9999) %}{{ y }}{% endfor %}{% endset %}",
     "many values in a set": "{% set y = 'x' * 99999 %}{% set z %}" + "{{ y }}" * 999 + "{% endset %}",
     "many values in a block": "{% set y = 'x' * 99999 %}{% block a %}" + "{{ 'x' * 99999 }}" * 999 + "{% endblock %}{% set z = self.a() %}",
+    "short values": "{% set y = '<' * 60 %}" + PASSES.replace("PASS", "{{ y }}" * 400),
+    "letters": "{% set y = '\U0001f600' * 60 %}" + PASSES.replace("PASS", "{{ y[0] }}" * 400),
+    "concatenated values": PASSES.replace("PASS", "{{ 'x' ~ i ~ 'y' ~ j }}" * 100),
     "many values": "{% set y = 'x' * 99999 %}" + "{{ y }}" * 999,
     "loops in a block": "{% block a %}{% for i in range(9999) %}{{ 'x' * 99999 }}{% endfor %}{% endblock %}{% set z = self.a() %}",
     "loops of filter blocks": "{% for i in range(9999) %}{% filter center(9999) %}x{% endfilter %}{% endfor %}",
@@ -254,6 +258,14 @@ def test_an_import_keeps_nothing_of_another_email() -> None:
 def test_blocks_write_escaped_texts(source: str) -> None:
     """Jinja would write the name of a customer as HTML."""
     assert render(source, name="<script>") == "&lt;script&gt;"
+
+
+@settings(max_examples=examples(80))
+@given(st.text(st.sampled_from("<>&'\"aø;#34"), max_size=80))
+def test_values_are_escaped_as_in_jinja(value: str) -> None:
+    """Each value in HTML is escaped."""
+    assert render("{{ x }}", x=value) == str(escape(value))
+    assert render("{{ x }}", autoescape=False, x=value) == value
 
 
 def test_blocks_write_texts_unchanged_without_autoescape() -> None:
