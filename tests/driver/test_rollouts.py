@@ -261,6 +261,21 @@ def test_an_exit_that_the_state_does_not_keep(name: str) -> None:
     assert (run.messages(), rules_of(run)) == ([], [name])
 
 
+def test_an_awaited_activity_at_an_older_worker() -> None:
+    """A review for which only the newer version waits is kept, and resumes the flow at a newer worker."""
+    waits = "trigger: {on: order.placed}\nsteps: [{wait_for: {event: review.written, up_to: 2d, then: [{send: {message: b}}]}}]"
+    new, old = rulesets(waits, REVIEW % "a")
+    run = Driver(new)
+    buy(run)
+    own(run, old)
+    run.advance(MINUTE)
+    run.handle(CustomerActed(customer_id="c1", kind="reviewed", sku="s1", stars=5, occurred_at=run.now))
+    assert run.messages() == []
+    own(run, new)
+    run.advance(HOUR)
+    assert run.messages() == ["b"]
+
+
 def test_an_unsubscription_at_an_older_worker() -> None:
     """Consent is the customer's, not the flow's: the newer worker sends no marketing afterwards."""
     new, old = rulesets(REVIEW.replace("[order.refunded]", "[customer.unsubscribed]") % "a", purpose="marketing")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from streams.core.rules.recommends import Source
 from streams.core.rules.trigger_names import (
+    ACTIVITIES,
     AWAITED,
     BACKFILLED,
     CATALOGUE_CHANGES,
@@ -194,7 +195,7 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
     purpose = draw(st.sampled_from(["marketing", "marketing", "review", "service"]))
     may_join = once_per != "parcel" and not on.startswith("request.")
     prefixes = {"order": ("order.",), "shipment": ("order.", "shipment.")}.get(first, ("order.placed",))
-    awaited = [event for event in AWAITED if event.startswith((*prefixes, "mail.", "survey."))]
+    awaited = [event for event in AWAITED if event in ACTIVITIES or event.startswith((*prefixes, "mail.", "survey."))]
     leaf = st.one_of(
         st.builds(lambda wait: {"wait": wait}, waits(on, once_per)),
         st.builds(lambda send: {"send": send}, sends(purpose, may_join=may_join)),
@@ -204,6 +205,7 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
             {"reward": {"name": "ten"}}, {"reward": {"name": "pool", "pool": "ten", "within": "3d"}}, {"emit": "told"},
             {"set": {"name": "kept", "from": "order.total" if is_about_order(on) else "customer.orders"}},
             {"add": {"name": "points", "value": 15}},
+            {"add": {"name": "points", "from": "order.value" if is_about_order(on) else "customer.orders", "expires": "5d"}},
             {"add": {"name": "points", "value": 15, "expires": "5d"}}, {"add": {"name": "points", "value": -5}},
             {"add": {"name": "loyalty", "value": 1}},
         ]),

@@ -23,7 +23,11 @@ from streams.core.instances.unknown import hold, is_unknown
 from streams.core.instances.waiting import other_instances, suspend
 from streams.core.model.instance import CODE_GRANTED, HeldEvent, Instance
 from streams.core.model.unit_of_work import UnitOfWork
-from streams.core.rules.trigger_names import AWAITED, MOMENTARY
+from streams.core.rules.flow import Flow
+from streams.core.rules.trigger_names import ACTIVITIES, AWAITED, MOMENTARY, OF_PRODUCTS
+
+#: The data about the product of an event. An instance keeps the product that it started with.
+_PRODUCT = ("sku", "seen_at", "launches_at")
 
 
 def resume_instances(uow: UnitOfWork, occurrence: Occurrence) -> None:
@@ -52,11 +56,14 @@ def resume(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> None:
         return
     if parcel is not None and compiled.flow.trigger.once_per == "parcel" and parcel.parcel_id != moved.parcel_id:
         return
+    if occurrence.name in ACTIVITIES and not _is_awaited_activity(compiled.flow, moved, occurrence):
+        return
     order = uow.order(instance.order_id) if instance.order_id else occurrence.order
     if order is None and instance.order_id:
         return  # the order is no longer stored; the instance's timer logs that
-    names = dict(occurrence.data)
-    data = (*occurrence.data, *(item for item in moved.trigger_data if item[0] not in names))
+    news = tuple([item for item in occurrence.data if item[0] not in _PRODUCT])
+    names = dict(news)
+    data = (*news, *(item for item in moved.trigger_data if item[0] not in names))
     parcel_id = parcel.parcel_id if parcel is not None else moved.parcel_id
     context = EvalContext(uow, order, order.parcel(parcel_id) if order is not None else None, data)
     context.reward = moved.reward
@@ -68,6 +75,14 @@ def resume(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> None:
             return
         moved = replace(moved, trigger_data=data, parcel_id=parcel_id)
         continue_from(Execution(uow, compiled, moved, context, min(occurrence.at, uow.now)), path)
+
+
+def _is_awaited_activity(flow: Flow, instance: Instance, occurrence: Occurrence) -> bool:
+    """Return whether an activity is one that the instance waits for: later than its start and, in a flow per product, of its product."""
+    if occurrence.at <= instance.started_at:
+        return False
+    is_of_product = flow.trigger.once_per == "product" and occurrence.name in OF_PRODUCTS
+    return not is_of_product or dict(occurrence.data).get("sku") == dict(instance.trigger_data).get("sku")
 
 
 def _hold(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> None:

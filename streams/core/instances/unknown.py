@@ -29,8 +29,10 @@ def is_unknown(uow: UnitOfWork, instance: Instance) -> bool:
 
 
 def is_dispatched(uow: UnitOfWork, name: str) -> bool:
-    """Return whether an event may start a flow here or end an instance: also one whose flow this worker does not know."""
-    if name in uow.ruleset.by_trigger or name in uow.ruleset.exits:
+    """Return whether an event may start a flow here, or resume or end an instance: also one whose flow this worker does not know."""
+    ruleset = uow.ruleset
+    # Instances that do not wait for it yet count too: the event is then stored as known, and resumes nothing if it is reported again.
+    if name in ruleset.by_trigger or name in ruleset.exits or (uow.instances and name in ruleset.awaited):
         return True
     return name in MOMENTARY and any(is_unknown(uow, instance) for instance in uow.instances)
 

@@ -70,7 +70,7 @@ def add_to_field(uow: UnitOfWork, name: str, value: int, expires_at: datetime | 
         value += taken if end > uow.now else 0
     if value and expires_at is not None:
         key = f"{name}{_AMOUNT}{int(expires_at.timestamp())}"
-        fields[key] = str(int(fields.get(key, 0)) + value)
+        fields[key] = str(whole(int(fields.get(key, 0)) + value))
     elif value:
         fields[name] = as_stored(as_number(fields.get(name)) + value)
     _store(uow, {key: number for key, number in fields.items() if _AMOUNT not in key or number != "0"})
@@ -109,6 +109,11 @@ def as_number(value: Any) -> Decimal | int:
     if isinstance(value, int):
         return value
     return Decimal(value.replace(",", ".")) if value is not None and _NUMBER.match(value) else 0
+
+
+def whole(value: Decimal | int) -> int:
+    """Return a number without its decimals, with 15 digits at most."""
+    return int(max(-_LARGEST, min(value, _LARGEST)))
 
 
 def as_stored(value: Any) -> str:

@@ -90,6 +90,11 @@ class Step(Struct, frozen=True, kw_only=True):
         return ()
 
     @property
+    def awaits(self) -> str:
+        """The event that the step waits for, or ""."""
+        return ""
+
+    @property
     def falls_through(self) -> bool:
         """Whether the flow may continue after the step without taking a branch."""
         return not self.inner

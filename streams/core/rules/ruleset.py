@@ -151,7 +151,7 @@ class Ruleset:
     """
 
     __slots__ = (
-        "_newest", "address_key", "attribution_days", "attribution_window", "by_name", "by_trigger", "catalogue_changes", "consent_policy",
+        "_newest", "address_key", "attribution_days", "attribution_window", "awaited", "by_name", "by_trigger", "catalogue_changes", "consent_policy",
         "counts_purchases", "counts_sales", "day_scale", "exits", "flows", "gives_rewards", "has_dates", "keeps_views", "late_at_most", "limits",
         "migrations", "momentary_exits", "open_for", "paused_for", "pools", "rates", "reward_key", "rules", "segments", "shop", "shows_pages",
         "test_recipients", "time_dependent_flows", "transactional_per_address", "vip_spend_minor", "watched_segments", "watches_purchases",
@@ -208,8 +208,8 @@ class Ruleset:
         }
         compiled_flows = [CompiledFlow(flow) for flow in self.flows]
         self.exits = frozenset(name for flow in self.flows for name in flow.exit_on)
-        #: Those that the state does not keep.
-        self.momentary_exits = self.exits.intersection(MOMENTARY)
+        self.momentary_exits = self.exits.intersection(MOMENTARY)  # those that the state does not keep
+        self.awaited = frozenset(step.awaits for compiled in compiled_flows for step in compiled.steps.values())
         self.by_name: dict[str, dict[int, CompiledFlow]] = {}
         for compiled in compiled_flows:
             self.by_name.setdefault(compiled.flow.name, {})[compiled.flow.version] = compiled

@@ -19,13 +19,20 @@ TRIGGERS = (
     "segment.entered", "segment.left", "date", "request.asked", "request.confirmed",
     "reward.expiring",
 )  # fmt: skip
-#: The events that a flow can wait for: emails of the flow itself, any order of the customer, parcels of the flow's order.
+#: What a customer does in the shop besides buying. A flow can wait for what happens after its start.
+ACTIVITIES = (
+    "product.viewed", "product.added_to_cart", "product.wished", "product.liked",
+    "review.written", "referral.redeemed", "contest.entered",
+)  # fmt: skip
+#: The activities that concern a product, always with its SKU.
+OF_PRODUCTS = frozenset(ACTIVITIES[:5])
+#: The events that a flow can wait for: emails of the flow itself, any order or activity of the customer, parcels of the flow's order.
 AWAITED = (
     "order.placed", "order.paid", "order.cancelled", "order.refunded",
     "shipment.shipped", "shipment.out_for_delivery", "shipment.delivered", "shipment.delayed", "shipment.returned",
     "shipment.in_transit", "shipment.ready_for_pickup", "shipment.exception", "shipment.returned_to_sender", "shipment.cancelled",
     "shipment.tracking_known", "shipment.tracked",
-    "mail.delivered", "mail.opened", "mail.clicked", "survey.answered",
+    "mail.delivered", "mail.opened", "mail.clicked", "survey.answered", *ACTIVITIES,
 )  # fmt: skip
 #: Two words for one event: flows may use the first one, and the state and decisions contain the second one.
 SYNONYMS: Mapping[str, str] = MappingProxyType({"shipment.tracking_known": "shipment.tracked"})

@@ -216,7 +216,7 @@ ENTRIES = {
     ),
     "flow.E068": Entry(
         "Not a text or a number",
-        "Only a text or a number can be stored in a field.",
+        "Only a text or a number can be stored in a field, and only a number added to one.",
         "`{name: nps, from: event.number}`",
     ),
     "flow.E069": Entry(

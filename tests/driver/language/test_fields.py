@@ -75,6 +75,31 @@ def test_numbers_are_added(before: str, after: str) -> None:
     assert run.customers["c1"].fields == (("points", after),)
 
 
+@pytest.mark.parametrize(("total", "currency", "after"), [(249_95, "DKK", 249), (99, "DKK", 0), (100_00, "EUR", 746)])
+def test_points_by_amount(total: int, currency: str, after: int) -> None:
+    """`add` with `from` adds whole units of the shop's currency, rounded down, for as long as `expires` says."""
+    run = run_of("trigger: {on: order.placed}\nsteps: [{add: {name: points, from: order.value, expires: 10d}}]")
+    buy(run, total_minor=total, currency=currency)
+    assert points(run) == after
+    run.advance(11 * DAY)
+    assert points(run) == 0
+
+
+@pytest.mark.parametrize(("answer", "after"), [(7_900, "17"), (-2_900, "8"), (0, "10"), (10**21, "999999999999999")])
+def test_an_answer_is_added(answer: int, after: str) -> None:
+    """A negative number from a name subtracts and does not expire. A number has 15 digits at most."""
+    run = run_of(
+        "trigger: {on: survey.answered}\nsteps:\n  - set: {name: points, value: 10}\n"
+        "  - add: {name: points, from: event.number, expires: 9d}\n"
+    )
+    buy(run)
+    event = SurveyAnswered(
+        customer_id="c1", send_id=None, question="q", answer="", occurred_at=run.now, number_thousandths=answer
+    )
+    run.handle(event)
+    assert field_of(UnitOfWork(run.ruleset, run.customers["c1"], run.now, run.now), "points") == after
+
+
 def test_points_of_several_orders() -> None:
     """Each order adds its points, and another flow sees their sum."""
     run = run_of(

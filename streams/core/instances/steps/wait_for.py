@@ -29,6 +29,11 @@ class WaitFor(Step, frozen=True, kw_only=True):
         """The branch in time, and the branch not in time."""
         return self.then, self.otherwise
 
+    @property
+    def awaits(self) -> str:
+        """The event."""
+        return self.event
+
 
 def execute(execution: Execution, step: WaitFor) -> Result:
     """Wait, or continue with `otherwise` if the time is over already."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 import yaml
@@ -20,7 +20,7 @@ from streams.core.rules.trigger_names import (
     TRIGGERS,
     is_about_order,
 )
-from streams.core.values.text import FIELD_NAME
+from streams.core.values.text import FIELD_NAME, nearest
 from streams.definitions.language import keys
 from streams.definitions.language.conditions import Absence, Scope
 from streams.definitions.language.yaml_reader import Reader
@@ -97,6 +97,23 @@ class ScopedReader(Reader):
         hint = f"use a whole number from 1 to {most:,}, or from -{most:,} to -1"
         self.error("flow.E069", node, f"invalid number {value!r}", hint)
         return 1
+
+    def value_name(self, node: yaml.Node, known: Collection[str], what: str) -> str:
+        """Return one of the `known` names of conditions that is available here. `what` says which they are."""
+        name, absences = self.text(node), self.scope.absent
+        absent = absences.get(name.partition(".")[0]) or absences.get(name)
+        if absent is not None:
+            self.error("condition.E010", node, f"{name} is not available here: {absent[0]}", absent[1])
+        elif name not in known:
+            self.error("flow.E068", node, f"{name!r} is not the name of {what}", nearest(name, known))
+        return name
+
+    def either(self, node: yaml.Node, values: Mapping[str, yaml.Node], *, is_read: bool) -> None:
+        """Note `value` beside `from`, or that a mapping has neither of them. `is_read`: whether it was read without a problem."""
+        if "value" in values and "from" in values:
+            self.error("flow.E067", values["from"], "`value` and `from` exclude each other", "remove one of them")
+        elif is_read and values.keys().isdisjoint(("value", "from")):
+            self.missing(node, ["value"])
 
     def event(self, node: yaml.Node, known: Collection[str], what: str) -> str:
         """Return one of the `known` events, by the word that the state has for it. An unknown one gives the first of them."""

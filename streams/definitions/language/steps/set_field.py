@@ -7,7 +7,7 @@ import yaml
 from streams.core.conditions.names import NAMES
 from streams.core.instances.steps.set_field import SetField
 from streams.core.rules.flow import Flow
-from streams.core.values.text import FIELD_NAME, nearest
+from streams.core.values.text import FIELD_NAME
 from streams.definitions.language import keys, schemas
 from streams.definitions.language.keys import Keys
 from streams.definitions.language.steps.kind import StepKind
@@ -30,16 +30,13 @@ class SetFieldKind(StepKind[SetField]):
         """Return a step that sets a field of the customer."""
         before = len(reader.problems)
         values = reader.mapping(node, *SET)
-        if "value" in values and "from" in values:
-            reader.error("flow.E067", values["from"], "`value` and `from` exclude each other", "remove one of them")
-        elif len(reader.problems) == before and values.keys().isdisjoint(("value", "from")):
-            reader.missing(node, ["value"])
+        reader.either(node, values, is_read=len(reader.problems) == before)
         name = reader.field_name(values["name"]) if "name" in values else ""
         value = reader.text(values["value"]) if "value" in values else ""
         if len(value) > keys.LONGEST_VALUE:
             hint = f"use {keys.LONGEST_VALUE} characters at most"
             reader.error("flow.E022", values["value"], f"the value is {len(value)} characters long", hint)
-        source = _source(reader, values["from"]) if "from" in values else ""
+        source = reader.value_name(values["from"], _SOURCES, "a text or a number") if "from" in values else ""
         return SetField(path=path, name=name, value=value, source=source)
 
     def schema(self) -> schemas.Schema:
@@ -57,14 +54,3 @@ class SetFieldKind(StepKind[SetField]):
         if step.source:
             return f"set {step.name} to {step.source}"
         return f"set {step.name} to {step.value!r}" if step.value else f"remove field {step.name}"
-
-
-def _source(reader: StepReader, node: yaml.Node) -> str:
-    """Return the name of a text or a number that is available at the step."""
-    name, absences = reader.text(node), reader.scope.absent
-    absent = absences.get(name.partition(".")[0]) or absences.get(name)
-    if absent is not None:
-        reader.error("condition.E010", node, f"{name} is not available here: {absent[0]}", absent[1])
-    elif name not in _SOURCES:
-        reader.error("flow.E068", node, f"{name!r} is not the name of a text or a number", nearest(name, _SOURCES))
-    return name
