@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from confluent_kafka.admin import AdminClient
 from streams.definitions.loader import load_ruleset
 from streams.runtime.app import EXIT_FATAL
 from streams.runtime.avro.codec import Codec
+from streams.runtime.failpoints import VARIABLE
 from streams.runtime.kafka.retry import is_transient
 from streams.runtime.processing.walks import RESERVED
 from streams.runtime.state.restore import watermarks
@@ -232,6 +234,13 @@ class Stack:
             process.start()
         for process in self.processes:
             process.await_ready()
+
+    def kill_worker_at(self, failpoints: Iterable[str]) -> None:
+        """Start the worker once for each failpoint, which kills it there."""
+        for failpoint in failpoints:
+            self.worker.start(**{VARIABLE: failpoint})
+            self.wait_until(lambda: not self.worker.is_alive, f"the worker reaches {failpoint}")
+            assert self.worker.exit_code == -signal.SIGKILL
 
     def stop(self) -> None:
         """Kill all processes, and close the producer while the broker still runs."""

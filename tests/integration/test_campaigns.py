@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from streams.runtime.failpoints import VARIABLE
 from streams.tools.local.kafka.committed import read_all
 from streams.tools.local.oracle_walks import walk_timers
 from streams.wire import topics
@@ -81,13 +79,8 @@ def test_a_worker_is_killed_during_a_campaign(stack: Stack) -> None:
     templates = stack.settings.templates_dir
     stack.other_templates.append(shutil.copytree(templates, templates.with_name("earlier-templates")))
     add_flows(templates)
-    for failpoint in FAILPOINTS:
-        stack.worker.start(**{VARIABLE: failpoint})
-        stack.wait_until(lambda: not stack.worker.is_alive, f"the worker reaches {failpoint}")
-        assert stack.worker.exit_code == -signal.SIGKILL
-    for process in stack.processes:
-        process.start()
-        process.await_ready()
+    stack.kill_worker_at(FAILPOINTS)
+    stack.start()
     sent = 'takk_walk_left{partition="%d"}'
     wanted = {sent % number: 0.0 for number in range(stack.settings.partitions)}
     stack.wait_until(lambda: wanted.items() <= stack.worker.series().items(), "no walk is left")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from streams.runtime.failpoints import VARIABLE
 from streams.wire import topics
 from tests.harness import records
 from tests.harness.patient_templates import patient_templates
@@ -92,9 +90,7 @@ def test_a_worker_is_killed_while_customers_are_notified(stack: Stack) -> None:
     # The oracle decides by the templates of each time.
     stack.other_templates.append(Path(shutil.copytree(stack.settings.templates_dir, stack.folder / "earlier")))
     add_flow(stack.settings.templates_dir)
-    for process in stack.processes:
-        process.start()
-        process.await_ready()
+    stack.start()
     stack.wait_until(lambda: len(stack.records(topics.INTERESTS)) == len(WISHING), "the walk adds the wishes")
     erased = "customer-0"
     stack.produce(topics.CUSTOMERS, erased.encode(), None)
@@ -103,13 +99,8 @@ def test_a_worker_is_killed_while_customers_are_notified(stack: Stack) -> None:
     for process in stack.processes:
         process.kill()
     put_product(stack, stock=5)
-    for failpoint in FAILPOINTS:
-        stack.worker.start(**{VARIABLE: failpoint})
-        stack.wait_until(lambda: not stack.worker.is_alive, f"the worker reaches {failpoint}")
-        assert stack.worker.exit_code == -signal.SIGKILL
-    for process in stack.processes:
-        process.start()
-        process.await_ready()
+    stack.kill_worker_at(FAILPOINTS)
+    stack.start()
     stack.wait_until(lambda: len(notified(stack)) >= len(WISHING) - 1, "all customers are notified")
     put_product(stack, stock=4)  # no change
     stack.wait_until_idle()
