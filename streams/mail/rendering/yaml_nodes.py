@@ -24,9 +24,9 @@ class AliasFound(yaml.YAMLError):
 
 
 class _Composer(Composer):
-    """Makes nodes of the events of a parser. Classes that inherit from it add the parser, and say whether they refuse aliases."""
+    """Makes nodes of the events of a parser, which the classes that inherit from it add."""
 
-    refuses_aliases = False
+    refuses_aliases: bool
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         parser: Any = self
@@ -46,16 +46,8 @@ class _Nodes(_Composer, yaml.CSafeLoader):
         _Composer.__init__(self)
 
 
-class _NodesWithoutAliases(_Nodes):
-    refuses_aliases = True
-
-
 class _SlowNodes(_Composer, yaml.SafeLoader):
     """PyYAML's own parser, whose errors say more."""
-
-
-class _SlowNodesWithoutAliases(_SlowNodes):
-    refuses_aliases = True
 
 
 def compose(text: str, *, refuses_aliases: bool = False) -> yaml.Node | None:
@@ -66,10 +58,14 @@ def compose(text: str, *, refuses_aliases: bool = False) -> yaml.Node | None:
         AliasFound: it has an alias, if `refuses_aliases`.
         RecursionError: it is nested too deeply.
     """
-    fast, slow = (_NodesWithoutAliases, _SlowNodesWithoutAliases) if refuses_aliases else (_Nodes, _SlowNodes)
     if not _DIFFERENT.intersection(text):
         try:
-            return fast(text).get_single_node()
+            return _root(_Nodes(text), refuses_aliases)
         except (yaml.YAMLError, UnicodeError):
             pass  # the slow parser finds the error again
-    return slow(text).get_single_node()
+    return _root(_SlowNodes(text), refuses_aliases)
+
+
+def _root(nodes: _Composer, refuses_aliases: bool) -> yaml.Node | None:
+    nodes.refuses_aliases = refuses_aliases
+    return nodes.get_single_node()
