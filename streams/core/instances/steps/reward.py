@@ -9,7 +9,7 @@ from streams.core.instances.steps.execution import Execution, Result
 from streams.core.instances.steps.experiment import Experiment, variant_of
 from streams.core.instances.steps.repeat import Repeat, RoundEnd
 from streams.core.instances.steps.set_field import SetField
-from streams.core.instances.steps.split import Split
+from streams.core.instances.steps.split import Split, branch_of
 from streams.core.instances.steps.wait import Wait
 from streams.core.instances.steps.wait_for import WaitFor
 from streams.core.model.events import CodeGranted
@@ -110,8 +110,8 @@ def _next_email(execution: Execution, path: str | None) -> Send | None:
         is_changed = is_changed or isinstance(step, (SetField, Add, ChangeList))
         following = execution.next_step(step)
         if isinstance(step, Split):
-            arms = [number for number, arm in enumerate(step.branches) if arm.when is None or holds(arm.when)]
-            following = compiled.branch(step, arms[0]) if arms else following
+            number = branch_of(step, context)
+            following = compiled.branch(step, number) if number is not None else following
         elif isinstance(step, Experiment):
             variant = variant_of(step, execution.uow.customer_id)
             following = compiled.branch(step, variant) if variant is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from streams.core.conditions.context import EvalContext
 from streams.core.instances.steps.execution import Execution, Result
 from streams.core.rules.flow import Condition, Step
 
@@ -33,9 +34,16 @@ class Split(Step, frozen=True, kw_only=True):
 
 def execute(execution: Execution, step: Split) -> Result:
     """Return the first step of the branch that the customer takes."""
-    context = execution.refresh_context()
-    for branch in step.branches:
-        if branch.when is None or branch.when.holds(context):
-            return branch.steps[0].path if branch.steps else execution.next_step(step)
+    number = branch_of(step, execution.refresh_context())
+    if number is not None:
+        return execution.compiled.branch(step, number)
     execution.log(step.path).skip("no_arm", "no condition of the split holds")
     return execution.next_step(step)
+
+
+def branch_of(split: Split, context: EvalContext) -> int | None:
+    """Return the index of the first branch whose condition holds, or None."""
+    for number, branch in enumerate(split.branches):
+        if branch.when is None or branch.when.holds(context):
+            return number
+    return None
