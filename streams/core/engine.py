@@ -80,7 +80,7 @@ def advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> t
 
 
 def _advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> tuple[Customer, list[Effect]]:
-    if state.merge is not None and state.merge.into:
+    if state.is_alias:
         return _advance_alias(ruleset, state, event, now)
     if type(event) is Forwarded:
         return _advance_forwarded(ruleset, state, event, now)

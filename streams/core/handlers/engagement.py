@@ -9,10 +9,11 @@ from msgspec.structs import replace
 from streams.core.conditions.context import TriggerData
 from streams.core.instances.exits import exit_instances_on
 from streams.core.instances.occurrence import Occurrence
+from streams.core.instances.waiting import timer_of
 from streams.core.model import clicks
 from streams.core.model.clicks import HeldClick
 from streams.core.model.customer import Sent
-from streams.core.model.effects import Attribute, ScheduleTimer
+from streams.core.model.effects import Attribute
 from streams.core.model.events import (
     EngagementEvent,
     MailBounced,
@@ -92,16 +93,7 @@ def _hold(uow: UnitOfWork, event: MailClicked, sent: Sent) -> bool:
     if due_at is None:
         due_at = local_time.scale_deadline(uow.now, uow.now + clicks.HOLD, uow.ruleset.day_scale)
         instance_id = ids.digest(clicks.STEP, sent.send_id)
-        uow.effects.append(
-            ScheduleTimer(
-                timer_id=ids.timer_id(instance_id, clicks.STEP, due_at),
-                customer_id=uow.customer_id,
-                instance_id=instance_id,
-                flow=sent.flow,
-                step=clicks.STEP,
-                due_at=due_at,
-            )
-        )
+        uow.effects.append(timer_of(uow.customer_id, instance_id, sent.flow, clicks.STEP, due_at))
     click = HeldClick(
         sent.send_id, clicks.link_fingerprint(event.link), event.occurred_at, event.agent, event.link, due_at
     )

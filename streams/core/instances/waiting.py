@@ -20,15 +20,18 @@ def suspend(uow: UnitOfWork, instance: Instance, others: tuple[Instance, ...]) -
 
 def schedule_timer(uow: UnitOfWork, instance: Instance, due_at: datetime) -> None:
     """Schedule a timer for the step at which an instance waits, at `due_at` (UTC)."""
-    uow.effects.append(
-        ScheduleTimer(
-            timer_id=ids.timer_id(instance.instance_id, instance.step, due_at),
-            customer_id=uow.customer_id,
-            instance_id=instance.instance_id,
-            flow=instance.flow,
-            step=instance.step,
-            due_at=due_at,
-        )
+    uow.effects.append(timer_of(uow.customer_id, instance.instance_id, instance.flow, instance.step, due_at))
+
+
+def timer_of(customer_id: str, instance_id: str, flow: str, step: str, due_at: datetime) -> ScheduleTimer:
+    """Return the timer of a step of an instance at `due_at` (UTC). The same step at the same time has the same timer."""
+    return ScheduleTimer(
+        timer_id=ids.timer_id(instance_id, step, due_at),
+        customer_id=customer_id,
+        instance_id=instance_id,
+        flow=flow,
+        step=step,
+        due_at=due_at,
     )
 
 

@@ -209,6 +209,11 @@ class Customer(Struct, frozen=True, gc=False, array_like=True):
     purchase_log: PurchaseLog | None = None
     viewed: tuple[Viewed, ...] = ()
 
+    @property
+    def is_alias(self) -> bool:
+        """Whether the customer was merged into another one, who gets all events."""
+        return self.merge is not None and bool(self.merge.into)
+
     def order(self, order_id: str) -> OrderState | None:
         """Return the order with this id, or None if it is not stored."""
         for order in self.orders:

@@ -87,7 +87,7 @@ def check_send(uow: UnitOfWork, flow: Flow, step: Send, instance: Instance, cont
         return skip("expired", "it could not be sent before it expired")
     deferral = smart_sending.check(uow, flow, step, instance.instance_id, not_after, zone, recipient.country)
     if deferral is not None:
-        until = local_time.scale_deadline(uow.now, deferral.until, 1.0)
+        until = local_time.round_up(deferral.until)
         if until > not_after:
             return skip(deferral.rule, f"{deferral.text}; it expires before that ends")
         return Check(Deferred(deferral.rule, until), deferral.text, recipient, not_after)

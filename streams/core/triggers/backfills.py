@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.core.conditions.context import EvalContext
 from streams.core.instances.start import has_instance, instance_id_of
+from streams.core.instances.waiting import timer_of
 from streams.core.model.customer import Customer
 from streams.core.model.effects import ScheduleTimer
 from streams.core.model.events import TimerFired
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Flow, membership
 from streams.core.rules.ruleset import Ruleset
-from streams.core.values import ids, local_time
-from streams.core.values.buckets import BUCKETS, bucket
+from streams.core.triggers.audiences import is_member, time_in_spread
+from streams.core.values import local_time
 
 #: The step of a timer that starts a flow for a member of its segment. No instance has such a step.
 BACKFILL_STEP = "@backfill"
@@ -36,23 +36,14 @@ def backfill_timer(ruleset: Ruleset, state: Customer, flow: Flow, now: datetime)
         The timer, or None if the customer is not in the segment, is an alias, or entered the segment while the flow was live.
     """
     name = membership(flow)
-    if name in state.segments or (state.merge is not None and state.merge.into):
+    if name in state.segments or state.is_alias:
         return None
     uow = UnitOfWork(ruleset, state, now)
     instance_id = instance_id_of(uow, flow.name, "customer")
-    if not _is_member(uow, flow) or has_instance(uow, instance_id):
+    if not is_member(uow, flow) or has_instance(uow, instance_id):
         return None
-    spread = local_time.scale(flow.trigger.spread, ruleset.day_scale)
-    due_at = now + spread * bucket("spread", flow.name, state.customer_id) / BUCKETS
-    due_at = local_time.scale_deadline(due_at, due_at, 1.0)
-    return ScheduleTimer(
-        timer_id=ids.timer_id(instance_id, BACKFILL_STEP, due_at),
-        customer_id=state.customer_id,
-        instance_id=instance_id,
-        flow=flow.name,
-        step=BACKFILL_STEP,
-        due_at=due_at,
-    )
+    due_at = local_time.round_up(now + time_in_spread(uow, flow))
+    return timer_of(state.customer_id, instance_id, flow.name, BACKFILL_STEP, due_at)
 
 
 def start_backfill(uow: UnitOfWork, event: TimerFired) -> None:
@@ -61,13 +52,8 @@ def start_backfill(uow: UnitOfWork, event: TimerFired) -> None:
     if compiled is None or not compiled.flow.trigger.backfill or membership(compiled.flow) in uow.segments:
         return
     flow = compiled.flow
-    if not _is_member(uow, flow):
+    if not is_member(uow, flow):
         log = uow.decisions_of(flow.name, flow.version, event.instance_id, compiled.first or "")
         log.skip("left_segment", "the customer is no longer in the segment of the flow", repeat=event.step)
         return
     uow.changed = True  # every event that changes the customer ends with a check of the segments, which starts the flow
-
-
-def _is_member(uow: UnitOfWork, flow: Flow) -> bool:
-    condition = flow.trigger.threshold or uow.ruleset.segments.get(flow.trigger.segment)
-    return condition is not None and condition.holds(EvalContext(uow, None))

@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from streams.core.conditions.context import EvalContext
 from streams.core.instances.occurrence import Occurrence
 from streams.core.instances.start import campaign_key, has_instance, instance_id_of, is_too_old, start_flows
+from streams.core.instances.waiting import timer_of
 from streams.core.model.customer import Customer
 from streams.core.model.effects import ScheduleTimer
 from streams.core.model.events import TimerFired
@@ -19,8 +19,8 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Flow
 from streams.core.rules.ruleset import Ruleset
 from streams.core.rules.trigger_names import CAMPAIGN
-from streams.core.values import ids, local_time
-from streams.core.values.buckets import BUCKETS, bucket
+from streams.core.triggers.audiences import is_member, time_in_spread
+from streams.core.values import local_time
 
 #: The first word of the step of a timer that starts a campaign. The moment of the campaign follows. No instance has such a step.
 CAMPAIGN_STEP = "@campaign"
@@ -55,24 +55,16 @@ def campaign_timer(ruleset: Ruleset, state: Customer, flow: Flow, now: datetime)
     Returns:
         The timer, or None if the customer is not in the segment, is an alias, had the campaign, or is reached too late.
     """
-    if state.merge is not None and state.merge.into:
+    if state.is_alias:
         return None
     uow = UnitOfWork(ruleset, state, now)
     due_at = _due_at(uow, flow)
-    if is_too_old(uow, flow, now - due_at) or not _is_in_segment(uow, flow):
+    if is_too_old(uow, flow, now - due_at) or not is_member(uow, flow):
         return None
     instance_id = instance_id_of(uow, flow.name, campaign_key(flow))
     if flow.trigger.again_after is None and has_instance(uow, instance_id):
         return None
-    step = campaign_step(flow)
-    return ScheduleTimer(
-        timer_id=ids.timer_id(instance_id, step, due_at),
-        customer_id=state.customer_id,
-        instance_id=instance_id,
-        flow=flow.name,
-        step=step,
-        due_at=due_at,
-    )
+    return timer_of(state.customer_id, instance_id, flow.name, campaign_step(flow), due_at)
 
 
 def start_campaign(uow: UnitOfWork, event: TimerFired) -> None:
@@ -81,25 +73,18 @@ def start_campaign(uow: UnitOfWork, event: TimerFired) -> None:
     if compiled is None or compiled.flow.trigger.on != CAMPAIGN or campaign_step(compiled.flow) != event.step:
         return
     flow = compiled.flow
-    if not _is_in_segment(uow, flow):
+    if not is_member(uow, flow):
         log = uow.decisions_of(flow.name, flow.version, event.instance_id, compiled.first or "")
         log.skip("left_segment", f"the customer is no longer in the segment {flow.trigger.segment}", repeat=event.step)
         return
     start_flows(uow, Occurrence(CAMPAIGN, None, None, event.due_at), only_flow=flow.name)
 
 
-def _is_in_segment(uow: UnitOfWork, flow: Flow) -> bool:
-    condition = uow.ruleset.segments.get(flow.trigger.segment)
-    return condition is not None and condition.holds(EvalContext(uow, None))
-
-
 def _due_at(uow: UnitOfWork, flow: Flow) -> datetime:
     """Return the customer's own moment of a campaign, UTC."""
     is_shops = flow.trigger.clock == "shop"
     zone = local_time.zone_of_shop(uow.ruleset.shop.time_zone) if is_shops else uow.zone_of(None)
-    spread = local_time.scale(flow.trigger.spread, uow.ruleset.day_scale)
-    at = _in_zone(_wall_clock(flow), zone) + spread * bucket("spread", flow.name, uow.customer_id) / BUCKETS
-    return local_time.scale_deadline(at, at, 1.0)
+    return local_time.round_up(_in_zone(_wall_clock(flow), zone) + time_in_spread(uow, flow))
 
 
 def _wall_clock(flow: Flow) -> datetime:

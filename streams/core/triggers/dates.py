@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from streams.core.conditions.context import EvalContext
 from streams.core.instances.exits import exit_instance, log_missing_flow
 from streams.core.instances.start import instance_id_of, start_once
-from streams.core.instances.waiting import drop_instance, find_instance, schedule_start
+from streams.core.instances.waiting import drop_instance, find_instance, schedule_start, timer_of
 from streams.core.model.customer import Customer, Profile
 from streams.core.model.effects import ScheduleTimer
 from streams.core.model.instance import Instance
@@ -45,22 +45,14 @@ def date_timer(ruleset: Ruleset, state: Customer, flow: Flow, now: datetime) -> 
     """
     uow = UnitOfWork(ruleset, state, now)
     date = _date_of(uow, flow)
-    if date is None or (state.merge is not None and state.merge.into):
+    if date is None or state.is_alias:
         return None
     instance_id = ids.instance_id(state.customer_id, flow.name, "day")
     scheduled = find_instance(uow, instance_id)
     next_at = local_time.next_day(date, now, uow.zone_of(None), flow.trigger.before)
     if scheduled is not None and (scheduled.due_at == next_at or scheduled.due_at <= now):
         return None
-    due_at = local_time.scale_deadline(now, now, 1.0)
-    return ScheduleTimer(
-        timer_id=ids.timer_id(instance_id, DATES_STEP, due_at),
-        customer_id=state.customer_id,
-        instance_id=instance_id,
-        flow=flow.name,
-        step=DATES_STEP,
-        due_at=due_at,
-    )
+    return timer_of(state.customer_id, instance_id, flow.name, DATES_STEP, local_time.round_up(now))
 
 
 def _date_of(uow: UnitOfWork, flow: Flow) -> date | None:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from streams.core.model.customer import Customer
+from streams.core.model.orders.purchase_log import is_purchase
 from streams.core.model.product_events import NoteInterest
 from streams.core.model.traits import WISH
 from streams.core.rules.ruleset import Ruleset
@@ -49,7 +50,7 @@ def interests(state: Customer, *, with_wishes: bool, with_purchases: bool) -> di
                 found[each.sku] = (each.at, None)
     for order in state.orders if with_purchases else ():
         facts = order.facts
-        if facts is None or not order.placed or order.cancelled_at is not None or order.is_test:
+        if facts is None or not is_purchase(order):
             continue
         for line in facts.lines:
             if line.sku and line.is_goods:

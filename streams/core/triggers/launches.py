@@ -88,8 +88,9 @@ def _launch_id(uow: UnitOfWork, flow: Flow, sku: str) -> str:
 
 
 def _starts_at(uow: UnitOfWork, flow: Flow, launches_at: datetime) -> datetime:
-    at = launches_at - local_time.scale(timedelta(days=flow.trigger.before), uow.ruleset.day_scale)
-    return local_time.scale_deadline(at, at, 1.0)
+    return local_time.round_up(
+        launches_at - local_time.scale(timedelta(days=flow.trigger.before), uow.ruleset.day_scale)
+    )
 
 
 def _has_room(uow: UnitOfWork, flow: Flow, waiting: Instance) -> bool:

@@ -54,7 +54,7 @@ def _schedule_check(uow: UnitOfWork, compiled: CompiledFlow, context: EvalContex
     if changes_at is None:
         return
     changes_at = min(changes_at, uow.now + local_time.scale(LONGEST, uow.ruleset.day_scale))
-    due_at = local_time.scale_deadline(changes_at, changes_at, 1.0)
+    due_at = local_time.round_up(changes_at)
     instance_id = ids.instance_id(uow.customer_id, flow.name, "look")
     scheduled = find_instance(uow, instance_id)
     if scheduled is None or scheduled.due_at > due_at:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.time_changes import next_change
-from streams.core.instances.waiting import find_instance
+from streams.core.instances.waiting import find_instance, timer_of
 from streams.core.model.customer import Customer
 from streams.core.model.effects import ScheduleTimer
 from streams.core.model.events import TimerFired
@@ -39,7 +39,7 @@ def watch_timer(ruleset: Ruleset, state: Customer, flow: Flow, now: datetime) ->
     """
     name = membership(flow)
     condition = ruleset.watched_segments.get(name)
-    if condition is None or (state.merge is not None and state.merge.into):
+    if condition is None or state.is_alias:
         return None
     uow = UnitOfWork(ruleset, state, now)
     instance_id = ids.instance_id(state.customer_id, flow.name, "look")
@@ -51,15 +51,7 @@ def watch_timer(ruleset: Ruleset, state: Customer, flow: Flow, now: datetime) ->
         return None
     changes_at = min(changes_at, now + local_time.scale(LONGEST, ruleset.day_scale))
     step = WATCH_MEMBER_STEP if condition.holds(context) else WATCH_STEP
-    due_at = local_time.scale_deadline(changes_at, changes_at, 1.0)
-    return ScheduleTimer(
-        timer_id=ids.timer_id(instance_id, step, due_at),
-        customer_id=state.customer_id,
-        instance_id=instance_id,
-        flow=flow.name,
-        step=step,
-        due_at=due_at,
-    )
+    return timer_of(state.customer_id, instance_id, flow.name, step, local_time.round_up(changes_at))
 
 
 def check_watched(uow: UnitOfWork, event: TimerFired) -> None:

@@ -129,9 +129,13 @@ def scale_deadline(start: datetime, end: datetime, day_scale: float) -> datetime
 
     It is rounded up to a millisecond, the precision of the wire.
     """
-    deadline = end if day_scale == 1.0 else start + (end - start) * day_scale
-    rest = deadline.microsecond % 1000
-    return deadline + timedelta(microseconds=1000 - rest) if rest else deadline
+    return round_up(end if day_scale == 1.0 else start + (end - start) * day_scale)
+
+
+def round_up(at: datetime) -> datetime:
+    """Return a time rounded up to a millisecond, the precision of the wire."""
+    rest = at.microsecond % 1000
+    return at + timedelta(microseconds=1000 - rest) if rest else at
 
 
 # Cached so that all records of a batch share one object, which the encoders recognize by identity.
