@@ -8,8 +8,10 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from streams.core.conditions import order_values, product_values
+from streams.core.conditions import date_values, order_values, product_values
 from streams.core.conditions.context import EvalContext
+from streams.core.conditions.date_values import NEVER_DAYS as NEVER_DAYS
+from streams.core.conditions.postal_codes import POSTAL_CODE
 from streams.core.conditions.purchase_values import top_category
 from streams.core.model.customer import NO_YEAR
 from streams.core.model.instance import REWARD_ENDS, REWARD_NAME
@@ -138,8 +140,6 @@ def _days_left(context: EvalContext) -> int:
     return max(0, local_time.unscale(left, context.uow.ruleset.day_scale).days)
 
 
-#: The value of "days since" for an event that never happened.
-NEVER_DAYS = 100_000
 #: Bounds of the scores 2 to 5: days since the last order (negative, since fewer are better), orders, percent of the spend of a VIP.
 RECENCY = (-365, -180, -90, -30)
 FREQUENCY = (2, 3, 5, 10)
@@ -164,6 +164,8 @@ def _counting(since: Callable[[EvalContext], datetime | None]) -> Closure:
 #: The data of events that conditions read as `event.<name>`, and templates too.
 EVENT_DATA = ("flow", "message", "link", "question", "answer", "number", "stars", "contest", "segment")
 
+#: The names of the round of the repetition around a step, and of the number of all its rounds.
+ROUND_NAMES = ("repeat.round", "repeat.rounds")
 #: Every name that a condition may use, the kind of its value and the function that reads it.
 #:
 #: Money is in major units: order.total and order.discount in the order's currency, order.value and customer.spend in the shop's.
@@ -189,7 +191,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "customer.locale": ("text", _locale),
         "customer.language": ("text", lambda context: _locale(context).replace("_", "-").partition("-")[0].lower()),
         "customer.gender": ("text", lambda context: context.uow.profile.gender),
-        "customer.postal_code": ("text", lambda context: context.uow.profile.traits.postal_code),
+        POSTAL_CODE: ("text", lambda context: context.uow.profile.traits.postal_code),
         "customer.city": ("text", lambda context: context.uow.profile.traits.city),
         "customer.is_company": ("boolean", lambda context: context.uow.profile.traits.is_company is True),
         "customer.external_ids": ("list", _systems),
@@ -204,6 +206,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "customer.segments": ("list", lambda context: context.segments()),
         "customer.lists": ("list", lambda context: context.uow.lists),
         "customer.wishes": ("list", lambda context: context.uow.profile.traits.skus(WISH)),
+        "customer.dates": ("list", date_values.date_names),
         "customer.likes": ("list", lambda context: context.uow.profile.traits.skus(LIKE)),
         "customer.recency": ("number", _recency),
         "customer.frequency": ("number", _frequency),
@@ -242,6 +245,9 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "order.payment_method": ("text", lambda context: order_values.details(context).payment_method),
         "order.adds_up": ("boolean", lambda context: context.order is None or not context.order.does_not_add_up),
         "order.is_discounted": ("boolean", lambda context: order_values.discount(context) > 0),
+        "order.weekday": ("text", lambda context: date_values.weekday(date_values.placed(context))),
+        "order.month": ("number", lambda context: date_values.month(date_values.placed(context))),
+        "order.hour": ("number", lambda context: date_values.hour(date_values.placed(context))),
         "product.sku": ("text", lambda context: context.data("sku")),
         "product.is_bought": ("boolean", order_values.is_bought),
         "product.is_coming": ("boolean", order_values.is_coming),
@@ -275,5 +281,13 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "reward.name": ("text", lambda context: context.data(REWARD_NAME) if context.reward else ""),
         "reward.days_left": ("number", _days_left),
         "reward.is_given": ("boolean", lambda context: bool(context.reward)),
+        "today.weekday": ("text", lambda context: date_values.weekday(date_values.today(context))),
+        "today.month": ("number", lambda context: date_values.month(date_values.today(context))),
+        "today.hour": ("number", lambda context: date_values.hour(date_values.today(context))),
+        "shop.country": ("text", _shop_country),
+        "shop.currency": ("text", lambda context: context.uow.ruleset.shop.currency),
+        "shop.locale": ("text", lambda context: context.uow.ruleset.shop.locale),
+        # Each round of a repetition has steps of its own, so its number is a constant: the reader of a flow puts it there.
+        **dict.fromkeys(ROUND_NAMES, ("number", lambda context: 0)),
     }
 )

@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import TypeAlias
 
-from streams.core.conditions import purchase_values
+from streams.core.conditions import date_values, purchase_values
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.names import NEVER_DAYS, RECENCY, SINCE
+from streams.core.conditions.open_values import FIELDS
 from streams.core.conditions.purchase_values import is_period
 from streams.core.model.customer import NO_YEAR
 from streams.core.model.fields import ends_of
@@ -19,8 +20,6 @@ from streams.core.values import local_time
 #: Yield the times (UTC), past ones included, at which the value of a name reaches each of some numbers.
 _ChangeTimes: TypeAlias = Callable[[EvalContext, Iterable[int]], Iterator[datetime]]
 _MAX_AGE = 150
-#: The first word of the names of fields, whose amounts may expire.
-FIELDS = "field."
 
 
 def next_change(context: EvalContext, dependencies: TimeDependencies, after: datetime) -> datetime | None:
@@ -39,6 +38,8 @@ def next_change(context: EvalContext, dependencies: TimeDependencies, after: dat
 
 
 def _change_times(name: str, context: EvalContext, numbers: Iterable[int]) -> Iterable[datetime]:
+    if date_values.is_countdown(name):
+        return date_values.changes_of(context, name, numbers)
     if is_period(name):
         return purchase_values.ends_of(context, name)
     if name.startswith(FIELDS):

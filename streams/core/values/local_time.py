@@ -12,6 +12,10 @@ import orjson
 from streams.core.values.country_zones import COUNTRY_ZONES
 
 
+#: The weekdays as flows name them. Their positions are those of `date.weekday()`.
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
 @lru_cache(maxsize=1024)
 def zone(name: str | None) -> ZoneInfo | None:
     """Return the IANA time zone `name`, or None if it is not a valid name."""

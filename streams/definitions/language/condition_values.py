@@ -8,12 +8,14 @@ from typing import Any
 from jinja2 import nodes
 
 from streams.core.conditions.context import EvalContext
+from streams.core.conditions.date_values import DAYS_UNTIL
 from streams.core.conditions.names import NAMES, Closure
+from streams.core.conditions.open_values import open_value_of
 from streams.core.conditions.purchase_values import CALLS
 from streams.core.rules.flow import Condition
-from streams.definitions.language.attributes import open_value_of
 from streams.definitions.language.calls import compile_call
 from streams.definitions.language.expressions import name_of, parse_expression, period_text
+from streams.definitions.language.text_calls import compile_days_until
 
 
 def values_of(condition: Condition, context: EvalContext) -> dict[str, Any]:
@@ -32,8 +34,11 @@ def _readers(source: str) -> Iterator[tuple[str, Closure]]:
     for node in (tree, *tree.find_all((nodes.Getattr, nodes.Call))):
         if isinstance(node, nodes.Call):
             name = name_of(node.node)
+            written = f"{name}({', '.join([_argument(each) for each in node.args])})"
             if name in CALLS:
-                yield f"{name}({', '.join([_argument(each) for each in node.args])})", compile_call(node, source)
+                yield written, compile_call(node, source)
+            elif name == DAYS_UNTIL:
+                yield written, compile_days_until(node, source)
             continue
         name = name_of(node)
         if name is None:

@@ -15,11 +15,14 @@ from typing import Any, NamedTuple, TypeAlias
 from jinja2 import nodes
 from msgspec import Struct
 
-from streams.core.conditions.names import NAMES, TOP_CATEGORY, Closure, Kind
+from streams.core.conditions.date_values import DAYS_UNTIL
+from streams.core.conditions.names import NAMES, ROUND_NAMES, TOP_CATEGORY, Closure, Kind
+from streams.core.conditions.open_values import open_value_of
+from streams.core.conditions.postal_codes import POSTAL_CODE
 from streams.core.conditions.purchase_values import CALLS
 from streams.core.rules.flow import Condition
 from streams.core.values.text import nearest
-from streams.definitions.language.attributes import UNTYPED, OperandKind, open_value_of, typed
+from streams.definitions.language.attributes import POSTAL, UNTYPED, OperandKind, typed
 from streams.definitions.language.calls import check_reachable, compile_call
 from streams.definitions.language.expressions import (
     ALLOWED,
@@ -33,7 +36,15 @@ from streams.definitions.language.expressions import (
 from streams.definitions.language.expressions import (
     InvalidCondition as InvalidCondition,
 )
+from streams.definitions.language.text_calls import (
+    DAYS_UNTIL_EXAMPLE,
+    STARTS_WITH,
+    STARTS_WITH_EXAMPLE,
+    compile_days_until,
+    compile_starts_with,
+)
 from streams.definitions.language.time_dependencies import time_dependencies_of
+from streams.definitions.language.weekdays import check_weekdays
 
 #: Why a name cannot be used at some place, and what to do instead.
 Absence: TypeAlias = tuple[str, str]
@@ -43,11 +54,12 @@ class Scope(Struct, frozen=True):
     """The names that a condition can use at its place.
 
     `absent` has names, or their first words, that are not available there. `segments` are the names of all segments; None in the condition
-    of a segment, which cannot refer to segments.
+    of a segment, which cannot refer to segments. `rounds` are the number of the round and of all rounds, within a `repeat`.
     """
 
     absent: Mapping[str, Absence] = MappingProxyType({})
     segments: Collection[str] | None = ()
+    rounds: tuple[int, int] = (0, 0)
 
 
 ANYWHERE = Scope()
@@ -67,7 +79,7 @@ _NAMED = (nodes.Getattr, nodes.Call)
 #: The names that need the log of purchases.
 OF_PURCHASES = frozenset((*CALLS, TOP_CATEGORY))
 #: The names as hints list them.
-_LISTED = (*NAMES, *CALLS, "customer.attributes.<name>", "field.<name>")
+_LISTED = (*NAMES, *CALLS, DAYS_UNTIL, STARTS_WITH, "customer.attributes.<name>", "customer.dates.<name>", "field.<name>")
 #: Users' words for nodes with other names in Jinja.
 _LABELS: Mapping[str, str] = MappingProxyType(
     {"add": "`+`", "sub": "`-`", "mul": "`*`", "div": "`/`", "floordiv": "`//`", "mod": "`%`", "pow": "`**`", "concat": "`~`",
@@ -153,8 +165,16 @@ def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[OperandK
         raise InvalidCondition("condition.E011", "a segment cannot refer to other segments", hint, column)
     if (value := open_value_of(name)) is not None:
         return UNTYPED, value
+    if name in ROUND_NAMES:
+        number = site.scope.rounds[ROUND_NAMES.index(name)]
+        return "number", lambda context: number
+    if name == POSTAL_CODE:
+        return POSTAL, NAMES[name][1]
     if name in NAMES:
         return NAMES[name]
+    if name in (DAYS_UNTIL, STARTS_WITH):
+        example = DAYS_UNTIL_EXAMPLE if name == DAYS_UNTIL else STARTS_WITH_EXAMPLE
+        raise InvalidCondition("condition.E019", f"{name} needs parentheses", f"write {example}", column)
     if name in CALLS:
         what = "a period" if CALLS[name].has_period else "a category in quotes"
         raise InvalidCondition("condition.E019", f"{name} needs {what}", f"write {CALLS[name].example}", column)
@@ -165,6 +185,11 @@ def _build_call(node: nodes.Call, site: _Site) -> tuple[Kind, Closure]:
     name = str(name_of(node.node))
     if name in CALLS:
         return "number", compile_call(node, site.source)
+    if name == DAYS_UNTIL:
+        return "number", compile_days_until(node, site.source)
+    if name == STARTS_WITH:
+        kind, read = _build(node.args[0], site) if node.args else ("boolean", bool)
+        return "boolean", compile_starts_with(node, kind, read, site.source)
     column = column_of(site.source, name)
     if not name.startswith("customer."):
         raise InvalidCondition("condition.E006", "a call is not allowed in a condition", ALLOWED, column)
@@ -226,6 +251,7 @@ def _build_comparison(node: nodes.Compare, site: _Site) -> tuple[Kind, Closure]:
         typed_right, typed_read = typed(kind, right, operand.op, left_kind, left_node)
         _check_kinds(typed_left, operand.op, typed_right)
         _check_segment(node.expr, operand, site)
+        check_weekdays(left_node, operand.expr, site.source)
         check_reachable(left_node, operand.op, operand.expr, site.source)
         tests.append((left, operand.op, typed_read))
         left_kind, left, left_node = kind, right, operand.expr
@@ -255,7 +281,7 @@ def _check_kinds(left: Kind, op: str, right: Kind) -> None:
         raise InvalidCondition("condition.E016", f"a {left} cannot be compared with a {right}", hint)
     elif op in _ORDERED and left != "number":
         message = f"a {left} cannot be compared with <, <=, > or >="
-        raise InvalidCondition("condition.E017", message, "use == or !=")
+        raise InvalidCondition("condition.E017", message, "use == or !=, or write numbers without quotes")
 
 
 def _test(left: Closure, op: str, right: Closure) -> Closure:

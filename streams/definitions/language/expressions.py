@@ -21,6 +21,12 @@ class InvalidCondition(ValueError):
 #: The largest number of a condition: more than all money of a shop in the smallest unit of any currency.
 MAX_NUMBER = 10**15
 ALLOWED = "use names, numbers, texts, lists, == != < <= > >=, in, and, or, not"
+#: Hints for words after a whole expression.
+_HINTS = {
+    "=": "use == to compare",
+    "between": "write a range as 8000 <= customer.postal_code <= 8270",
+    "starts": 'write starts_with(customer.postal_code, "80")',
+}
 _NUMBER = re.compile(r"[0-9][0-9a-zA-Z_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _ENVIRONMENT = Environment(autoescape=True)  # only its lexer is used: nothing is rendered
 _WORD = re.compile(r"""'[^']*'|"[^"]*"|[\w.]+""")
@@ -52,7 +58,7 @@ def parse_expression(source: str) -> nodes.Expr:
         raise number_out_of_range(source) from error
     if not unread:
         return tree
-    hint = "use == to compare" if rest.value == "=" else "join conditions with `and` or `or`"
+    hint = _HINTS.get(str(rest.value), "join conditions with `and` or `or`")
     columns: list[int] = []
     column = 0
     for _, sort, text in _ENVIRONMENT.lexer.tokeniter(written, None, state="variable"):

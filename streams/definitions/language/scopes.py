@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from streams.definitions.language.conditions import Absence, Scope
 
-_OTHERS = ("order", "shipment", "product", "event", "reward")
+_OTHERS = ("order", "shipment", "product", "event", "reward", "repeat", "today")
 _HINT = "use customer.* or field.*"
 _NO_SEGMENT: Absence = ("a threshold cannot refer to segments", "repeat the condition of the segment")
 

@@ -8,9 +8,12 @@ from typing import TypeVar
 
 from jinja2 import nodes
 
-from streams.core.conditions.time_changes import FIELDS, TIME_DEPENDENT
+from streams.core.conditions.date_values import is_countdown
+from streams.core.conditions.open_values import FIELDS
+from streams.core.conditions.time_changes import TIME_DEPENDENT
 from streams.core.rules.flow import TimeDependencies
 from streams.definitions.language.calls import dependencies_of
+from streams.definitions.language.text_calls import countdowns_of
 
 _Node = TypeVar("_Node", bound=nodes.Node)
 
@@ -25,7 +28,7 @@ def time_dependencies_of(tree: nodes.Node) -> TimeDependencies:
     for comparison in _all(tree, nodes.Compare):
         values = [constant.value for constant in _all(comparison, nodes.Const)]
         numbers = [math.floor(value) for value in values if isinstance(value, (int, float))]
-        for name in _names(comparison):
+        for name in (*_names(comparison), *countdowns_of(comparison)):
             numbers_of.setdefault(name, set()).update([number + step for number in numbers for step in (0, 1)])
     for name in _names(tree):  # a name with a truth value needs no comparison
         numbers_of.setdefault(name, set())
@@ -36,7 +39,7 @@ def time_dependencies_of(tree: nodes.Node) -> TimeDependencies:
                 *[
                     (name, tuple(sorted(numbers)))
                     for name, numbers in numbers_of.items()
-                    if name in TIME_DEPENDENT or name.startswith(FIELDS)
+                    if name in TIME_DEPENDENT or name.startswith(FIELDS) or is_countdown(name)
                 ],
                 *periods,
             ]

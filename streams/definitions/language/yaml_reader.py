@@ -11,6 +11,7 @@ import yaml
 from yaml.reader import ReaderError
 
 from streams.core.rules.flow import Condition
+from streams.core.values.local_time import WEEKDAYS
 from streams.core.values.text import NAME, nearest, similar
 from streams.definitions.language.conditions import ANYWHERE, InvalidCondition, Scope, compile_condition
 from streams.definitions.problems import Location, Problem
@@ -18,7 +19,6 @@ from streams.mail.rendering.yaml_nodes import AliasFound, compose
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Reader")
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 YEARS = range(2000, 2200)
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "min": "minutes", "s": "seconds"}
 DURATION = re.compile(r"(\d{1,5})(min|[wdhms])\Z")

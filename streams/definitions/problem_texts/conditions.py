@@ -68,4 +68,5 @@ ENTRIES = {
         "Takk remembers the newest 40 purchases of a customer, and 8 of each category.",
         "`customer.orders_in(1y) >= 20`",
     ),
+    "condition.E022": Entry("Unknown weekday", "No day has this name.", "`order.weekday in ['sat', 'sun']`"),
 }

@@ -34,24 +34,24 @@ class RepeatKind(StepKind[Repeat]):
         """Return a repetition, with its rounds written out. Only the problems of the first round are noted."""
         values = reader.mapping(node, *REPEAT)
         times = reader.number(values["times"], *keys.TIMES) if "times" in values else keys.TIMES[0]
-        if reader.is_repeating:
+        if reader.rounds is not None:
             reader.error("flow.E071", node, "a repetition within a repetition", "take it out, or raise `times`")
         until = reader.condition(values["until"], reader.scope) if "until" in values else None
         steps: tuple[Step, ...] = ()
-        before, is_inner = len(reader.problems), reader.is_repeating
-        reader.is_repeating = True
+        before, outer = len(reader.problems), reader.rounds
         for number in range(times):
+            reader.rounds = number + 1, times
             if number and "every" in values:
                 steps = (*steps, WaitKind().read(reader, values["every"], f"{path}.0.{len(steps)}"))
             if number and until is not None:
                 steps = (*steps, RoundEnd(path=f"{path}.0.{len(steps)}", repeat=path, until=until))
             steps = (*steps, *reader.branch(values.get("steps"), path, 0, len(steps)))
-            if is_inner or (number and len(reader.problems) > before) or "steps" not in values:
+            if outer is not None or (number and len(reader.problems) > before) or "steps" not in values:
                 break
             if len(reader.problems) > before and "every" in values:
                 WaitKind().read(reader, values["every"], path)
                 break
-        reader.is_repeating = is_inner
+        reader.rounds = outer
         return Repeat(path=path, times=times, until=until, steps=steps)
 
     def schema(self) -> schemas.Schema:

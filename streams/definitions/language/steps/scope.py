@@ -58,8 +58,8 @@ class ScopedReader(Reader):
         self.has_sent = False
         #: Whether a reward precedes the current step.
         self.has_rewarded = False
-        #: Whether a `repeat` is around the current step.
-        self.is_repeating = False
+        #: The number of the round and of all rounds of the `repeat` around the current step, or None without one.
+        self.rounds: tuple[int, int] | None = None
 
     def mismatch(self, id: str, node: yaml.Node, message: str, hint: str) -> None:
         """Note something that is impossible with this trigger."""
@@ -125,8 +125,11 @@ class ScopedReader(Reader):
         """The names that conditions can use here."""
         on = self.trigger.on
         absent: dict[str, Absence] = {}
+        rounds = self.rounds or (0, 0)
+        if self.rounds is None:
+            absent["repeat"] = ("no `repeat` is around it", "use it in the steps of a `repeat`")
         if not self.is_trigger_valid:
-            return Scope(absent, self.segments)
+            return Scope(absent, self.segments, rounds)
         if not is_about_order(on):
             hint = "use customer.*, or start with an order or a parcel"
             absent |= dict.fromkeys(("order", "shipment"), (self.lacks("order"), hint))
@@ -157,4 +160,4 @@ class ScopedReader(Reader):
         }
         if not self.has_rewarded and on != REWARD_EXPIRING:
             absent["reward"] = ("no `reward` precedes it", "add a `reward` step before it")
-        return Scope(absent, self.segments)
+        return Scope(absent, self.segments, rounds)

@@ -14,6 +14,7 @@ from streams.core.rules.consent_policy import is_transactional
 from streams.core.rules.flow import Clock, Flow, Send
 from streams.core.rules.sending_rules import SendingRules
 from streams.core.rules.trigger_names import CATALOGUE_CHANGES, LAUNCH, is_about_order
+from streams.core.values.local_time import WEEKDAYS
 from streams.core.values.text import counted
 from streams.definitions.language import keys, schemas
 from streams.definitions.language.durations import duration_text
@@ -21,7 +22,7 @@ from streams.definitions.language.keys import Keys
 from streams.definitions.language.minutes import check_minutes
 from streams.definitions.language.steps.kind import StepKind, WaitsAt
 from streams.definitions.language.steps.reader import StepReader
-from streams.definitions.language.yaml_reader import CLOCK, WEEKDAYS
+from streams.definitions.language.yaml_reader import CLOCK
 from streams.definitions.problems import Problem, problem_at
 
 WAIT = Keys(("months", "days", "hours", "minutes", "at", "clock", "on", "not_on", "until", "before", "lasts"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streams.core.conditions.names import EVENT_DATA, NAMES
+from streams.core.conditions.names import EVENT_DATA, NAMES, ROUND_NAMES
 from streams.core.rules.flow import Flow, Send
 from streams.definitions.checks.sample_data import template_sample
 from streams.definitions.language.flow import parse_flow
@@ -59,10 +59,11 @@ COMPARED = {"number": "{} == 1", "text": "{} == 'x'", "boolean": "{}", "list": "
 GROUPS = sorted({name.partition(".")[0] for name in NAMES})
 
 
-def parsed(trigger: str, condition: str, *, has_reward: bool) -> Any:
-    """The flow, or its problems. The condition is behind the email."""
+def parsed(trigger: str, condition: str, *, has_reward: bool, is_repeated: bool = False) -> Any:
+    """The flow, or its problems. The condition is behind the email, and in a repetition if it is repeated."""
     reward = "{reward: {name: ten}}, " if has_reward else ""
     split = f'{{split: [{{when: "{condition}", steps: [{{emit: x}}]}}]}}'
+    split = f"{{repeat: {{times: 2, every: 1d, steps: [{split}]}}}}" if is_repeated else split
     text = f"flow: f\nversion: 1\nstatus: live\npurpose: marketing\ntrigger: {trigger}\nsteps: [{reward}{{send: {{message: a}}}}, {split}]"
     return parse_flow(text, ["a"], "f", ["vip"])
 
@@ -70,7 +71,7 @@ def parsed(trigger: str, condition: str, *, has_reward: bool) -> Any:
 def is_known(name: str, trigger: str, has_reward: bool) -> bool:
     """Whether a flow with this trigger has the name."""
     group = name.partition(".")[0]
-    if group in ("customer", "field"):
+    if group in ("customer", "field", "shop", "today"):
         return True
     if group == "reward":
         return has_reward or group in TRIGGERS[trigger]
@@ -81,7 +82,7 @@ def is_known(name: str, trigger: str, has_reward: bool) -> bool:
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_conditions(name: str, trigger: str) -> None:
     """A condition may use a name exactly where its flow has it. Elsewhere the problem says why, and what to do."""
-    condition = COMPARED[NAMES[name][0]].format(name)
+    condition = COMPARED[NAMES[name][0]].format(name).replace("weekday == 'x'", "weekday == 'mon'")
     for has_reward in (False, True):
         found = parsed(trigger, condition, has_reward=has_reward)
         if is_known(name, trigger, has_reward):
@@ -97,10 +98,20 @@ def test_names_of_conditions(name: str, trigger: str) -> None:
 def test_unknown_names_of_conditions(group: str) -> None:
     """An unknown name is refused, and the hint lists the names of its group."""
     trigger = next((each for each, groups in TRIGGERS.items() if group in groups), "{on: order.placed}")
-    (problem,) = parsed(trigger, f"{group}.xyzzy_qq == 1", has_reward=True)
+    (problem,) = parsed(trigger, f"{group}.xyzzy_qq == 1", has_reward=True, is_repeated=True)
     assert problem.id == "condition.E009"
     listed = problem.hint.partition(": ")[2].split(", ")
     assert {name for name in NAMES if name.startswith(f"{group}.")} <= {*listed}
+
+
+@pytest.mark.parametrize("name", ROUND_NAMES)
+def test_names_of_rounds(name: str) -> None:
+    """The steps of a repetition know its round. Its `until` does not."""
+    assert isinstance(parsed("{on: order.placed}", f"{name} == 2", has_reward=False, is_repeated=True), Flow)
+    head = "flow: f\nversion: 1\nstatus: live\npurpose: marketing\ntrigger: {on: order.placed}\n"
+    repeat = f"{{repeat: {{times: 2, every: 1d, until: {name} == 2, steps: [{{emit: x}}]}}}}"
+    (problem,) = parse_flow(f"{head}steps: [{repeat}]", ["a"], "f", [])
+    assert problem.id == "condition.E010"
 
 
 #: The fields of each group in templates that are always there if the group is.

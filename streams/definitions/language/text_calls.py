@@ -1,0 +1,77 @@
+"""The calls in conditions about the start of a text and about a date: `starts_with(event.link, "https://")`, `customer.days_until("wedding")`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jinja2 import nodes
+
+from streams.core.conditions import date_values
+from streams.core.conditions.names import Closure
+from streams.core.conditions.postal_codes import compact
+from streams.core.values.text import FIELD_NAME
+from streams.definitions.language.attributes import POSTAL, UNTYPED, OperandKind, as_text
+from streams.definitions.language.expressions import InvalidCondition, column_of, name_of
+
+STARTS_WITH = "starts_with"
+STARTS_WITH_EXAMPLE = 'starts_with(customer.postal_code, "80", "81")'
+DAYS_UNTIL_EXAMPLE = 'customer.days_until("wedding") <= 14'
+#: The beginnings that one call compares, at most.
+_MOST = 100
+
+
+def compile_starts_with(node: nodes.Call, kind: OperandKind, read: Closure, source: str) -> Closure:
+    """Return the function that tells whether a text begins with one of some others. Capital letters do not matter.
+
+    Args:
+        node: the call.
+        kind: the kind of its first argument.
+        read: the function that reads it.
+        source: the condition.
+
+    Raises:
+        InvalidCondition: an argument is not a text.
+    """
+    starts = [each.value for each in node.args[1:] if isinstance(each, nodes.Const) and isinstance(each.value, str)]
+    is_text = kind in ("text", UNTYPED, POSTAL)
+    is_whole = len(starts) == len(node.args) - 1 and all(starts) and _is_plain(node)
+    if not is_text or not is_whole or not 0 < len(starts) <= _MOST:
+        message = "starts_with needs the name of a text, and texts in quotes"
+        raise InvalidCondition("condition.E019", message, f"write {STARTS_WITH_EXAMPLE}", column_of(source, STARTS_WITH))
+    if kind == POSTAL:
+        codes = tuple([compact(each).casefold() for each in starts])
+        return lambda context: compact(read(context)).casefold().startswith(codes)
+    beginnings = tuple([each.casefold() for each in starts])
+    return lambda context: as_text(read(context)).casefold().startswith(beginnings)
+
+
+def compile_days_until(node: nodes.Call, source: str) -> Closure:
+    """Return the function that reads the days until a date of the customer.
+
+    Raises:
+        InvalidCondition: the argument is not the name of a date.
+    """
+    name = _date_name(node)
+    if name is None:
+        message = f"{date_values.DAYS_UNTIL} needs the name of a date in quotes"
+        column = column_of(source, date_values.DAYS_UNTIL)
+        raise InvalidCondition("condition.E019", message, f"write {DAYS_UNTIL_EXAMPLE}", column)
+    return date_values.days_until(name)
+
+
+def countdowns_of(tree: nodes.Node) -> Iterator[str]:
+    """Yield the dependency of each date whose days a valid condition counts."""
+    for node in (tree, *tree.find_all(nodes.Call)):
+        if isinstance(node, nodes.Call) and name_of(node.node) == date_values.DAYS_UNTIL:
+            yield date_values.dependency_of(_date_name(node) or "")
+
+
+def _date_name(node: nodes.Call) -> str | None:
+    first = node.args[0] if len(node.args) == 1 and _is_plain(node) else None
+    name = first.value if isinstance(first, nodes.Const) else None
+    return name if isinstance(name, str) and FIELD_NAME.match(name) else None
+
+
+def _is_plain(node: nodes.Call) -> bool:
+    """Return whether a call has only arguments by position."""
+    return not (node.kwargs or node.dyn_args or node.dyn_kwargs)
