@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streams.core.conditions.context import EvalContext
+from streams.core.conditions.names import NAMES
 from streams.core.model.fields import field_of
 from streams.core.values.text import FIELD_NAME
 
@@ -20,6 +21,15 @@ def open_value_of(name: str) -> Callable[[Any], Any] | None:
         if rest != name:
             return reader(rest) if FIELD_NAME.match(rest) else None
     return None
+
+
+def reader_of(name: str) -> Callable[[Any], Any]:
+    """Return the function that reads a valid name from an evaluation context."""
+    return NAMES[name][1] if name in NAMES else open_value_of(name) or _nothing
+
+
+def _nothing(context: EvalContext) -> None:
+    """Return the value of a name that does not exist."""
 
 
 def _field(name: str) -> Callable[[Any], Any]:

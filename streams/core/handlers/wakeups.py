@@ -140,7 +140,7 @@ def give_code(uow: UnitOfWork, instance: Instance, event: CodeGranted) -> None:
         return
     compiled, instance = execution.compiled, execution.instance
     step, path = compiled.steps[instance.step], instance.step
-    if isinstance(step, Reward) and step.pool == event.pool and compiled.flow.status != "draft":
+    if isinstance(step, Reward) and event.pool in step.all_pools and compiled.flow.status != "draft":
         result = take_code(execution, step, event)
         if isinstance(result, Instance):
             suspend(uow, result, other_instances(uow, instance.instance_id))

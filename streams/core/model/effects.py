@@ -69,6 +69,8 @@ class Content(Struct, frozen=True, gc=False):
         viewed: the products that the customer viewed, the newest first, if the email recommends them.
         product: the product of the instance, as templates get it; None unless its flow runs per product.
         together: the products of all instances that the email is for, as templates get them; None unless it is sent `together`.
+        shop_country, shop_locale: the shop's country (ISO 3166-1 alpha-2) and locale.
+        rounds: the number of the round and of all rounds of the repetition that sends the email, or zeros.
         chosen, chosen_categories: the products and the categories, if they are chosen before the email is encoded, as a simulation
             does. Otherwise the mailer chooses.
     """
@@ -102,6 +104,9 @@ class Content(Struct, frozen=True, gc=False):
     currency: str = ""
     fields: tuple[tuple[str, str], ...] = ()
     event: tuple[tuple[str, str], ...] = ()
+    shop_country: str = ""
+    shop_locale: str = ""
+    rounds: tuple[int, int] = (0, 0)
 
 
 class MailFields(Struct, frozen=True, gc=False, kw_only=True):
@@ -247,7 +252,10 @@ class WithdrawClaim(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class EmitSignal(Struct, frozen=True, gc=False, kw_only=True):
-    """Publish a signal for other systems: the customer has reached a step. They decide what to do."""
+    """Publish a signal for other systems: the customer has reached a step. They decide what to do.
+
+    `data` are the values that the flow adds, as texts.
+    """
 
     signal_id: str
     customer_id: str
@@ -258,6 +266,7 @@ class EmitSignal(Struct, frozen=True, gc=False, kw_only=True):
     step: str
     order_id: str | None
     emitted_at: datetime
+    data: dict[str, str] = {}
 
 
 class CountSales(Struct, frozen=True, gc=False, kw_only=True):

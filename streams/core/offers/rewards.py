@@ -18,8 +18,8 @@ def give_signed_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Rewa
     return _give(uow, flow, instance, step, ids.digest("reward", instance.instance_id, step.path), code, None)
 
 
-def claim_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) -> tuple[Instance, datetime]:
-    """Claim a code from the pool of `step`.
+def claim_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward, pool: str) -> tuple[Instance, datetime]:
+    """Claim a code from a pool of `step`.
 
     Returns:
         The instance, without a code so far, and the time (UTC) until which it waits.
@@ -29,7 +29,7 @@ def claim_code(uow: UnitOfWork, flow: Flow, instance: Instance, step: Reward) ->
         ClaimCode(
             reward_id=reward_id_of(instance, step.path, give_up_at),
             customer_id=uow.customer_id,
-            pool=step.pool,
+            pool=pool,
             flow=flow.name,
             flow_version=flow.version,
             instance_id=instance.instance_id,

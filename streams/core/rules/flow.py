@@ -107,7 +107,7 @@ class Send(Step, frozen=True, kw_only=True):
     `priority` goes first. Before the day `not_before` the email waits. `holdout` percent of the customers do not get it. It recommends up
     to `products` products, and is not sent if there are fewer than `at_least`. They come `from` these sources and have this `category`.
     Up to `categories` categories are recommended too. With `together`, the other instances of the flow whose email is due on the same day
-    join it.
+    join it. With `any_hour`, it does not wait for the end of the quiet hours, because the customer waits for it.
     """
 
     message: str
@@ -120,6 +120,9 @@ class Send(Step, frozen=True, kw_only=True):
     at_least: int = 0
     recommends: Recommends = USUAL
     together: bool = False
+    any_hour: bool = False
+    #: Within a `repeat`, the number of its round and of all rounds.
+    rounds: tuple[int, int] = (0, 0)
 
     @property
     def recommends_something(self) -> bool:
@@ -131,13 +134,26 @@ class Reward(Step, frozen=True, kw_only=True):
     """Give the customer a code that is valid for `expires`. The emails after this step can show it as `reward.code`.
 
     Takk signs the code, or takes one of the shop's codes from `pool`. If the pool is empty, the flow waits for a code for `within` at most,
-    then continues without one.
+    then continues without one. With `pools`, the value of the name `by` decides about the pool. `pool` is then the one for all other
+    values, and without it their customers get no code.
     """
 
     name: str
     expires: timedelta = timedelta(days=30)
     pool: str = ""
     within: timedelta = timedelta(days=1)
+    by: str = ""
+    pools: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether Takk signs the code itself."""
+        return not self.pool and not self.pools
+
+    @property
+    def all_pools(self) -> tuple[str, ...]:
+        """Every pool that the code may come from, each once."""
+        return tuple(dict.fromkeys([*[pool for _, pool in self.pools], *([self.pool] if self.pool else [])]))
 
 
 class Migration(Struct, frozen=True, kw_only=True):

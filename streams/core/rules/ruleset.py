@@ -228,9 +228,9 @@ class Ruleset:
         )
         rewards = [step for compiled in compiled_flows for step in compiled.steps.values() if isinstance(step, Reward)]
         #: Whether a flow gives reward codes that Takk signs.
-        self.gives_rewards = any(not step.pool for step in rewards)
+        self.gives_rewards = any(step.is_signed for step in rewards)
         #: The pools that flows claim codes from.
-        self.pools = frozenset(step.pool for step in rewards if step.pool)
+        self.pools = frozenset(pool for step in rewards for pool in step.all_pools)
         self.has_dates = not DATES.isdisjoint(self.by_trigger)
         #: Whether flows start by changes of products that customers wish for or bought, and by which: triggers without their first word.
         self.watches_wishes = not self.by_trigger.keys().isdisjoint(OF_WISHES)

@@ -85,7 +85,13 @@ def check_send(uow: UnitOfWork, flow: Flow, step: Send, instance: Instance, cont
         return skip("holdout", "held out")
     if uow.now > not_after:
         return skip("expired", "it could not be sent before it expired")
-    deferral = smart_sending.check(uow, flow, step, instance.instance_id, not_after, zone, recipient.country)
+    # An email that had to wait for another rule is no longer one that the customer waits for.
+    is_any_hour = (
+        step.any_hour and instance.wanted_at is None and consent.allows_any_hour(uow, step.purpose, context.order)
+    )
+    deferral = smart_sending.check(
+        uow, flow, step, instance.instance_id, not_after, zone, recipient.country, is_any_hour=is_any_hour
+    )
     if deferral is not None:
         until = local_time.round_up(deferral.until)
         if until > not_after:

@@ -76,6 +76,17 @@ def may_track(uow: UnitOfWork, purpose: str, order: OrderState | None) -> bool:
     return line.verdict == "allowed" or uow.consent.tracking is True
 
 
+def allows_any_hour(uow: UnitOfWork, purpose: str, order: OrderState | None) -> bool:
+    """Return whether an email that the customer waits for may come in the quiet hours.
+
+    One for marketing may only in countries where the policy allows it without consent.
+    """
+    if purpose != "marketing":
+        return True
+    line, _ = uow.ruleset.consent_policy.strictest(purpose, known_countries(uow, order))
+    return line.verdict == "allowed"
+
+
 def decide(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDecision:
     """Decide whether the customer may receive an email now, by the strictest line of all countries whose law may apply.
 

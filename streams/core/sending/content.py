@@ -35,12 +35,15 @@ def template_data(content: Content) -> dict[str, Any]:
             **_traits(content.traits),
             **_categories(content.favourites),
         },
+        "shop": _shop(content.shop_country, content.currency, content.shop_locale),
         "mood": mood(content.greeted_at.astimezone(content.zone)),
         # Mailers of earlier versions ignore the mood and print this as the greeting.
         "greeting": given_name,
     }
     if order is not None and facts is not None:
-        data["order"] = order_data(order, facts)
+        data["order"] = order_data(order, facts, content.zone)
+    if content.rounds[0]:
+        data["repeat"] = {"round": content.rounds[0], "rounds": content.rounds[1]}
     if parcel is not None:
         data["shipment"] = parcel_data(parcel, order, content.customer_id)
     if content.products or content.recommends.categories:
@@ -86,12 +89,18 @@ def complete(data: dict[str, Any]) -> None:
             **_categories(()),
         }
         customer.update({name: value for name, value in added.items() if name not in customer})
+    shop = data.get("shop")
+    data["shop"] = {**_shop("", "", ""), **(shop if isinstance(shop, dict) else {})}
     if isinstance(reward := data.get("reward"), dict):
         data["reward"] = {"name": "", "ends_at": None, **reward}
     if isinstance(order, dict):
         complete_order(order)
     if isinstance(shipment, dict):
         complete_parcel(shipment)
+
+
+def _shop(country: str, currency: str, locale: str) -> dict[str, str]:
+    return {"country": country, "currency": currency, "locale": locale}
 
 
 def _traits(traits: Traits) -> dict[str, Any]:

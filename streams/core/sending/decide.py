@@ -163,6 +163,9 @@ def _content(
         currency=uow.ruleset.shop.currency,
         fields=all_fields(uow) if is_private else (),
         event=tuple([item for item in context.trigger_data if item[0] in EVENT_DATA]) if is_private else (),
+        shop_country=uow.ruleset.shop.country,
+        shop_locale=uow.ruleset.shop.locale,
+        rounds=step.rounds,
         together=tuple(products_of(flow, (context, *together))) if step.together else None,
     )
 

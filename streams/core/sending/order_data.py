@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from msgspec.structs import asdict
 
 from streams.core.model.orders.order import NO_DETAILS, NO_LINE_DETAILS, Address, OrderLine
 from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.core.model.orders.receipt import Row, quantity_text, rate_text, receipt_of
-from streams.core.values.local_time import text_of
+from streams.core.values.local_time import WEEKDAYS, text_of
 
 
-def order_data(order: OrderState, facts: OrderFacts) -> dict[str, Any]:
-    """Return the data of an order, `order` in templates."""
+def order_data(order: OrderState, facts: OrderFacts, zone: ZoneInfo) -> dict[str, Any]:
+    """Return the data of an order, `order` in templates. `zone` is the customer's time zone."""
+    placed = facts.placed_at.astimezone(zone)
     details, currency = facts.details or NO_DETAILS, facts.currency
     receipt = receipt_of(facts.lines, facts.total_minor, facts.discount_minor, facts.details)
 
@@ -62,6 +64,12 @@ def order_data(order: OrderState, facts: OrderFacts) -> dict[str, Any]:
         "is_gift": details.is_gift,
         "gift_recipient": {"name": recipient.name, "message": recipient.message} if recipient is not None else None,
         "is_test": details.is_test,
+        "is_paid": order.paid_at is not None,
+        "is_refunded": order.refunded_at is not None,
+        "is_cancelled": order.cancelled_at is not None,
+        "weekday": WEEKDAYS[placed.weekday()],
+        "month": placed.month,
+        "hour": placed.hour,
     }
 
 
@@ -78,7 +86,10 @@ def complete_order(order: dict[str, Any]) -> None:
         order: `order` of a command, changed in place. Its fields stay, and nothing is added to data that is not an order's.
     """
     lines = order.get("lines")
-    if "adjustments" in order or not isinstance(lines, list):
+    if not isinstance(lines, list):
+        return
+    order.update({key: value for key, value in _LATER.items() if key not in order})
+    if "adjustments" in order:
         return
     for line in lines:
         if isinstance(line, dict) and isinstance(price := line.get("unit_price"), dict):
@@ -99,6 +110,11 @@ def complete_order(order: dict[str, Any]) -> None:
     order.update({key: value for key, value in added.items() if key not in order})
 
 
+#: What commands of earlier versions lack, although they have all amounts.
+_LATER: dict[str, Any] = {
+    **dict.fromkeys(("is_paid", "is_refunded", "is_cancelled"), False),
+    "weekday": "", "month": 0, "hour": 0,
+}  # fmt: skip
 _OPTIONAL = ("paid", "refunded", "shop_total", "shipping_address", "billing_address", "pickup_point", "gift_recipient")
 _TEXTS = (
     "payment_method", "shipping_method", "status_url", "return_url", "withdrawal_url", "invoice_number", "company", "vat_number", "note",

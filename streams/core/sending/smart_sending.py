@@ -58,7 +58,15 @@ def _not_before(step: Send, zone: ZoneInfo) -> datetime | None:
 
 
 def check(
-    uow: UnitOfWork, flow: Flow, step: Send, instance_id: str, not_after: datetime, zone: ZoneInfo, country: str
+    uow: UnitOfWork,
+    flow: Flow,
+    step: Send,
+    instance_id: str,
+    not_after: datetime,
+    zone: ZoneInfo,
+    country: str,
+    *,
+    is_any_hour: bool = False,
 ) -> Deferral | None:
     """Return the first rule that defers an email, or None if it may be sent now.
 
@@ -72,6 +80,7 @@ def check(
         not_after: when the email expires (UTC). With the priority it ranks emails that compete for the same place of a cap.
         zone: the customer's time zone.
         country: the customer's country, for its public holidays (ISO 3166-1 alpha-2).
+        is_any_hour: whether the email may come in the quiet hours.
     """
     not_before = _not_before(step, zone)
     if not_before is not None and uow.now < not_before:
@@ -81,7 +90,7 @@ def check(
     return (
         _pause_rules(uow, not_after)
         or _conflicts(uow, flow, not_after)
-        or _quiet_hours(uow, zone, country)
+        or (None if is_any_hour else _quiet_hours(uow, zone, country))
         or _caps(uow, step, (-step.priority, not_after, instance_id))
     )
 

@@ -11,7 +11,6 @@ import orjson
 
 from streams.core.values.country_zones import COUNTRY_ZONES
 
-
 #: The weekdays as flows name them. Their positions are those of `date.weekday()`.
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

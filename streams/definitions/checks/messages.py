@@ -37,7 +37,7 @@ from streams.mail.rendering.texts import COPY_TEXT
 #: Names that every message gets beside its data.
 _ALWAYS = (
     "brand", "closing", "confirm_url", "contest_url", "language", "pixel_url", "preferences_url", "preview", "referral_url", "reorder_url",
-    "review_url", "shop_name", "subject", "survey_url", "t", "unsubscribe_url",
+    "review_url", "shop", "shop_name", "subject", "survey_url", "t", "unsubscribe_url",
 )  # fmt: skip
 #: Names that only some messages get, with what makes them available.
 _SOMETIMES = {
@@ -48,6 +48,7 @@ _SOMETIMES = {
     "categories": "add `categories: 3` to the `send`",
     "event": "start the flow with an event that has data, or `wait_for` one",
     "reward": "add a `reward` before the `send`, or start with `reward.expiring`",
+    "repeat": "put the `send` into the steps of a `repeat`",
     "request": "start the flow with `request.asked` or `request.confirmed`",
 }
 _COPY_FILES = (f"{COPY}/*.yaml", f"{FLOWS}/*/*/{COPY}/*.yaml")

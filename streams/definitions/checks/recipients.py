@@ -27,7 +27,7 @@ def check_rewards(flow: Flow, showing: Collection[str]) -> list[Problem]:
     def walk(steps: tuple[Step, ...], has_code: bool) -> bool:
         for step in steps:
             if isinstance(step, Reward):
-                has_code = not step.pool
+                has_code = step.is_signed
             elif isinstance(step, Send) and step.message in showing and not has_code:
                 message = (
                     f"message {step.message!r} uses reward.code, but some customers reach this step without a code"

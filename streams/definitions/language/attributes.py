@@ -32,7 +32,7 @@ def typed(kind: OperandKind, read: Closure, op: str, other: OperandKind, node: n
         node: the operand beside it. The first value of a list decides.
     """
     if kind not in (UNTYPED, POSTAL):
-        return kind, read  # type: ignore[return-value]  # one of the other kinds
+        return kind, read
     if other == "list" and isinstance(node, (nodes.List, nodes.Tuple)) and node.items:
         first = node.items[0]
         is_number = isinstance(first, nodes.Const) and not isinstance(first.value, str)

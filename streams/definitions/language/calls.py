@@ -41,7 +41,7 @@ def dependencies_of(tree: nodes.Node) -> Iterator[str]:
     """Yield the periods of the calls in a valid condition, which may change it when they end."""
     for node in (tree, *tree.find_all(nodes.Call)):
         name = name_of(node.node) if isinstance(node, nodes.Call) else None
-        if isinstance(node, nodes.Call) and name in CALLS and CALLS[name].has_period:
+        if isinstance(node, nodes.Call) and name is not None and name in CALLS and CALLS[name].has_period:
             yield dependency_of(name, *_arguments(node, name, ""))
 
 

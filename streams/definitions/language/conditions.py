@@ -79,7 +79,15 @@ _NAMED = (nodes.Getattr, nodes.Call)
 #: The names that need the log of purchases.
 OF_PURCHASES = frozenset((*CALLS, TOP_CATEGORY))
 #: The names as hints list them.
-_LISTED = (*NAMES, *CALLS, DAYS_UNTIL, STARTS_WITH, "customer.attributes.<name>", "customer.dates.<name>", "field.<name>")
+_LISTED = (
+    *NAMES,
+    *CALLS,
+    DAYS_UNTIL,
+    STARTS_WITH,
+    "customer.attributes.<name>",
+    "customer.dates.<name>",
+    "field.<name>",
+)
 #: Users' words for nodes with other names in Jinja.
 _LABELS: Mapping[str, str] = MappingProxyType(
     {"add": "`+`", "sub": "`-`", "mul": "`*`", "div": "`/`", "floordiv": "`//`", "mod": "`%`", "pow": "`**`", "concat": "`~`",
@@ -188,8 +196,8 @@ def _build_call(node: nodes.Call, site: _Site) -> tuple[Kind, Closure]:
     if name == DAYS_UNTIL:
         return "number", compile_days_until(node, site.source)
     if name == STARTS_WITH:
-        kind, read = _build(node.args[0], site) if node.args else ("boolean", bool)
-        return "boolean", compile_starts_with(node, kind, read, site.source)
+        first: tuple[OperandKind, Closure] = _build(node.args[0], site) if node.args else ("boolean", bool)
+        return "boolean", compile_starts_with(node, *first, site.source)
     column = column_of(site.source, name)
     if not name.startswith("customer."):
         raise InvalidCondition("condition.E006", "a call is not allowed in a condition", ALLOWED, column)

@@ -85,6 +85,8 @@ MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T]([01]?\d|2[0-3]):([0-5]\d)\Z")
 NO_MOMENT = datetime.combine(date(2000, 1, 1), time())
 #: The longest time over which a campaign is spread, in days.
 LONGEST_SPREAD = 7
+#: The most values of a signal, and the most pools that one reward chooses from.
+MOST_SIGNAL_VALUES, MOST_POOLS = 12, 40
 #: The most that a step adds to a field, or subtracts from it.
 LARGEST_AMOUNT = 1_000_000
 MONTHS_SPAN = re.compile(r"(\d{1,2})mo\Z")

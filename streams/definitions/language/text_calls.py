@@ -37,7 +37,9 @@ def compile_starts_with(node: nodes.Call, kind: OperandKind, read: Closure, sour
     is_whole = len(starts) == len(node.args) - 1 and all(starts) and _is_plain(node)
     if not is_text or not is_whole or not 0 < len(starts) <= _MOST:
         message = "starts_with needs the name of a text, and texts in quotes"
-        raise InvalidCondition("condition.E019", message, f"write {STARTS_WITH_EXAMPLE}", column_of(source, STARTS_WITH))
+        raise InvalidCondition(
+            "condition.E019", message, f"write {STARTS_WITH_EXAMPLE}", column_of(source, STARTS_WITH)
+        )
     if kind == POSTAL:
         codes = tuple([compact(each).casefold() for each in starts])
         return lambda context: compact(read(context)).casefold().startswith(codes)

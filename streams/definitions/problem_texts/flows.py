@@ -266,6 +266,22 @@ ENTRIES = {
         "Only flows on a segment that is entered, or on a threshold, start for present members.",
         "`{on: segment.entered, segment: vip, backfill: true}`",
     ),
+    "flow.E082": Entry(
+        "Marketing in the quiet hours",
+        "`any_hour` is for marketing emails only in countries whose line in `consent.yaml` is `allowed`.",
+        "remove `any_hour`",
+    ),
+    "flow.E083": Entry(
+        "Email that nobody waits for",
+        "`any_hour` is for the answer to something that the customer has just done, without a wait before it.",
+        "`trigger: {on: survey.answered}`",
+    ),
+    "flow.E084": Entry("Too many values", "A signal has 12 values at most.", "remove some of them"),
+    "flow.E085": Entry(
+        "Invalid pools",
+        "`pools` has 1 to 40 values, each with the name of a pool.",
+        "`{by: customer.top_category, pools: {tea: tea-10}}`",
+    ),
     "flow.W001": Entry(
         "`not_with` has no effect", "Transactional emails do not wait for other flows.", "remove `not_with`"
     ),
@@ -314,5 +330,10 @@ ENTRIES = {
         "Campaign is over",
         "The moment of the campaign is past by more than `max_age`, so it starts for no further customer.",
         "a later `at`, or delete the flow",
+    ),
+    "flow.W014": Entry(
+        "`any_hour` has no effect",
+        "Transactional emails do not wait for the end of the quiet hours.",
+        "remove `any_hour`",
     ),
 }

@@ -43,6 +43,18 @@ def day(context: Context, iso_time: str) -> str:
 
 
 @pass_context
+def weekday(context: Context, iso_time: str) -> str:
+    """Return the word for the local weekday of an ISO 8601 time, or of a day such as `2026-11-25`: `onsdag`."""
+    return _word(context, iso_time, "EEEE")
+
+
+@pass_context
+def month(context: Context, iso_time: str) -> str:
+    """Return the word for the local month of an ISO 8601 time, or of a day such as `2026-11-25`: `november`."""
+    return _word(context, iso_time, "LLLL")
+
+
+@pass_context
 def clock(context: Context, iso_time: str) -> str:
     """Return the local time of day of an ISO 8601 time: `10.00`."""
     # The cache needs a naive time: aware times of two zones are equal if they are the same instant.
@@ -69,8 +81,23 @@ def link(url: str | None) -> str:
 
 
 FILTERS: Mapping[str, Callable[..., str]] = MappingProxyType(
-    {"money": money, "day": day, "clock": clock, "decimal": decimal, "link": link, "number": number}
+    {
+        "money": money,
+        "day": day,
+        "weekday": weekday,
+        "month": month,
+        "clock": clock,
+        "decimal": decimal,
+        "link": link,
+        "number": number,
+    }
 )
+
+
+def _word(context: Context, iso_time: str, pattern: str) -> str:
+    is_day = len(iso_time) == _LENGTH_OF_DAY
+    value = date.fromisoformat(iso_time) if is_day else _local(iso_time, context["_zone"]).date()
+    return _formatted_day(value, pattern, context.parent["_formats"].locale)
 
 
 def _local(iso_time: str, zone: str) -> datetime:
@@ -135,6 +162,11 @@ def plain_amount(minor: int, currency: str) -> str:
 @lru_cache(maxsize=2048)
 def _day(value: date, locale: Locale) -> str:
     return format_date(value, "full", locale=locale)
+
+
+@lru_cache(maxsize=2048)
+def _formatted_day(value: date, pattern: str, locale: Locale) -> str:
+    return format_date(value, pattern, locale=locale)
 
 
 @lru_cache(maxsize=8192)

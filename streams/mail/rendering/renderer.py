@@ -152,6 +152,7 @@ class Renderer:
             **with_open_maps(command.context),
             "language": language,
             "shop_name": self._brand.name,
+            "shop": {"name": self._brand.name, **command.context.get("shop", {})},
             "brand": self._brand_values,
             "unsubscribe_url": links.unsubscribe,
             "pixel_url": links.pixel,

@@ -58,6 +58,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "flow_gone": "the flow or the step no longer exists",
         "flow_unknown": "the worker does not know the flow, or only older versions of it; another worker continues",
         "pool_empty": "no code was left: the flow continued without one",
+        "no_pool": "no pool of codes belongs to the customer's value: the flow continued without a code",
         "code_too_late": "a code arrived that the flow could not use any more; it was returned to its pool",
         "code_expired": "the code had expired when it arrived: the flow continued without one",
         "already_delivered": "the parcel had already been delivered",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streams.core.conditions.open_values import reader_of
 from streams.core.instances.expiry import schedule_expiry
 from streams.core.instances.steps.add import Add
 from streams.core.instances.steps.change_list import ChangeList
@@ -13,6 +14,7 @@ from streams.core.instances.steps.split import Split, branch_of
 from streams.core.instances.steps.wait import Wait
 from streams.core.instances.steps.wait_for import WaitFor
 from streams.core.model.events import CodeGranted
+from streams.core.model.fields import as_stored
 from streams.core.model.instance import Instance, awaits_pool
 from streams.core.offers import rewards
 from streams.core.rules.flow import Condition, Reward, Send
@@ -31,10 +33,15 @@ def execute(execution: Execution, step: Reward) -> Result:
     uow, flow, instance = execution.uow, execution.flow, execution.instance
     if execution.is_draft(step):
         return execution.next_step(step)
-    if not step.pool:
+    if step.is_signed:
         uow.changed = True
         execution.instance = rewards.give_signed_code(uow, flow, instance, step)
         schedule_expiry(uow, flow, execution.instance)
+        return execution.next_step(step)
+    pool = _pool_of(execution, step)
+    if not pool:
+        execution.log(step.path).skip("no_pool", f"no pool for this {step.by}; continues without a code")
+        execution.instance = instance.with_reward("")
         return execution.next_step(step)
     waiting = _held_back(execution, step)
     if waiting is not None:
@@ -42,9 +49,9 @@ def execute(execution: Execution, step: Reward) -> Result:
     if execution.refused:
         execution.instance = instance.with_reward("")
         return execution.next_step(step)
-    execution.instance, give_up_at = rewards.claim_code(uow, flow, instance, step)
+    execution.instance, give_up_at = rewards.claim_code(uow, flow, instance, step, pool)
     # Whether it was deferred before is part of the id of the claim.
-    return execution.wait_at(step.path, give_up_at, awaits=awaits_pool(step.pool), wanted_at=instance.wanted_at)
+    return execution.wait_at(step.path, give_up_at, awaits=awaits_pool(pool), wanted_at=instance.wanted_at)
 
 
 def take_code(execution: Execution, step: Reward, grant: CodeGranted) -> Result:
@@ -64,12 +71,20 @@ def take_code(execution: Execution, step: Reward, grant: CodeGranted) -> Result:
 def on_timer(execution: Execution, step: Reward) -> str | None:
     """Continue without a code if the pool gave none in time."""
     instance = execution.instance
-    if not instance.awaited_pool or instance.awaited_pool != step.pool:
+    if instance.awaited_pool not in step.all_pools:
         return step.path
-    detail = f"no code of the pool {step.pool} arrived in time; continues without one"
+    detail = f"no code of the pool {instance.awaited_pool} arrived in time; continues without one"
     execution.uow.decisions(execution.flow, instance).skip("pool_empty", detail)
     execution.instance = instance.without_wish()
     return execution.next_step(step)
+
+
+def _pool_of(execution: Execution, step: Reward) -> str:
+    """Return the pool that the customer gets a code from, or "" if there is none for them."""
+    if not step.pools:
+        return step.pool
+    value = as_stored(reader_of(step.by)(execution.refresh_context()) or "")
+    return next((pool for key, pool in step.pools if key == value), step.pool)
 
 
 def _held_back(execution: Execution, step: Reward) -> Instance | None:

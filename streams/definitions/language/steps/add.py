@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from streams.core.conditions.names import NAMES
+from streams.core.conditions.names import NAMES, ROUND_NAMES
 from streams.core.instances.steps.add import Add
 from streams.core.rules.flow import Flow
 from streams.core.values.text import FIELD_NAME
@@ -38,6 +38,8 @@ class AddKind(StepKind[Add]):
             reader.error("flow.E070", values["expires"], "a negative value cannot expire", "remove `expires`")
         expires = reader.duration(values["expires"]) if "expires" in values else None
         source = reader.value_name(values["from"], _SOURCES, "a number") if "from" in values else ""
+        if source in ROUND_NAMES:
+            value, source = int(reader.round_text(source)), ""
         return Add(path=path, name=name, value=value, source=source, expires=expires)
 
     def schema(self) -> schemas.Schema:

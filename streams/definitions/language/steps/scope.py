@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import yaml
 
-from streams.core.conditions.names import NAMES
+from streams.core.conditions.names import NAMES, ROUND_NAMES
+from streams.core.conditions.open_values import open_value_of
 from streams.core.rules.consent_policy import Purpose
 from streams.core.rules.flow import Trigger
 from streams.core.rules.trigger_names import (
@@ -98,15 +99,22 @@ class ScopedReader(Reader):
         self.error("flow.E069", node, f"invalid number {value!r}", hint)
         return 1
 
-    def value_name(self, node: yaml.Node, known: Collection[str], what: str) -> str:
-        """Return one of the `known` names of conditions that is available here. `what` says which they are."""
+    def value_name(self, node: yaml.Node, known: Collection[str], what: str, *, is_open: bool = False) -> str:
+        """Return one of the `known` names of conditions that is available here. `what` says which they are.
+
+        With `is_open`, it may also be the name of a field, or of an attribute or a date of the customer.
+        """
         name, absences = self.text(node), self.scope.absent
         absent = absences.get(name.partition(".")[0]) or absences.get(name)
         if absent is not None:
             self.error("condition.E010", node, f"{name} is not available here: {absent[0]}", absent[1])
-        elif name not in known:
+        elif name not in known and not (is_open and open_value_of(name) is not None):
             self.error("flow.E068", node, f"{name!r} is not the name of {what}", nearest(name, known))
         return name
+
+    def round_text(self, name: str) -> str:
+        """Return the number of the round or of all rounds around the current step, as a text."""
+        return str((self.rounds or (0, 0))[ROUND_NAMES.index(name)])
 
     def either(self, node: yaml.Node, values: Mapping[str, yaml.Node], *, is_read: bool) -> None:
         """Note `value` beside `from`, or that a mapping has neither of them. `is_read`: whether it was read without a problem."""

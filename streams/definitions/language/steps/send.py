@@ -34,6 +34,7 @@ SEND = Keys(
         "at_least",
         *recommendations.KEYS,
         "together",
+        "any_hour",
     ),
     ("message",),
 )
@@ -88,6 +89,8 @@ class SendKind(StepKind[Send]):
             at_least=at_least,
             recommends=recommendations.read_recommends(reader, values, is_transactional=is_transactional(purpose)),
             together=together,
+            any_hour=reader.boolean(values["any_hour"]) if "any_hour" in values else False,
+            rounds=reader.rounds or (0, 0),
         )
 
     def schema(self) -> schemas.Schema:
@@ -103,6 +106,7 @@ class SendKind(StepKind[Send]):
             "at_least": schemas.number(keys.PRODUCTS),
             **recommendations.properties(),
             "together": {"type": "boolean"},
+            "any_hour": {"type": "boolean"},
         }
         return schemas.mapping(SEND, properties, Send)
 
@@ -121,6 +125,8 @@ class SendKind(StepKind[Send]):
         parts += recommendations.words(step.recommends)
         if step.together:
             parts.append("together with those due on the same day")
+        if step.any_hour:
+            parts.append("at any hour")
         return ", ".join(parts)
 
     def check(self, step: Send, compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from streams.core.conditions.names import NAMES
+from streams.core.conditions.names import NAMES, ROUND_NAMES
 from streams.core.instances.steps.set_field import SetField
 from streams.core.rules.flow import Flow
 from streams.core.values.text import FIELD_NAME
@@ -37,6 +37,8 @@ class SetFieldKind(StepKind[SetField]):
             hint = f"use {keys.LONGEST_VALUE} characters at most"
             reader.error("flow.E022", values["value"], f"the value is {len(value)} characters long", hint)
         source = reader.value_name(values["from"], _SOURCES, "a text or a number") if "from" in values else ""
+        if source in ROUND_NAMES:
+            return SetField(path=path, name=name, value=reader.round_text(source))
         return SetField(path=path, name=name, value=value, source=source)
 
     def schema(self) -> schemas.Schema:
