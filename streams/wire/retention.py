@@ -68,7 +68,7 @@ _TOPICS: Mapping[str, _About] = MappingProxyType(
         topics.CLAIMS: _About(_ID, _OUTAGE, "the claim is withdrawn"),
         topics.CLAIM_WITHDRAWALS: _About(_ID, _OUTAGE),
         topics.GRANTS: _About(f"{_ID}, discount code", "the shop reads it to match codes with customers"),
-        topics.SIGNALS: _About(_ID, "other systems read it"),
+        topics.SIGNALS: _About(f"{_ID}, the values that flows add", "other systems read it"),
         topics.WITHDRAWALS: _About(_ID, "as long as the command that it withdraws"),
         topics.SALES: _About(f"{_ID}, products", _OUTAGE),
         topics.INTERESTS: _About(f"{_ID}, products", _OUTAGE),

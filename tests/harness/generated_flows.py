@@ -30,7 +30,10 @@ THRESHOLDS = (
     "customer.spend_in(20d) > 600",
     "customer.spend > 900",
     "customer.orders_of('tea') >= 2",
+    "customer.days_until('wedding') < 20",
 )
+#: A step of a repetition only.
+ROUND = {"set": {"name": "round", "from": "repeat.round"}}
 spans = st.sampled_from(["20m", "20min", "3h", "1d", "2d", "9d", "1w"])
 clocks = st.sampled_from(["06:30", "10:00", "23:15"])
 messages = st.sampled_from(["a", "b", "c"])
@@ -40,6 +43,9 @@ about_customers = [
     "customer.days_since_click < 5", "field.loyalty == 'silver'", "'testers' in customer.lists", "customer.age > 30",
     "reward.is_given", "reward.name == 'ten'", "reward.days_left > 3", "field.points >= 20", "field.kept == '0'",
     "customer.orders_in(20d) > 1", "customer.spend_in(1w, 'tea') >= 300", "customer.orders_of('tea') > 1", "customer.top_category == 'tea'",
+    "8000 <= customer.postal_code <= 8270", "starts_with(customer.postal_code, '80')", "'wedding' in customer.dates",
+    "customer.days_until('wedding') < 9", "customer.days_until('birthday') <= 3", "today.weekday in ['sat', 'sun']", "today.hour < 12",
+    "shop.country == 'DK'",
 ]  # fmt: skip
 about_orders = [
     "order.total > 400",
@@ -47,6 +53,7 @@ about_orders = [
     "order.is_late",
     "'tea' in order.categories",
     "order.is_international",
+    "order.weekday == 'mon' or order.hour >= 12",
 ]
 about_parcels = [
     "shipment.exception_reason == 'customs'",
@@ -112,6 +119,7 @@ def sends(purpose: str, *, may_join: bool) -> st.SearchStrategy[Any]:
             "purpose": st.sampled_from([purpose, "marketing"]),
             "products": st.integers(1, 3),
             "categories": st.integers(1, 2),
+            "any_hour": st.booleans(),
         }
     options |= {"together": st.booleans()} if may_join else {}
     plain = st.fixed_dictionaries({"message": messages}, optional=options).map(
@@ -203,6 +211,9 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         st.sampled_from([
             {"set": {"name": "loyalty", "value": "silver"}}, {"add_to_list": "testers"}, {"remove_from_list": "testers"},
             {"reward": {"name": "ten"}}, {"reward": {"name": "pool", "pool": "ten", "within": "3d"}}, {"emit": "told"},
+            {"emit": {"name": "told", "data": {"orders": "customer.orders", "points": "field.points", "channel": "'sms'"}}},
+            {"reward": {"name": "by", "pool": {"by": "field.loyalty", "pools": {"silver": "ten"}}, "within": "3d"}},
+            {"reward": {"name": "by", "pool": {"by": "customer.country", "pools": {"SE": "se"}, "otherwise": "ten"}}},
             {"set": {"name": "kept", "from": "order.total" if is_about_order(on) else "customer.orders"}},
             {"add": {"name": "points", "value": 15}},
             {"add": {"name": "points", "from": "order.value" if is_about_order(on) else "customer.orders", "expires": "5d"}},
@@ -226,7 +237,7 @@ def flows(draw: st.DrawFn, name: str) -> dict[str, Any]:
         )  # fmt: skip
         repeat = st.builds(
             lambda times, every, until, steps: {
-                "repeat": {"times": times, "every": every, **({"until": until} if until else {}), "steps": steps}
+                "repeat": {"times": times, "every": every, **({"until": until} if until else {}), "steps": [*steps, ROUND]}
             },
             st.integers(2, 3), spans, st.none() | condition, steps,
         )  # fmt: skip

@@ -73,7 +73,7 @@ def is_countdown(dependency: str) -> bool:
 
 
 def changes_of(context: EvalContext, dependency: str, numbers: Iterable[int]) -> Iterator[datetime]:
-    """Yield the times (UTC), past ones included, at which the days until a date are one of `numbers`, or count anew."""
+    """Yield the times (UTC), past ones included, at which the days until a date are one of `numbers`, or start at a year again."""
     day, zone = _date_of(context, dependency.partition(_SEPARATOR)[2]), context.uow.zone_of(None)
     if day is None:
         return

@@ -15,7 +15,7 @@ FIELDS, ATTRIBUTES, DATES = "field.", "customer.attributes.", "customer.dates."
 
 
 def open_value_of(name: str) -> Callable[[Any], Any] | None:
-    """Return the function that reads a field, an attribute or a date by its name in a condition; None if the name is none of them."""
+    """Return the function that reads a field, an attribute or a date by its name in a condition; None for other names."""
     for first, reader in _READERS:
         rest = name.removeprefix(first)
         if rest != name:

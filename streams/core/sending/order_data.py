@@ -110,7 +110,7 @@ def complete_order(order: dict[str, Any]) -> None:
     order.update({key: value for key, value in added.items() if key not in order})
 
 
-#: What commands of earlier versions lack, although they have all amounts.
+#: The fields that commands of earlier versions lack, although they have all amounts.
 _LATER: dict[str, Any] = {
     **dict.fromkeys(("is_paid", "is_refunded", "is_cancelled"), False),
     "weekday": "", "month": 0, "hour": 0,

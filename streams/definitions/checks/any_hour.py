@@ -10,7 +10,7 @@ from streams.core.rules.consent_policy import ConsentPolicy, is_transactional
 from streams.core.rules.flow import Flow, Reward, Send, Step
 from streams.definitions.problems import Problem, problem_at
 
-#: What a customer does, and may expect an answer to at once.
+#: The actions of customers that they may expect an answer to at once.
 ACTIONS = ("order.placed", "survey.answered", "review.written", "contest.entered", "request.asked", "request.confirmed")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -16,8 +17,15 @@ from streams.tools.cli.options import DAYS, on_kafka, read_settings, show_progre
     "sources",
     multiple=True,
     required=True,
-    metavar="FILE|topic",
-    help="An Avro file (repeatable), or the word topic to read the cluster's topics.",
+    metavar="[KIND=]FILE|topic",
+    help="A file (repeatable), or the word topic to read the cluster's topics.",
+)
+@click.option(
+    "--mapping",
+    "mappings",
+    multiple=True,
+    metavar="KIND=FILE",
+    help="A mapping file as of `takk import`, for the rows of a kind. Repeatable.",
 )
 @click.option(
     "--flow",
@@ -43,6 +51,7 @@ from streams.tools.cli.options import DAYS, on_kafka, read_settings, show_progre
 @templates_dir_option
 def simulate(
     sources: tuple[str, ...],
+    mappings: tuple[str, ...],
     changes: tuple[str, ...],
     products_file: Path | None,
     compare: Path | None,
@@ -53,9 +62,12 @@ def simulate(
 ) -> None:
     """Simulate the flows on past events, and count the emails.
 
-    Nothing is sent, and nothing is written to Kafka. The events come from Avro files of orders, shipments, engagement,
-    customers, browsing and contact pressure, or with `--from topic` from the cluster's topics. The result counts emails per
-    day, per flow and per customer, and emails that were deferred or not sent, by rule.
+    Nothing is sent, and nothing is written to Kafka. The events come from files of orders, shipments, engagement, customers,
+    browsing and contact pressure, or with `--from topic` from the cluster's topics. Files need no Kafka: they are Avro
+    files, or CSV (.csv, .tsv) and JSON Lines (.jsonl, .ndjson) as `takk import` reads them. The name of such a file begins
+    with the kind of its rows, such as orders-2026.csv, or the kind is before it: orders=sales.csv. Invalid rows are left out
+    and written to FILE.errors.jsonl. The result counts emails per day, per flow and per customer, and emails that were
+    deferred or not sent, by rule.
 
     --flow and --compare each add a variant of the flows; with one of them, the difference is printed too. With --products,
     emails that recommend products are sent only if there are enough products; without it they all count as sent. Code pools
@@ -63,6 +75,7 @@ def simulate(
 
     \b
     takk simulate --from orders.avro --from shipments.avro --flow review@off --html review.html
+    takk simulate --from orders.csv --from shipments.jsonl --mapping orders=shopify.yaml
     takk simulate --from topic --compare my-templates --days 90
 
     Exit codes: 0 success, 1 a file is not readable, a flow is unknown, or the flows contain errors.
@@ -71,6 +84,8 @@ def simulate(
 
     from streams.core.values.text import counted
     from streams.definitions.problems import FlowFileError
+    from streams.tools.operations.importing.events import read_events
+    from streams.tools.operations.importing.rows import ImportFailed
     from streams.tools.simulation.comparison import load_variants, read_files, read_topics, simulate_variants
     from streams.tools.simulation.history import HistoryError
     from streams.tools.simulation.outcome import UnknownFlow, table
@@ -91,10 +106,15 @@ def simulate(
             is_recommending = any(ruleset.counts_sales for ruleset in variants.values())
             inputs = on_kafka(settings, lambda: read_topics(settings, products_file, is_recommending, show_progress))
         else:
-            inputs = read_files(settings, [Path(source) for source in sources], products_file, show_progress)
+            files, rows = _divided(sources)
+            inputs = read_files(settings, files, products_file, show_progress)
+            for kind, path in rows:
+                mapping = _of_kind(mappings, kind)
+                events, invalid = read_events(settings, path, kind, mapping, show_progress("read", "bytes of a file"))
+                inputs.history.add(events, invalid)
     except FlowFileError as error:
         raise click.ClickException(f"the flows contain errors:\n{error}") from error
-    except (HistoryError, UnknownFlow) as error:
+    except (HistoryError, ImportFailed, UnknownFlow) as error:
         raise click.ClickException(str(error)) from error
     results = simulate_variants(variants, inputs, days, show_progress)
     if html_file is not None:
@@ -111,3 +131,31 @@ def simulate(
         click.echo(
             f"{result.name}: {result.events:,} events in {result.seconds:.1f} s, {rate:,.0f} per second", err=True
         )
+
+
+def _divided(sources: Sequence[str]) -> tuple[list[Path], list[tuple[str, Path]]]:
+    """Return the Avro files, and the files with rows, each with the kind of its rows."""
+    from streams.tools.operations.importing.events import ROW_FILES, kind_of
+
+    files: list[Path] = []
+    rows: list[tuple[str, Path]] = []
+    for source in sources:
+        kind, separator, name = source.partition("=")
+        is_named = bool(separator) and kind.isalpha()
+        path = Path(name if is_named else source)
+        if is_named or path.suffix.lower() in ROW_FILES:
+            rows.append((kind if is_named else kind_of(path), path))
+        else:
+            files.append(path)
+    return files, rows
+
+
+def _of_kind(mappings: Sequence[str], kind: str) -> Path | None:
+    """Return the mapping file for the rows of a kind."""
+    for mapping in mappings:
+        named, separator, path = mapping.partition("=")
+        if not separator:
+            raise click.UsageError(f"--mapping: {mapping!r} has no kind of rows (hint: write orders={mapping})")
+        if named == kind:
+            return Path(path)
+    return None

@@ -48,6 +48,12 @@ class History(Struct):
     events: list[tuple[datetime, Event]]
     invalid: Counter[str] = field(default_factory=Counter)
 
+    def add(self, events: Iterable[Event], invalid: Counter[str]) -> None:
+        """Add events from elsewhere, and the number of invalid ones by reason."""
+        self.events.extend((event.occurred_at, event) for event in events)
+        self.invalid += invalid
+        _sorted(self)
+
 
 class HistoryError(ValueError):
     """A file that cannot be used. The message names the file, the reason and what is expected."""

@@ -9,7 +9,17 @@ from streams.core.rules.flow import Flow
 from streams.definitions.checks.any_hour import check_any_hour
 from tests.harness.driver import Driver
 from tests.harness.events import flow_from
-from tests.harness.flow_texts import DAY, HOUR, MESSAGES, answer_survey, buy, flow_text, ruleset_of, sent, update_profile
+from tests.harness.flow_texts import (
+    DAY,
+    HOUR,
+    MESSAGES,
+    answer_survey,
+    buy,
+    flow_text,
+    ruleset_of,
+    sent,
+    update_profile,
+)
 
 RULES = "caps: [{most: 1, per: 1d}]\nquiet_hours: {from: '20:00', to: '08:00'}\n"
 ANSWER = "trigger: {on: survey.answered}\nsteps: [{send: {message: a%s}}]\n"

@@ -41,14 +41,22 @@ def test_a_signal_with_values() -> None:
 
 def test_texts_of_values() -> None:
     """Lists are joined, and all texts have 200 characters at most."""
-    cases: list[tuple[Any, str]] = [(("tea", "tea", "cups"), "tea, cups"), (True, "true"), (None, ""), (3, "3"), ((), "")]
+    cases: list[tuple[Any, str]] = [
+        (("tea", "tea", "cups"), "tea, cups"),
+        (True, "true"),
+        (None, ""),
+        (3, "3"),
+        ((), ""),
+    ]
     assert [as_text(value) for value, _ in cases] == [text for _, text in cases]
     assert len(as_text(tuple(map(str, range(500))))) == 200
 
 
 def test_the_record_of_a_signal() -> None:
     """The record on the topic has the values. A record without them, as earlier versions wrote it, has none."""
-    run = run_of("trigger: {on: order.placed}\nsteps: [{emit: {name: call, data: {total: order.total}}}, {emit: plain}]")
+    run = run_of(
+        "trigger: {on: order.placed}\nsteps: [{emit: {name: call, data: {total: order.total}}}, {emit: plain}]"
+    )
     buy(run)
     codec = open_codec()
     encoder = Encoder(codec)

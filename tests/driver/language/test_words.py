@@ -13,7 +13,7 @@ from streams.core.sending.content import complete, template_data
 from tests.harness.driver import START, Driver
 from tests.harness.flow_texts import DAY, HOUR, buy, flow_text, ruleset_of, run_of, sent, update_profile
 
-IF = "trigger: {{on: order.placed}}\nsteps:\n  - split: [{{when: \"{}\", steps: [{{send: {{message: a}}}}]}}]\n"
+IF = 'trigger: {{on: order.placed}}\nsteps:\n  - split: [{{when: "{}", steps: [{{send: {{message: a}}}}]}}]\n'
 
 
 def takes(condition: str, profile: dict[str, Any] | None = None, **changes: Any) -> bool:

@@ -30,6 +30,8 @@ from streams.definitions.language import (
     expressions,
     recommendations,
     rules,
+    text_calls,
+    weekdays,
     yaml_reader,
 )
 from streams.definitions.language import flow as flow_language
@@ -92,6 +94,8 @@ READERS: tuple[ModuleType, ...] = (
     yaml_reader,
     reader,
     scope,
+    text_calls,
+    weekdays,
     *[sys.modules[type(kind).__module__] for kind in KINDS],
 )
 #: The calls that report a problem.

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
+from streams.core.conditions.date_values import DAYS_UNTIL
 from streams.core.conditions.names import NAMES
 from streams.core.conditions.purchase_values import CALLS
 from streams.core.instances.steps.wait import TargetTime
@@ -176,7 +177,8 @@ def test_every_name_of_conditions_has_an_example() -> None:
     open_kinds = {
         "field.<name>": "text or number",
         "customer.attributes.<name>": "text or number",
-        **dict.fromkeys(CALLS, "number"),
+        "customer.dates.<name>": "text or number",
+        **dict.fromkeys((*CALLS, DAYS_UNTIL), "number"),
     }
     assert table.keys() == {*NAMES, *open_kinds}
     for name, (kind, _, example) in table.items():

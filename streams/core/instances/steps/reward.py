@@ -80,7 +80,7 @@ def on_timer(execution: Execution, step: Reward) -> str | None:
 
 
 def _pool_of(execution: Execution, step: Reward) -> str:
-    """Return the pool that the customer gets a code from, or "" if there is none for them."""
+    """Return the pool that the customer gets a code from, "" if no pool has their value."""
     if not step.pools:
         return step.pool
     value = as_stored(reader_of(step.by)(execution.refresh_context()) or "")

@@ -45,7 +45,7 @@ class EmitKind(StepKind[Emit]):
             "type": "object",
             "maxProperties": keys.MOST_SIGNAL_VALUES,
             "propertyNames": {"pattern": f"^{schemas.bare(FIELD_NAME)}$"},
-            "additionalProperties": schemas.TEXT,
+            "additionalProperties": {"type": "string", "maxLength": keys.LONGEST_VALUE + 2},  # with its quotes
         }
         return {"anyOf": [schemas.NAMED, schemas.mapping(EMIT, {"name": schemas.NAMED, "data": data})]} | (
             schemas.description(Emit)

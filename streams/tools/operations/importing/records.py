@@ -61,19 +61,29 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "products": Kind(topics.PRODUCTS, "product", "sku"),
     }
 )
+#: The kinds of rows that a simulation reads.
+ROW_KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        **{name: kind for name, kind in KINDS.items() if name != "products"},
+        "engagement": Kind(topics.ENGAGEMENT, "engagement", "customer_id", "kind"),
+        "browsing": Kind(topics.BROWSING, "browsing", "customer_id", "kind"),
+        "pressure": Kind(topics.PRESSURE, "contact_pressure", "customer_id", "kind"),
+    }
+)
 
 
 class RecordBuilder:
     """Builds the records of rows.
 
     Args:
-        kind: a name in `KINDS`.
+        kind: a name in `KINDS` or `ROW_KINDS`.
         schema: the schema of the records.
         mapping: the sources of the fields.
         currency: the shop's currency, where a row has none.
         codec: checks that a record can be written.
         now: the present, UTC.
         guest_key: the key of the ids of guests, or b"": then each row needs a customer id.
+        is_past: whether the records are marked as imported, so that no flow starts by them.
     """
 
     def __init__(
@@ -85,8 +95,11 @@ class RecordBuilder:
         codec: Codec,
         now: datetime,
         guest_key: bytes = b"",
+        *,
+        is_past: bool = True,
     ) -> None:
-        self.kind = KINDS[kind]
+        self.kind = KINDS.get(kind) or ROW_KINDS[kind]
+        self._name, self._is_past = kind, is_past
         self.types = types_of(schema)
         self._schema, self._mapping, self._currency, self._codec, self._now = schema, mapping, currency, codec, now
         self._guest_key = guest_key
@@ -120,13 +133,14 @@ class RecordBuilder:
     def with_mapping(self, mapping: ImportMapping) -> RecordBuilder:
         """Return a builder with another mapping."""
         return RecordBuilder(
-            next(name for name, kind in KINDS.items() if kind is self.kind),
+            self._name,
             self._schema,
             mapping,
             self._currency,
             self._codec,
             self._now,
             self._guest_key,
+            is_past=self._is_past,
         )
 
     def order_of(self, values: Mapping[str, Any]) -> str:
@@ -227,7 +241,7 @@ class RecordBuilder:
 
     def _events(self, values: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the record of each event of a row, the oldest first."""
-        if "is_imported" in self.types:
+        if "is_imported" in self.types and self._is_past:
             values["is_imported"] = True
         self._fill(values)
         event = self.kind.event

@@ -19,7 +19,7 @@ ASK, ASK_TEXT, COPY = f"{REVIEW}/ask.html.j2", f"{REVIEW}/ask.txt.j2", f"{REVIEW
 CONFIRMATION = "flows/transactional/order-confirmation/confirmation.html.j2"
 NAMES = (
     "known: brand, closing, confirm_url, contest_url, customer, greeting, language, mood, order, pixel_url, preferences_url, preview, referral_url, "
-    "reorder_url, review_url, shipment, shop_name, subject, survey_url, t, unsubscribe_url"
+    "reorder_url, review_url, shipment, shop, shop_name, subject, survey_url, t, unsubscribe_url"
 )
 
 
@@ -82,7 +82,7 @@ INVALID = [
     (put(ASK, 3, "{{ shipment.window_from.year }}"), f"{ASK}:3:25 message.E004 see "),
     # Only data with few parts has an order without an address.
     (put(ASK, 3, "{{ order.billing_address.city }}"), f"{ASK}:3:26 message.E004 put it between {{% if order.billing_address %}}"),
-    (put(ASK, 3, "{% if order.is_paid %}{% endif %}"), f"{ASK}:3:13 message.E004 only conditions have order.is_paid; known: order_id, "),
+    (put(ASK, 3, "{% if order.is_late %}{% endif %}"), f"{ASK}:3:13 message.E004 only conditions have order.is_late; known: order_id, "),
 ]  # fmt: skip
 
 

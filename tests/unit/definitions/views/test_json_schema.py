@@ -140,6 +140,8 @@ steps:
   - set: {name: nps, from: customer.orders}
   - add: {name: points, value: -50}
   - repeat: {times: 3, every: {days: 2, at: "10:00"}, until: customer.is_vip, steps: [{wait: 30min}, {emit: again}]}
+  - emit: {name: told, data: {total: order.total, channel: "'sms'"}}
+  - reward: {name: five, pool: {by: customer.country, pools: {DK: dk-5}, otherwise: any-5}}
   - wait_for: {event: mail.opened, up_to: 7d, where: "true", then: [{wait: 1mo}], otherwise: [{wait: 12h}]}
   - set: {name: keen, value: "yes"}
   - set: {name: keen, value: 5}
@@ -221,7 +223,7 @@ def test_valid(old: str, new: str) -> None:
         ("name: keen", "name: Keen"),
         ('value: "yes"', f"value: {'x' * 201}"),
         ("add_to_list: open", "add_to_list: [open]"),
-        ("emit: vip-seen", "emit: {name: seen}"),
+        ("emit: vip-seen", "emit: {kind: seen}"),
         ("from: customer.orders", "from: customer.segments"),
         ("name: nps, from: customer.orders", "name: nps"),
         ("value: -50", "value: 0"),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from streams.tools.cli.main import main
@@ -76,3 +77,39 @@ def test_a_page_that_cannot_be_written(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["simulate", "--from", "gone.avro", "--html", str(page_file)])
     assert "gone.avro" in done.output
     assert page_file.read_text() == "older"
+
+
+ORDERS = """order_id,customer_id,email,country,Placed,total,lines
+1,anna,anna@example.com,DK,2026-03-02T09:00:00Z,649.00,"[{""sku"":""S-1"",""title"":""Tea"",""quantity"":1,""unit_price_minor"":64900}]"
+2,bo,bo@example.com,DK,never,649.00,"[]"
+"""
+SHIPPED = '{"order_id": "1", "customer_id": "anna", "parcel_id": "p1", "shipped_at": "2026-03-03T09:00:00Z"}\n'
+
+
+def test_rows_without_kafka(tmp_path: Path) -> None:
+    """CSV and JSON Lines, as `takk import` reads them, start flows in a simulation, and invalid rows are counted."""
+    orders, parcels, mapping = tmp_path / "sales.csv", tmp_path / "shipments-1.jsonl", tmp_path / "shop.yaml"
+    orders.write_text(ORDERS)
+    parcels.write_text(SHIPPED)
+    mapping.write_text("fields: {placed_at: Placed}")
+    sources = ["--from", f"orders={orders}", "--from", str(parcels), "--templates", str(TEMPLATES)]
+    done = CliRunner().invoke(main, ["simulate", *sources, "--mapping", f"orders={mapping}", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["broken"] == {"bad_time": 1}
+    assert {"order-confirmation/confirmation", "shipment-confirmation/shipped"} <= {*found["outcomes"][0]["by_flow"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "code"),
+    [
+        (["--from", "sales.csv"], "the kind of the rows is unknown", 1),
+        (["--from", "sales=gone.csv"], "unknown kind of rows 'sales'", 1),
+        (["--from", "orders=gone.csv"], "cannot read gone.csv", 1),
+        (["--from", "orders.csv", "--mapping", "shop.yaml"], "has no kind of rows", 2),
+    ],
+)
+def test_rows_that_cannot_be_read(arguments: list[str], message: str, code: int) -> None:
+    """The error names the file, and how to name its kind."""
+    done = CliRunner().invoke(main, ["simulate", *arguments, "--templates", str(TEMPLATES)])
+    assert (done.exit_code, message in done.output) == (code, True), done.output
