@@ -24,7 +24,7 @@ def placed(context: EvalContext) -> datetime | None:
     return facts.placed_at.astimezone(context.uow.zone_of(context.order)) if facts is not None else None
 
 
-def today(context: EvalContext) -> datetime:
+def here(context: EvalContext) -> datetime:
     """Return the present time by the customer's clock."""
     return context.uow.now.astimezone(context.uow.zone_of(context.order))
 
