@@ -80,7 +80,7 @@ def test_pools_of_a_ruleset() -> None:
 
 def test_the_favourite_category() -> None:
     """A pool by the favourite category makes the worker log purchases by category."""
-    body = "trigger: {on: order.placed}\nsteps: [{reward: {name: x, pool: {by: customer.top_category, pools: {tea: tea-10}}}}]\n"
+    body = "trigger: {on: order.placed}\nsteps: [{reward: {name: x, pool: {by: customer.top_category, pools: {tea: tea-10, cups: tea-10}}}}]\n"
     run = Driver(ruleset_of(flow_text(body, purpose="marketing")))
     assert run.ruleset.counts_purchases
     run.stock(Code("tea-10", "T1", None))
