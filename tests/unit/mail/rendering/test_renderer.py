@@ -105,6 +105,15 @@ def test_clock_uses_the_customers_zone(renderer: Renderer) -> None:
     assert "18:00–21:00" in texts[1]
 
 
+def test_words_for_days_and_the_shop(tmp_path: Path) -> None:
+    """A message can show the weekday and the month of a time in its language, by the customer's clock, and the name of the shop."""
+    text = "{{ at | weekday }} {{ at | month }} {{ day | weekday }} {{ shop.name }} {{ shop.country }}"
+    files = {"flows/g/f/m.txt.j2": text, "flows/g/f/copy/da.yaml": "m.subject: Hej"}
+    context = {"at": "2026-02-28T23:30:00+00:00", "day": "2026-11-27", "shop": {"country": "DK"}}
+    email = _render(_templates(tmp_path, **files), context=context, locale="da", country="DK")
+    assert email.text.split() == ["søndag", "marts", "fredag", "Shop", "DK"]
+
+
 def test_an_unknown_language_falls_back_to_english(renderer: Renderer) -> None:
     """A language without copy gets English texts, and the HTML declares English for screen readers."""
     email = renderer.render(command(locale="fi"), NO_LINKS)
