@@ -55,8 +55,8 @@ def complete(response: web.StreamResponse, request_id: str) -> None:
 class QuickResponse(web.StreamResponse):
     """A response with one header of its own, for an HTTP/1.1 request whose connection stays open.
 
-    aiohttp collects the headers of a response in a dictionary, and takes a sixth of the time of a click to do so. This class writes the same
-    bytes from a text that is ready except for a few values.
+    aiohttp collects the headers of a response in a dictionary, which takes an eighth of the time of a click. This class writes the same bytes
+    from a text that is ready except for a few values.
 
     Args:
         status: of the response.

@@ -1,7 +1,7 @@
 """The guard: what holds for every request, before and after its handler.
 
-It runs in front of aiohttp's router. Nine of ten requests are clicks and opens, which need no router: their handlers are found by the first
-part of the path. All other requests go to the application.
+It runs in front of aiohttp's router. Most requests are clicks and opens, which need no router: their handlers are found by the first part of
+the path. All other requests go to the application.
 """
 
 from __future__ import annotations
