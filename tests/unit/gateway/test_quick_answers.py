@@ -106,7 +106,7 @@ def test_counts() -> None:
     asyncio.run(check())
 
 
-#: What `test_counts` counts: route and class of the status to the number.
+#: The requests of `test_counts`: route and class of the status to the number.
 COUNTED = {
     ("click", "3xx"): 2,
     ("click", "4xx"): 1,
