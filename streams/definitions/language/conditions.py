@@ -37,9 +37,8 @@ from streams.definitions.language.expressions import (
     InvalidCondition as InvalidCondition,
 )
 from streams.definitions.language.text_calls import (
-    DAYS_UNTIL_EXAMPLE,
+    EXAMPLES,
     STARTS_WITH,
-    STARTS_WITH_EXAMPLE,
     compile_days_until,
     compile_starts_with,
 )
@@ -181,8 +180,7 @@ def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[OperandK
     if name in NAMES:
         return NAMES[name]
     if name in (DAYS_UNTIL, STARTS_WITH):
-        example = DAYS_UNTIL_EXAMPLE if name == DAYS_UNTIL else STARTS_WITH_EXAMPLE
-        raise InvalidCondition("condition.E019", f"{name} needs parentheses", f"write {example}", column)
+        raise InvalidCondition("condition.E019", f"{name} needs parentheses", f"write {EXAMPLES[name]}", column)
     if name in CALLS:
         what = "a period" if CALLS[name].has_period else "a category in quotes"
         raise InvalidCondition("condition.E019", f"{name} needs {what}", f"write {CALLS[name].example}", column)

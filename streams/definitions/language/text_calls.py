@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from jinja2 import nodes
 
@@ -14,8 +15,13 @@ from streams.definitions.language.attributes import POSTAL, UNTYPED, OperandKind
 from streams.definitions.language.expressions import InvalidCondition, column_of, name_of
 
 STARTS_WITH = "starts_with"
-STARTS_WITH_EXAMPLE = 'starts_with(customer.postal_code, "80", "81")'
-DAYS_UNTIL_EXAMPLE = 'customer.days_until("wedding") <= 14'
+#: A comparison with each call.
+EXAMPLES: Mapping[str, str] = MappingProxyType(
+    {
+        STARTS_WITH: 'starts_with(customer.postal_code, "80", "81")',
+        date_values.DAYS_UNTIL: 'customer.days_until("wedding") <= 14',
+    }
+)
 #: The beginnings that one call compares, at most.
 _MOST = 100
 
@@ -38,7 +44,7 @@ def compile_starts_with(node: nodes.Call, kind: OperandKind, read: Closure, sour
     if not is_text or not is_whole or not 0 < len(starts) <= _MOST:
         message = "starts_with needs the name of a text, and texts in quotes"
         raise InvalidCondition(
-            "condition.E019", message, f"write {STARTS_WITH_EXAMPLE}", column_of(source, STARTS_WITH)
+            "condition.E019", message, f"write {EXAMPLES[STARTS_WITH]}", column_of(source, STARTS_WITH)
         )
     if kind == POSTAL:
         codes = tuple([compact(each).casefold() for each in starts])
@@ -57,7 +63,7 @@ def compile_days_until(node: nodes.Call, source: str) -> Closure:
     if name is None:
         message = f"{date_values.DAYS_UNTIL} needs the name of a date in quotes"
         column = column_of(source, date_values.DAYS_UNTIL)
-        raise InvalidCondition("condition.E019", message, f"write {DAYS_UNTIL_EXAMPLE}", column)
+        raise InvalidCondition("condition.E019", message, f"write {EXAMPLES[date_values.DAYS_UNTIL]}", column)
     return date_values.days_until(name)
 
 
