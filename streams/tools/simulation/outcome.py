@@ -140,8 +140,8 @@ def simulate(
 def _by_customer(events: Iterable[tuple[datetime, Event]]) -> Iterable[list[tuple[datetime, Event]]]:
     """Return the events of each customer.
 
-    Without recommendations, limits for addresses and changes of the catalogue, customers do not affect each other. One customer at a time stays in the processor's
-    cache, which is 20 % faster.
+    Without recommendations, limits for addresses and changes of the catalogue, customers do not affect each other. One customer at a time
+    stays in the processor's cache, which is 20 % faster.
     """
     grouped: dict[str, list[tuple[datetime, Event]]] = {}
     for event in events:

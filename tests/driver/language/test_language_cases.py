@@ -18,7 +18,7 @@ from tests.driver.language_cases import LANGUAGE_CASES, language_ruleset, langua
 from tests.harness.driver import START
 
 
-@pytest.mark.parametrize("case", (*CASES, *LANGUAGE_CASES), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *LANGUAGE_CASES], ids=lambda case: case.name)
 def test_case(case: Case) -> None:
     """The events of a case give exactly the emails, decisions, attributions and claims of the table; each decision has a text for `takk why`."""
     run = language_run(case).finish()

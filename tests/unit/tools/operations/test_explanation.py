@@ -211,7 +211,7 @@ def changed_flows(ruleset: Ruleset, state: Customer, event: Event, run: Driver) 
     return {each.flow for each in differing} | {effect.flow for effect in effects if isinstance(effect, SendMail)}
 
 
-@pytest.mark.parametrize("case", (*CASES, *LANGUAGE_CASES), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *LANGUAGE_CASES], ids=lambda case: case.name)
 def test_cases(case: Case) -> None:
     """At every event of every case, each flow is explained once, and those that the core changes neither more nor less."""
     playing = CaseRun(case) if case in CASES else language_run(case)
