@@ -145,7 +145,9 @@ class _Flow:
         options += ABOUT_REWARDS if self.has_reward else ()
         if self.on in CATALOGUE_CHANGES and self.once_per == "product":
             options += ["product.price <= 80"]
-            options += ["product.price_drop_percent >= 10", "product.old_price > 90"] if self.on == PRICE_DROPPED else []
+            options += (
+                ["product.price_drop_percent >= 10", "product.old_price > 90"] if self.on == PRICE_DROPPED else []
+            )
             options += ["product.replaces == 's1'"] if self.on == REPLACED else []
         first = self.one("condition", options)
         form = self.one("form", ("{}", "{}", "not {}", "{} and {}", "{} or {}"))
@@ -168,7 +170,12 @@ class _Flow:
             return self.once_per == "product" and (name == "product.sku" or is_about_order(self.on))
         if group == "event":
             return name in EVENT_NAMES.get(self.on, ())
-        known = {"customer": True, "order": is_about_order(self.on), "shipment": self.first == "shipment", "reward": self.has_reward}
+        known = {
+            "customer": True,
+            "order": is_about_order(self.on),
+            "shipment": self.first == "shipment",
+            "reward": self.has_reward,
+        }
         return known[group]
 
     def trigger(self) -> dict[str, Any]:
@@ -269,7 +276,10 @@ class _Flow:
             return {"emit": "told"}
         if kind == "add":
             value = one("amount", (15, -5))
-            return {"add": {"name": one("field", ("points", "loyalty")), "value": value} | (self._expiry() if value > 0 else {})}
+            return {
+                "add": {"name": one("field", ("points", "loyalty")), "value": value}
+                | (self._expiry() if value > 0 else {})
+            }
         if kind == "count":
             return {"add": {"name": "points", "from": self.source(("number",))} | self._expiry()}
         self.has_reward = True
@@ -315,7 +325,9 @@ class _Flow:
             every = self.wait() if self.maybe("every") else self.one("every span", SPANS)
             return {"times": self.one("times", (2, 3)), "every": every, **until, "steps": steps()}
         self.experiments += 1
-        holdout = {} if self.purpose in TRANSACTIONAL or not self.maybe("holdout of the experiment") else {"holdout": 20}
+        holdout = (
+            {} if self.purpose in TRANSACTIONAL or not self.maybe("holdout of the experiment") else {"holdout": 20}
+        )
         arms = [{"name": name, "percent": 50, "steps": steps()} for name in ("one", "two")]
         return {"name": f"{self.name}-{self.experiments}", **holdout, "arms": arms}
 
