@@ -121,7 +121,11 @@ class _Flow:
         self.purpose = self.one("purpose", PURPOSES)
         if self.purpose in TRANSACTIONAL and not (is_about_order(self.on) or self.on in OF_REQUESTS):
             self.purpose = "survey"
-        scopes = {"order": ("order", "product", "customer"), "shipment": ("order", "parcel", "product", "customer"), "product": ("product", "customer")}  # fmt: skip
+        scopes = {
+            "order": ("order", "product", "customer"),
+            "shipment": ("order", "parcel", "product", "customer"),
+            "product": ("product", "customer"),
+        }
         scope = ("product",) if self.on == LAUNCH else scopes.get(self.first, ("customer",))
         self.once_per = self.one(f"once_per {self.first}", scope)
         self.has_reward = self.has_sent = False

@@ -162,7 +162,7 @@ class StackRun:
         """Publish a wedding day, and a purchase of a product that will be replaced."""
         now = datetime.now(UTC)
         values = {"email": "day@example.org", "country": "DK", "marketing_consent": True, "occurred_at": now}
-        profile = records.profile(customer_id="wedding", dates={"wedding": ANOTHER_DAY.date()}, **values)
+        profile = records.profile(customer_id="wedding", dates={"wedding": ANOTHER_DAY.date().isoformat()}, **values)
         self.stack.enqueue(topics.CUSTOMERS, b"wedding", profile)
         lines = [records.line(sku="old-lamp")]
         order = records.order(customer_id="newer", order_id="newer", placed_at=now, occurred_at=now, lines=lines)
