@@ -56,7 +56,13 @@ def wish(run: Driver) -> CustomerActed:
 
 def cheaper(run: Driver, price_minor: int) -> ProductChanged:
     """The event by which c1 hears of a lower price of the lamp, now."""
-    values = {"kind": "price_dropped", "sku": "lamp", "price_minor": price_minor, "currency": "DKK", "old_price_minor": 10_000}
+    values = {
+        "kind": "price_dropped",
+        "sku": "lamp",
+        "price_minor": price_minor,
+        "currency": "DKK",
+        "old_price_minor": 10_000,
+    }
     return ProductChanged(customer_id="c1", change_id="x", occurred_at=run.now, **values)
 
 
@@ -74,7 +80,9 @@ def test_a_change_of_the_catalogue() -> None:
     for days, price in ((1, 10_000), (2, 9_500), (3, 8_000)):
         run.advance_to(START + days * DAY)
         run.change_product(
-            ProductVersion(sku="lamp", offset=days, updated_at=run.now, is_in_stock=True, price_minor=price, currency="DKK")
+            ProductVersion(
+                sku="lamp", offset=days, updated_at=run.now, is_in_stock=True, price_minor=price, currency="DKK"
+            )
         )
     assert run.messages() == ["a"]
     assert f"skip      f step 0: the flow does not apply to this order or customer (not true: {where})" in why(run)
@@ -145,7 +153,9 @@ def test_emails_that_are_sent_together() -> None:
     run.now = first.due_at
     fired = explained(run, timer_fired(timers[-1], run.now))
     assert fired.result == "ends"
-    joined = "skip: the email is part of another one: both were due on the same day, and the flow sends such emails together"
+    joined = (
+        "skip: the email is part of another one: both were due on the same day, and the flow sends such emails together"
+    )
     assert [joined in step for step in fired.steps].count(True) == 1
     run.advance(DAY)
     assert {effect.rule for effect in run.effects if isinstance(effect, LogDecision)} == {"consent", "joined"}
