@@ -344,7 +344,8 @@ def test_size_of_a_large_customer(letters: int) -> None:
     kept = ", ".join(
         f"{{set: {{name: kept_{number}, value: '{'v' * 30}'}}}}, {{add_to_list: l{number}}}" for number in range(9)
     )
-    points = f"trigger: {{on: order.placed}}\nsteps: [{kept}, {{add: {{name: points, value: 9, expires: 9d}}}}, {{reward: {{name: gift, expires: 300d}}}}]"
+    given = "{add: {name: points, value: 9, expires: 9d}}, {reward: {name: gift, expires: 300d}}"
+    points = f"trigger: {{on: order.placed}}\nsteps: [{kept}, {given}]"
     early = ruleset_of(
         flow_text(points, name="points", purpose="marketing"),
         flow_text(f"trigger: {{on: reward.expiring, before: 7d}}\n{SEND}", name="ending", purpose="marketing"),
