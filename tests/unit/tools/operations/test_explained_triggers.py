@@ -39,7 +39,7 @@ def marketing(body: str, name: str = "f") -> str:
 
 
 def explained(run: Driver, event: Event, flow: str = "f") -> FlowExplanation:
-    """What an event of c1 does to a flow, now."""
+    """The explanation of a flow at an event of c1, now."""
     (found,) = [each for each in explain(run.ruleset, run.customers["c1"], event, run.now).flows if each.flow == flow]
     return found
 
