@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import heapq
 import json
-import os
 import re
 import shutil
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner
@@ -25,7 +22,6 @@ from confluent_kafka import Consumer, TopicPartition
 
 from streams.definitions.loader import load_ruleset
 from streams.mail.rendering.template_folders import flow_folders
-from streams.settings import PROJECT_ROOT
 from streams.tools.cli.main import main
 from streams.tools.operations.customer_records import read_timeline
 from streams.tools.operations.customer_states import read_customers
@@ -37,11 +33,9 @@ from tests.driver.cases import CASES, Case, CaseEvent, CaseRun
 from tests.driver.language_cases import FLOWS, LANGUAGE_CASES, POOL, language_run
 from tests.harness import records
 from tests.harness.events import MESSAGES
-from tests.harness.flow_texts import flow_text
 from tests.harness.patient_templates import patient_templates
 from tests.harness.stack import Stack, open_stack
 
-COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 #: Events whose order matters are at least 0.5 days apart, so 1 s. The worker needs 0.1 to 0.3 s per record on a busy machine.
 DAY_S = 2.0
 #: Enough customers to reach all partitions.
@@ -57,19 +51,6 @@ ALL_CASES = (*CASES, *LANGUAGE_CASES)
 CODES = 20
 #: A plain email.
 EMAIL = '{% extends "shared/layout.html.j2" %}{% block content %}<p>.</p>{% endblock %}\n'
-#: Midnight of the day on which they do, in the time zone of the customers.
-ANOTHER_DAY = datetime.combine(datetime.now(COPENHAGEN) + timedelta(days=2), datetime.min.time(), COPENHAGEN)
-#: Flows that start on another day than that of the cases.
-LATER_FLOWS = {
-    "wedding": flow_text(
-        "max_age: 4000d\ntrigger: {on: customer.date, date: wedding}\nsteps: [{send: {message: a}}]",
-        "wedding",
-        purpose="marketing",
-    ),
-    "newer": flow_text(
-        "max_age: 4000d\ntrigger: {on: product.replaced}\nsteps: [{send: {message: a}}]", "newer", purpose="marketing"
-    ),
-}
 
 
 class OutputReader:
@@ -154,20 +135,8 @@ class StackRun:
             left = [case for case, attempt in zip(left, tried, strict=True) if not self._is_over(attempt)]
             if not left:
                 break
-        self._prepare_another_day()
         self.stack.wait_until_idle()
         self.outputs.read()
-
-    def _prepare_another_day(self) -> None:
-        """Publish a wedding day, and a purchase of a product that will be replaced."""
-        now = datetime.now(UTC)
-        values = {"email": "day@example.org", "country": "DK", "marketing_consent": True, "occurred_at": now}
-        profile = records.profile(customer_id="wedding", dates={"wedding": ANOTHER_DAY.date().isoformat()}, **values)
-        self.stack.enqueue(topics.CUSTOMERS, b"wedding", profile)
-        lines = [records.line(sku="old-lamp")]
-        order = records.order(customer_id="newer", order_id="newer", placed_at=now, occurred_at=now, lines=lines)
-        self.stack.enqueue(topics.ORDERS, b"newer", order)
-        self.stack.produce(topics.PRODUCTS, b"old-lamp", records.product(sku="old-lamp", updated_at=now))
 
     def _try(self, cases: list[Case]) -> None:
         """Publish each event at its time, then wait until every case has the outputs of the table, or one that is not in it."""
@@ -280,7 +249,7 @@ def stack_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackRun]:
     for name, flow in flow_folders(templates).items():
         if name not in MESSAGES:
             shutil.rmtree(flow)
-    for name, text in (*FLOWS.items(), *LATER_FLOWS.items()):
+    for name, text in FLOWS.items():
         add_flow(templates, name, text)
     env = {"TAKK_TEMPLATES_DIR": str(templates), "TAKK_ADDRESS_SECRET": "0e7a5c3f9b1d48e2a6c4f08b"}
     with open_stack(folder, day_s=DAY_S, env=env) as stack:
@@ -440,23 +409,3 @@ def test_a_refusal_holds_for_every_customer_id_of_its_address(stack_run: StackRu
     stack.wait_until_idle()
     verdict = stack.judge()
     assert (verdict.problems, verdict.lost, verdict.duplicates) == ([], [], [])
-
-
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc, which builds the library that moves a clock")
-def test_flows_of_another_day(stack_run: StackRun, tmp_path: Path) -> None:
-    """On an important date, and when a newer product replaces a bought one, flows start. The worker's clock is two days ahead."""
-    stack, library = stack_run.stack, tmp_path / "wall_clock.so"
-    source = PROJECT_ROOT / "tests" / "harness" / "wall_clock.c"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-    stack.worker.stop()
-    ahead = ANOTHER_DAY - datetime.now(UTC) + timedelta(minutes=1)
-    shift_s = int(os.environ.get("TAKK_TEST_CLOCK_S", "0")) + round(ahead.total_seconds())
-    stack.worker.start(LD_PRELOAD=str(library), TAKK_TEST_CLOCK_S=str(shift_s))
-    stack.worker.await_ready()
-    newer = records.product(sku="new-lamp", replaces="old-lamp", updated_at=datetime.now(UTC) + ahead)
-    stack.produce(topics.PRODUCTS, b"new-lamp", newer)
-    expected = {("wedding", "wedding"), ("newer", "newer")}
-    stack.wait_until(
-        lambda: expected <= {(mail["flow"], mail["customer_id"]) for mail in stack.records(topics.COMMANDS)},
-        "the emails of the other day",
-    )

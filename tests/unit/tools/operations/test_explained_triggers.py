@@ -17,7 +17,7 @@ from streams.tools.simulation.simulator import timer_fired
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
 from tests.harness.flow_texts import DAY, buy, flow_text, ruleset_of, unsubscribe, update_profile
-from tests.unit.tools.operations.test_customer_story import timeline_of
+from tests.harness.timelines import timeline_of
 
 SEND = "steps: [{send: {message: a}}]"
 SEGMENTS = "buyers: customer.orders > 0"
