@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from streams.core.model.effects import ClaimCode
+from streams.core.offers.product_changes import version_of
+from streams.core.rules.ruleset import Ruleset
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
@@ -44,20 +47,34 @@ class CaseEvent:
         """The customer id of the event. `name` is that of the case's customer."""
         return f"{name}-guest" if self.is_of_guest else name
 
+    def key(self, name: str) -> str:
+        """The key of the event's record: a product has its own. `name` is that of the case's customer."""
+        return f"{name}-{self.values['sku']}" if self.topic == topics.PRODUCTS else self.customer(name)
+
     def record(self, customer: str, now: datetime, sends: dict[str, str]) -> dict[str, Any]:
-        """The record of the event at `now`. `sends` has the send id of each message so far. Ids of orders and parcels belong to the case."""
-        values = {"customer_id": self.customer(customer), "occurred_at": now, **self.values}
-        if "merged_into" in values:
-            values["merged_into"] = customer
-        for name in ("order_id", "parcel_id"):
+        """The record of the event at `now`. `sends` has the send id of each message so far.
+
+        Orders, parcels and products, and the address of a profile, belong to the case.
+        """
+        values = {**self.values}
+        for name in ("order_id", "parcel_id", "sku"):
             if name in values:
                 values[name] = f"{customer}-{values[name]}"
+        if self.topic == topics.PRODUCTS:
+            return records.product(updated_at=now, **values)
+        values = {"customer_id": self.customer(customer), "occurred_at": now, **values}
+        if "merged_into" in values:
+            values["merged_into"] = customer
+        if "email" in values:
+            values["email"] = f"{customer}@example.org"
         if self.topic == topics.ORDERS:
             return records.order(email=f"{customer}@example.org", placed_at=now, **values)
         if self.topic == topics.SHIPMENTS:
             return records.shipment(**{"window_from": None, "window_to": None, **values})
         if self.topic == topics.CUSTOMERS:
             return records.profile(**values)
+        if self.topic == topics.BROWSING:
+            return records.browsing(**values)
         return records.engagement(**values, send_id=sends[self.about] if self.about else None)
 
 
@@ -66,10 +83,12 @@ def order(at: float, order_id: str = "o1", kind: str = "placed", **values: Any) 
     return CaseEvent(at, topics.ORDERS, {"order_id": order_id, "kind": kind, **values})
 
 
-def parcel(at: float, status: str, parcel_id: str = "p1", parcels: int = 1, order_id: str = "o1") -> CaseEvent:
+def parcel(
+    at: float, status: str, parcel_id: str = "p1", parcels: int = 1, order_id: str = "o1", **values: Any
+) -> CaseEvent:
     """An event of a parcel."""
-    values = {"status": status, "parcel_id": parcel_id, "parcels_in_order": parcels, "order_id": order_id}
-    return CaseEvent(at, topics.SHIPMENTS, values)
+    own = {"status": status, "parcel_id": parcel_id, "parcels_in_order": parcels, "order_id": order_id}
+    return CaseEvent(at, topics.SHIPMENTS, {**own, **values})
 
 
 def engagement(at: float, kind: str, about: str = "", **values: Any) -> CaseEvent:
@@ -101,9 +120,10 @@ class Case:
         description: the rule that the case tests, in a sentence.
         events: the events, in the order of time.
         mails: flow and message of every email, in the order of the decisions.
-        not_sent: every decision that sends no email.
+        not_sent: every decision that sends no email, except that a flow of another case does not apply (`where`).
         ordered: the orders that are attributed to an email, with its message.
         days: the length of the case.
+        claims: how many codes of pools the customer claims.
     """
 
     name: str
@@ -113,6 +133,7 @@ class Case:
     not_sent: frozenset[Decision] = frozenset()
     ordered: frozenset[tuple[str, str]] = frozenset()
     days: float = 8.0
+    claims: int = 0
 
     def events_by_time(self) -> Iterator[tuple[float, list[CaseEvent]]]:
         """The events of each time, in order."""
@@ -342,12 +363,18 @@ CASES: tuple[Case, ...] = (
 
 
 class CaseRun:
-    """A case on the driver, step by step."""
+    """A case on the driver, step by step.
 
-    def __init__(self, case: Case) -> None:
+    Args:
+        case: the case.
+        ruleset: the flows and rules; None for those of the shop.
+    """
+
+    def __init__(self, case: Case, ruleset: Ruleset | None = None) -> None:
         self.case = case
-        self.driver = Driver(shop_ruleset())
+        self.driver = Driver(shop_ruleset() if ruleset is None else ruleset)
         self._start = self.driver.now
+        self._products = 0
 
     def advance_to_day(self, at: float) -> None:
         """Advance the clock to `at` days after the start."""
@@ -360,8 +387,12 @@ class CaseRun:
         for event in events:
             record = event.record(self.case.name, now, sends)
             value = CODEC.encode(topics.SCHEMA_OF[event.topic], record)
+            if event.topic == topics.PRODUCTS:
+                self._products += 1
+                self.driver.change_product(version_of(*DECODER.dated_product(value), self._products))
+                continue
             at_ms = round(now.timestamp() * 1000)
-            key = event.customer(self.case.name).encode()
+            key = event.key(self.case.name).encode()
             self.driver.handle(DECODER.event(event.topic, key, value, at_ms))
 
     def finish(self) -> CaseRun:
@@ -386,6 +417,16 @@ class CaseRun:
     def decisions(self) -> list[Decision]:
         """The decisions so far."""
         return self.driver.decisions()
+
+    @property
+    def not_sent(self) -> set[Decision]:
+        """The decisions so far that send no email, without those about flows of other cases."""
+        return {each for each in self.decisions if each[1] != "send" and each[2] != "where"}
+
+    @property
+    def claims(self) -> int:
+        """How many codes of pools the customer has claimed so far."""
+        return sum(isinstance(effect, ClaimCode) for effect in self.driver.effects)
 
     @property
     def ordered(self) -> set[tuple[str, str]]:

@@ -39,6 +39,7 @@ from tests.harness.events import flow_from, order, shipment, shop_ruleset
 from tests.harness.flow_texts import flow_text, ruleset_of
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+SEND = "steps: [{send: {message: a}}]"
 
 
 @pytest.fixture
@@ -325,9 +326,10 @@ def test_growing_orders() -> None:
 def test_size_of_a_large_customer(letters: int) -> None:
     """Years of large orders with long names, parcels, emails, codes and launches stay under 64 kB, and the receipt has every line.
 
-    So they do beside attributes, dates, ids, wishes and likes of full length, of which the newest stay, and with periods and views.
+    So they do beside attributes, dates, ids, wishes and likes of full length, of which the newest stay, and with periods and views. Fields,
+    lists, points with an end, and codes whose end a flow waits for take their room from these.
     """
-    launch = "trigger: {on: product.launch}\nsteps: [{send: {message: a}}]"
+    launch = f"trigger: {{on: product.launch}}\n{SEND}"
     code = "trigger: {on: order.placed}\nsteps: [{reward: {name: ten, pool: ten}}, {wait: 300d}, {send: {message: a}}]"
     ruleset = shop_ruleset(address_key=bytes(32))
     periods = (
@@ -339,7 +341,20 @@ def test_size_of_a_large_customer(letters: int) -> None:
         flow_text(code, name="code"),
         flow_text(periods, name="periods", purpose="marketing"),
     )
-    run = Driver(ruleset.with_flows([*ruleset.flows, *more.flows]))
+    kept = ", ".join(
+        f"{{set: {{name: kept_{number}, value: '{'v' * 30}'}}}}, {{add_to_list: l{number}}}" for number in range(9)
+    )
+    given = "{add: {name: points, value: 9, expires: 9d}}, {reward: {name: gift, expires: 300d}}"
+    points = f"trigger: {{on: order.placed}}\nsteps: [{kept}, {given}]"
+    early = ruleset_of(
+        flow_text(points, name="points", purpose="marketing"),
+        flow_text(f"trigger: {{on: reward.expiring, before: 7d}}\n{SEND}", name="ending", purpose="marketing"),
+    )
+    run = Driver(early)
+    for number in range(12):
+        run.handle(OrderPlaced(order(f"early-{number}", run.now), run.now))
+    assert sum(each.waits_for_expiry for each in run.customers["c1"].instances) == ruleset.limits.rewards
+    run.ruleset = ruleset.with_flows([*ruleset.flows, *more.flows, *early.flows])
     name = "Vandrestøvler i læder, brune, størrelse 43, med ekstra snørebånd " * 3
     _state_traits(run)
     for number in range(1_000):
@@ -378,7 +393,9 @@ def test_size_of_a_large_customer(letters: int) -> None:
         run.effects.clear()
         assert len(encode_customer(run.customers["c1"])) < 65_536
     state = run.customers["c1"]
-    assert state.purchases == 1_000
+    assert state.purchases == 1_012
+    assert {name for name, _ in state.fields if "@" not in name} == {f"kept_{number}" for number in range(9)}
+    assert len([name for name, _ in state.fields if "@" in name]) > 9
     assert state.purchase_log is not None
     assert (len(state.purchase_log.recent), len(state.viewed)) == (40, 10)
     assert state.profile.traits.attribute(f"{'n' * 37}199") == "\N{SOCKS}" * 100

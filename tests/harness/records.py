@@ -123,6 +123,24 @@ def profile(**changes: Any) -> dict[str, Any]:
     return {"customer_id": "c1", "occurred_at": AT, **changes}
 
 
+def browsing(kind: str, **changes: Any) -> dict[str, Any]:
+    """Return a view of the product `s1`, or another action of `kind`, at `AT`."""
+    return {"customer_id": "c1", "kind": kind, "sku": "s1", "occurred_at": AT, **changes}
+
+
+def product(**changes: Any) -> dict[str, Any]:
+    """Return the product `s1` of 100 kroner."""
+    record = {
+        "sku": "s1",
+        "title": "Kande",
+        "category": "kitchen",
+        "unit_price_minor": 10_000,
+        "currency": "DKK",
+        "updated_at": AT,
+    }
+    return {**record, **changes}
+
+
 def handover(**changes: Any) -> dict[str, Any]:
     """Return an order of the guest `guest-1`, who is now `c1`, as the flows agent hands it over."""
     record = {

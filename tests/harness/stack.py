@@ -44,6 +44,8 @@ from tests.harness.scripted_inbox import ScriptedInbox
 
 #: Seconds that a test waits for anything. They are enough on a busy machine, and for a broker that does not answer for a minute.
 PATIENCE_S = 180.0
+#: Signs links and, in these stacks, the codes of rewards.
+MAIL_SECRET = "5d6ad4a0c4b1f2e79a3c8d5e"
 #: Settings of the producers of tests. A record that is sent again after a time without answer appears once, in its place.
 PRODUCER = {"partitioner": "murmur2_random", "linger.ms": 5, "enable.idempotence": True}
 
@@ -136,6 +138,7 @@ class Stack:
             # The oracle uses the same flows as the processes.
             templates_dir=(env or {})["TAKK_TEMPLATES_DIR"],
             address_secret=(env or {}).get("TAKK_ADDRESS_SECRET"),
+            mail_secret=(env or {}).get("TAKK_MAIL_SECRET", MAIL_SECRET) or None,
             test_recipients=(env or {}).get("TAKK_TEST_RECIPIENTS", ""),
         )
         self.env = {
@@ -143,7 +146,7 @@ class Stack:
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(inbox.smtp_port),
             "TAKK_STATE_DIR": str(folder / "state"),
-            "TAKK_MAIL_SECRET": "5d6ad4a0c4b1f2e79a3c8d5e",
+            "TAKK_MAIL_SECRET": MAIL_SECRET,
             "TAKK_REPLICATION": str(replication),
             "TAKK_GROUP_INSTANCE_ID": "stack",
             "DAY": f"{day_s}s",

@@ -1,4 +1,4 @@
-"""Room for the traits of one customer: it depends on the orders that the state has to recognise, and on the purchases that it counts."""
+"""Room for the traits of one customer: it depends on the orders that the state has to recognise, the purchases that it counts, and the fields."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _encode = msgpack.Encoder().encode
 
 
 def make_room_for_traits(uow: UnitOfWork, before: Customer) -> None:
-    """Drop traits that do not fit beside the fingerprints of orders and the log of purchases, and log it: removed values first, then the oldest.
+    """Drop traits that do not fit beside the fingerprints of orders, the log of purchases and the fields, and log it.
+
+    Removed values are dropped first, then the oldest.
 
     Args:
         uow: the customer after an event.
@@ -24,11 +26,14 @@ def make_room_for_traits(uow: UnitOfWork, before: Customer) -> None:
     traits, forgotten = uow.profile.traits, uow.forgotten_order_fingerprints
     counted, views = uow.purchase_log, uow.viewed
     is_same = traits is before.profile.traits and counted is before.purchase_log and views is before.viewed
+    is_same = is_same and uow.fields is before.fields and uow.lists is before.lists
     if is_same and len(forgotten) <= len(before.forgotten_order_fingerprints):
         return
     most = uow.ruleset.limits.trait_bytes - len(forgotten)
     if counted is not None or views:
         most -= len(_encode((counted, views)))
+    if uow.fields or uow.lists:
+        most -= len(_encode((uow.fields, uow.lists)))
     size = len(_encode(traits))
     if size <= most:
         return

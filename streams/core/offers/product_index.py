@@ -92,6 +92,11 @@ def change_key(change: Change) -> bytes:
     return _key(b"c", change.about, change.kind, change.sku)
 
 
+def group_of(key: bytes) -> bytes:
+    """Return the part of a key that the entries of its kind about its product share. Each range of the index is within one such group."""
+    return key[: key.index(_END, key.index(_END) + 1) + 1]
+
+
 def _range(prefix: bytes) -> tuple[bytes, bytes]:
     return prefix, prefix[:-1] + b"\x01"
 

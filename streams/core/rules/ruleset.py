@@ -83,7 +83,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         purchases: what the log of purchases keeps.
         views: products that the customer viewed.
         trait_bytes: what the attributes, dates, external ids, wishes and likes take together with the fingerprints of orders, the log of
-            purchases and the views.
+            purchases, the views, the fields and the lists.
     """
 
     steps_per_wake_up: int = 50

@@ -91,7 +91,7 @@ def check(
         _pause_rules(uow, not_after)
         or _conflicts(uow, flow, not_after)
         or (None if is_any_hour else _quiet_hours(uow, zone, country))
-        or _caps(uow, step, (-step.priority, not_after, instance_id))
+        or _caps(uow, flow, step, (-step.priority, not_after, instance_id))
     )
 
 
@@ -166,8 +166,11 @@ def _quiet_hours(uow: UnitOfWork, zone: ZoneInfo, country: str) -> Deferral | No
     return Deferral("quiet_hours", "it is the customer's quiet time", until) if until > uow.now else None
 
 
-def _caps(uow: UnitOfWork, step: Send, rank: tuple[int, datetime, str]) -> Deferral | None:
-    """Return a deferral if a cap is full, or if emails that rank higher take the rest of its places."""
+def _caps(uow: UnitOfWork, flow: Flow, step: Send, rank: tuple[int, datetime, str]) -> Deferral | None:
+    """Return a deferral if a cap is full, or if emails that rank higher take the rest of its places.
+
+    Emails that are sent together take one place.
+    """
     caps = [(cap, *_free_places(uow, cap)) for cap in caps_of(uow) if cap.covers(step.purpose)]
     until = max([free_from for _, places, free_from in caps if places <= 0], default=None)
     if until is not None:
@@ -175,11 +178,20 @@ def _caps(uow: UnitOfWork, step: Send, rank: tuple[int, datetime, str]) -> Defer
             return Deferral("fewer", "the customer wants fewer emails", until)
         return Deferral("cap", "enough emails for now", until)
     for cap, places, _ in caps:
-        if sum([_ranks_higher(uow, other, cap, rank) for other in uow.instances]) >= places:
+        higher = {_email_of(uow, other) for other in uow.instances if _ranks_higher(uow, other, cap, rank)}
+        if len(higher - ({(flow.name, step.path)} if step.together else set())) >= places:
             # Whether those are sent is only decided when their own timers fire.
             recheck_at = uow.now + local_time.scale(RECHECK_BEHIND_OTHERS_AFTER, uow.ruleset.day_scale)
             return Deferral("cap", "other emails that are due now go first", recheck_at)
     return None
+
+
+def _email_of(uow: UnitOfWork, instance: Instance) -> tuple[str, str]:
+    """Return the same value for instances whose emails are sent together."""
+    compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
+    step = compiled.steps[instance.step] if compiled is not None else None
+    is_joint = isinstance(step, Send) and step.together
+    return (instance.flow, instance.step) if is_joint else (instance.flow, instance.instance_id)
 
 
 def caps_of(uow: UnitOfWork) -> tuple[Cap, ...]:

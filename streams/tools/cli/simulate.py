@@ -70,8 +70,9 @@ def simulate(
     deferred or not sent, by rule.
 
     --flow and --compare each add a variant of the flows; with one of them, the difference is printed too. With --products,
-    emails that recommend products are sent only if there are enough products; without it they all count as sent. Code pools
-    are never empty.
+    emails that recommend products are sent only if there are enough products; without it they all count as sent. Its records
+    are played at their times (`updated_at`): products that are in stock again, cost less or replace another one start flows.
+    The topic `products` has few records besides the newest of each product. Code pools are never empty.
 
     \b
     takk simulate --from orders.avro --from shipments.avro --flow review@off --html review.html
@@ -103,8 +104,8 @@ def simulate(
     try:
         variants = load_variants(settings, changes, compare)
         if is_from_topics:
-            is_recommending = any(ruleset.counts_sales for ruleset in variants.values())
-            inputs = on_kafka(settings, lambda: read_topics(settings, products_file, is_recommending, show_progress))
+            needs_products = any(ruleset.counts_sales or ruleset.catalogue_changes for ruleset in variants.values())
+            inputs = on_kafka(settings, lambda: read_topics(settings, products_file, needs_products, show_progress))
         else:
             files, rows = _divided(sources)
             inputs = read_files(settings, files, products_file, show_progress)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from streams.core.offers.catalogue import Catalogue
 from streams.core.rules.ruleset import Ruleset
 from streams.definitions.loader import load_ruleset
 from streams.settings import Settings
 from streams.tools.simulation.history import (
     History,
+    Products,
     from_files,
     from_topics,
     products_from_file,
@@ -32,7 +32,7 @@ class Inputs(Struct, frozen=True, kw_only=True):
     """The history that all variants share, and the products of the shop (None if they are unknown)."""
 
     history: History
-    catalogue: Catalogue | None
+    products: Products | None
 
 
 def load_variants(settings: Settings, changes: Sequence[str], compare: Path | None) -> dict[str, Ruleset]:
@@ -59,16 +59,16 @@ def read_files(settings: Settings, files: Sequence[Path], products_file: Path | 
         HistoryError: a file is not readable, or contains other records.
     """
     history = from_files(files, settings.schemas_dir, on_progress=progress("read", "bytes of a file"))
-    return Inputs(history=history, catalogue=_catalogue_from(settings, products_file, history))
+    return Inputs(history=history, products=_products_from(settings, products_file, history))
 
 
-def read_topics(settings: Settings, products_file: Path | None, is_recommending: bool, progress: Progress) -> Inputs:
+def read_topics(settings: Settings, products_file: Path | None, needs_products: bool, progress: Progress) -> Inputs:
     """Return the history of the cluster's topics.
 
     Args:
         settings: the connection to the cluster, and the directory of the schemas.
         products_file: an Avro file of products to use instead of the topic `products`.
-        is_recommending: whether a variant recommends products; the topic `products` is read only if one does.
+        needs_products: whether a variant recommends products, or has flows on their changes; only then the topic `products` is read.
         progress: shows the progress.
 
     Raises:
@@ -76,25 +76,26 @@ def read_topics(settings: Settings, products_file: Path | None, is_recommending:
         KafkaException, TimeoutError: the cluster does not answer.
     """
     history = from_topics(settings, on_progress=progress("read", "offsets"))
-    catalogue = _catalogue_from(settings, products_file, history)
-    if catalogue is None and is_recommending:
-        catalogue, invalid = products_from_topic(settings, on_progress=progress("read", "offsets"))
-        history.invalid += invalid
-    return Inputs(history=history, catalogue=catalogue)
+    products = _products_from(settings, products_file, history)
+    if products is None and needs_products:
+        products = products_from_topic(settings, on_progress=progress("read", "offsets"))
+        history.invalid += products.invalid
+    return Inputs(history=history, products=products)
 
 
-def _catalogue_from(settings: Settings, products_file: Path | None, history: History) -> Catalogue | None:
+def _products_from(settings: Settings, products_file: Path | None, history: History) -> Products | None:
     if products_file is None:
         return None
-    catalogue, invalid = products_from_file(products_file, settings.schemas_dir)
-    history.invalid += invalid
-    return catalogue
+    products = products_from_file(products_file, settings.schemas_dir)
+    history.invalid += products.invalid
+    return products
 
 
 def simulate_variants(
     variants: Mapping[str, Ruleset], inputs: Inputs, days: float, progress: Progress
 ) -> list[SimulationResult]:
     """Return the result of each variant. `days` are simulated after the last event of the history."""
+    products = inputs.products
     gc.freeze()  # the history stays in memory: the garbage collector need not scan it again and again
     return [
         simulate(
@@ -102,7 +103,8 @@ def simulate_variants(
             inputs.history,
             days,
             name=name,
-            catalogue=inputs.catalogue,
+            catalogue=products.catalogue if products is not None else None,
+            versions=products.versions if products is not None else (),
             on_progress=progress(f"{name}: simulated", "events"),
         )
         for name, ruleset in variants.items()

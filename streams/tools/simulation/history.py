@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from streams.core.model.events import Event
 from streams.core.offers.catalogue import Catalogue, Product
+from streams.core.offers.product_changes import ProductVersion, version_of
 from streams.core.values.text import plain
 from streams.runtime.avro.container import Container, InvalidContainer
 from streams.runtime.avro.framing import DecodeFailed
@@ -26,7 +27,7 @@ from streams.wire import topics
 from streams.wire.codec import SCHEMAS, codec_of
 from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.events import EVENT_DECODERS
-from streams.wire.decode.products import to_product
+from streams.wire.decode.products import to_dated_product
 from streams.wire.validation import ValidationFailed, parse_id
 
 #: The topics that shops and other systems write; Takk writes the others.
@@ -120,23 +121,37 @@ def from_topics(settings: Settings, *, on_progress: Callable[[int, int], None] =
     return _sorted(history)
 
 
-def products_from_file(path: Path, schemas: Path = SCHEMAS) -> tuple[Catalogue, Counter[str]]:
-    """Return the products of an Avro container file (the last record of each), and the number of invalid records by reason.
+class Products(Struct):
+    """The products of a shop.
+
+    Attributes:
+        catalogue: the last record of each.
+        versions: the versions in all records, in the order of time. A compacted topic has few versions besides the last ones.
+        invalid: number of invalid records by reason.
+    """
+
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    versions: list[ProductVersion] = field(default_factory=list)
+    invalid: Counter[str] = field(default_factory=Counter)
+
+
+def products_from_file(path: Path, schemas: Path = SCHEMAS) -> Products:
+    """Return the products of an Avro container file.
 
     Raises:
         HistoryError: the file is not readable, or has another kind of record.
     """
     schema = json.loads((schemas / "product.avsc").read_text(encoding="utf-8"))
-    catalogue, invalid = Catalogue(), Counter[str]()
-    for _, record in _records(path, {schema["name"]: schema}):
-        _put(catalogue, invalid, record["sku"], partial(to_product, record))
-    return catalogue, invalid
+    products = Products()
+    for number, (_, record) in enumerate(_records(path, {schema["name"]: schema})):
+        _put(products, number, record["sku"], partial(to_dated_product, record))
+    return _with_sorted_versions(products)
 
 
 def products_from_topic(
     settings: Settings, *, on_progress: Callable[[int, int], None] = lambda done, total: None
-) -> tuple[Catalogue, Counter[str]]:
-    """Return the products of the cluster's topic `products`, and the number of invalid records by reason.
+) -> Products:
+    """Return the products of the cluster's topic `products`.
 
     Raises:
         KafkaException: the cluster is not reachable, or the topic is missing.
@@ -151,29 +166,35 @@ def products_from_topic(
     )
 
 
-def products_of(decoder: Decoder, messages: Iterable[Any]) -> tuple[Catalogue, Counter[str]]:
-    """Return the products that records of the topic `products` define, as the mailer applies them, and the invalid records by reason."""
-    catalogue, invalid = Catalogue(), Counter[str]()
+def products_of(decoder: Decoder, messages: Iterable[Any]) -> Products:
+    """Return the products that records of the topic `products` define, as the mailer applies them."""
+    products = Products()
     for message in messages:
         sku, value = (message.key() or b"").decode("utf-8", "replace"), message.value()
         if value is None:
-            catalogue.remove(sku)
+            products.catalogue.remove(sku)
         else:
-            _put(catalogue, invalid, sku, partial(decoder.product, value))
-    return catalogue, invalid
+            _put(products, message.offset(), sku, partial(decoder.dated_product, value))
+    return _with_sorted_versions(products)
 
 
-def _put(catalogue: Catalogue, invalid: Counter[str], sku: str, decode: Callable[[], Product]) -> None:
+def _put(products: Products, offset: int, sku: str, decode: Callable[[], tuple[Product, datetime]]) -> None:
     """Add a product, or replace it. An invalid record removes the product that it replaces, as in the mailer."""
     try:
-        product = decode()
+        product, updated_at = decode()
         if product.sku != sku:
             raise ValidationFailed("bad_id", "the key is not the record's sku")
     except (ValidationFailed, DecodeFailed) as error:
-        catalogue.remove(sku)
-        invalid[error.reason] += 1
+        products.catalogue.remove(sku)
+        products.invalid[error.reason] += 1
     else:
-        catalogue.put(product)
+        products.catalogue.put(product)
+        products.versions.append(version_of(product, updated_at, offset))
+
+
+def _with_sorted_versions(products: Products) -> Products:
+    products.versions.sort(key=lambda version: version.updated_at)
+    return products
 
 
 def _records(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -13,6 +15,7 @@ from msgspec.structs import replace
 
 from streams.core.model.effects import Effect, LogDecision, SendMail
 from streams.core.model.events import Event
+from streams.core.offers.product_changes import ProductVersion
 from streams.core.rules.flow import Flow
 from streams.core.values.text import nearest
 from streams.tools.simulation.history import History
@@ -94,6 +97,7 @@ def simulate(
     *,
     name: str = "flows",
     catalogue: Catalogue | None = None,
+    versions: Sequence[ProductVersion] = (),
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SimulationResult:
     """Simulate the flows on a history, and for `days` after its last event. Code pools are never empty.
@@ -104,21 +108,29 @@ def simulate(
         days: days to simulate after the last event; their length is `ruleset.day_scale`.
         name: the name of the result.
         catalogue: the products of the shop; without it, emails that recommend products count as sent.
+        versions: the versions of products, in the order of time. Flows on changes of the catalogue start by them.
         on_progress: called with the number of handled events, and of all events.
     """
     counter = _Counter()
     started = time.perf_counter()
     if history.events:
-        end, done = history.events[-1][0] + timedelta(days=days) * ruleset.day_scale, 0
+        played: Sequence[tuple[datetime, Event | ProductVersion]] = history.events
         is_shared = (catalogue is not None and ruleset.counts_sales) or bool(ruleset.address_key)
-        for events in [history.events] if is_shared else _by_customer(history.events):
-            run = Simulator(ruleset, events[0][0], on_effect=counter.add, has_codes=True, catalogue=catalogue)
-            for at, event in events:
+        if versions and ruleset.catalogue_changes:
+            dated = [(version.updated_at, version) for version in versions]
+            played, is_shared = list(heapq.merge(dated, history.events, key=itemgetter(0))), True
+        end, done = played[-1][0] + timedelta(days=days) * ruleset.day_scale, 0
+        for items in [played] if is_shared else _by_customer(history.events):
+            run = Simulator(ruleset, items[0][0], on_effect=counter.add, has_codes=True, catalogue=catalogue)
+            for at, item in items:
                 run.advance_to(at)
-                run.handle(event)
+                if isinstance(item, ProductVersion):
+                    run.change_product(item)
+                else:
+                    run.handle(item)
                 done += 1
                 if done % _STEP == 0:
-                    on_progress(done, len(history.events))
+                    on_progress(done, len(played))
             run.advance_to(end)
             counter.events += run.decided
             counter.customers += len(run.customers)
@@ -128,8 +140,8 @@ def simulate(
 def _by_customer(events: Iterable[tuple[datetime, Event]]) -> Iterable[list[tuple[datetime, Event]]]:
     """Return the events of each customer.
 
-    Without recommendations and limits for addresses, customers do not affect each other. One customer at a time stays in the processor's
-    cache, which is 20 % faster.
+    Without recommendations, limits for addresses and changes of the catalogue, customers do not affect each other. One customer at a time
+    stays in the processor's cache, which is 20 % faster.
     """
     grouped: dict[str, list[tuple[datetime, Event]]] = {}
     for event in events:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from streams.core.model.product_events import NoteInterest, ProductChanged
 from streams.core.offers.product_changes import Change, ProductVersion
-from streams.core.offers.product_index import Entry, Interest, ProductIndex, customer_of, interests_of, is_notified
+from streams.core.offers.product_index import (
+    Entry,
+    Interest,
+    ProductIndex,
+    customer_of,
+    group_of,
+    interests_of,
+    is_notified,
+)
 
 
 class SimulatedProducts:
@@ -19,18 +28,24 @@ class SimulatedProducts:
 
     def __init__(self, kinds: Collection[str]) -> None:
         self._kinds = kinds
-        self.entries: dict[bytes, Entry] = {}
+        #: The kind and the product of keys -> the entries about it, by key.
+        self._groups: defaultdict[bytes, dict[bytes, Entry]] = defaultdict(dict)
+
+    @property
+    def entries(self) -> dict[bytes, Entry]:
+        """All entries, by key."""
+        return {key: entry for group in self._groups.values() for key, entry in group.items()}
 
     def get(self, key: bytes) -> Entry | None:
         """Return the entry under `key`, or None."""
-        return self.entries.get(key)
+        return self._groups[group_of(key)].get(key)
 
     def put(self, key: bytes, entry: Entry | None) -> None:
         """Set the entry under `key`; None deletes it."""
         if entry is None:
-            self.entries.pop(key, None)
+            self._groups[group_of(key)].pop(key, None)
         else:
-            self.entries[key] = entry
+            self._groups[group_of(key)][key] = entry
 
     def changes(self, lower: bytes, upper: bytes) -> Iterator[Change]:
         """Yield the changes with lower <= key < upper."""
@@ -39,7 +54,8 @@ class SimulatedProducts:
                 yield entry
 
     def _range(self, lower: bytes, upper: bytes) -> list[tuple[bytes, Entry]]:
-        return sorted([item for item in self.entries.items() if lower <= item[0] < upper], key=lambda item: item[0])
+        group = self._groups[group_of(lower)]
+        return sorted([item for item in group.items() if lower <= item[0] < upper], key=lambda item: item[0])
 
     def note(self, effect: NoteInterest, now: datetime) -> list[ProductChanged]:
         """Store an interest, and return the events of changes that the customer has missed."""

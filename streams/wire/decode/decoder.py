@@ -29,7 +29,7 @@ from streams.wire.decode.commands import due_at_of, to_command, to_mail_withdraw
 from streams.wire.decode.customer_pages import to_customer_page
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.handovers import handover_event
-from streams.wire.decode.products import product_updated_at, to_counts, to_interest, to_product, to_sales_change
+from streams.wire.decode.products import to_counts, to_dated_product, to_interest, to_product, to_sales_change
 from streams.wire.decode.refusals import REFUSING, refusal_of
 from streams.wire.validation import EPOCH, LATEST, LATEST_MS, Record, ValidationFailed, parse_id, parse_time
 
@@ -132,7 +132,7 @@ class Decoder:
 
     def dated_product(self, value: bytes | None) -> tuple[Product, datetime]:
         """Decode a value of `products`, with the time (UTC) since when the product has its values."""
-        return self._decode("product", value, lambda record: (to_product(record), product_updated_at(record)))
+        return self._decode("product", value, to_dated_product)
 
     def interest(self, value: bytes | None) -> NoteInterest:
         """Decode a value of `product-interests`."""

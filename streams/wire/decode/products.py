@@ -71,6 +71,11 @@ def product_updated_at(record: Record) -> datetime:
     return parse_time(record["updated_at"], "updated_at", None)
 
 
+def to_dated_product(record: Record) -> tuple[Product, datetime]:
+    """Return the product of a record, and since when (UTC) it has these values. Raise ValidationFailed."""
+    return to_product(record), product_updated_at(record)
+
+
 def to_interest(record: Record) -> NoteInterest:
     """Return the customer's interest in a product. Raise ValidationFailed."""
     return NoteInterest(

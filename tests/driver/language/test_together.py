@@ -188,3 +188,18 @@ def test_simulated_and_explained() -> None:
     shop.after(days=2)
     assert shop.why("anna").count(("f", "skip", "joined")) == 2
     assert RULES["joined"]
+
+
+def test_they_do_not_compete_for_the_places_of_a_cap() -> None:
+    """Emails that join take one place under a cap: none of them waits behind the others, and another email gets the second place at once."""
+    other = flow_text(
+        "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: c, priority: 40}}]",
+        name="g",
+        purpose="marketing",
+    )
+    ruleset = ruleset_of(flow_text(REFILL % "1d", purpose="marketing"), other, rules="caps: [{most: 2, per: 1d}]")
+    run = Driver(ruleset)
+    buy(run, lines=LINES)
+    run.advance(1.5 * DAY)
+    assert sorted(run.messages()) == ["a", "c"]
+    assert [decision for decision in run.decisions() if decision[1] == "defer"] == []

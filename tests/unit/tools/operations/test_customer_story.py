@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from streams.core.model.clicks import HOLD
-from streams.core.model.effects import ForwardEvent, LogDecision
+from streams.core.model.effects import LogDecision
 from streams.core.model.events import CustomerMerged, MailClicked, OrderLine, OrderPlaced, OrderRefunded, ProductBrowsed
 from streams.core.model.person_events import ProfileUpdated
-from streams.tools.operations.customer_story import Timeline, build_timeline
+from streams.tools.operations.customer_story import build_timeline
 from streams.tools.operations.dead_letters import DeadLetter
 from streams.tools.operations.rule_texts import RULES
 from streams.tools.operations.timeline_text import format_timeline
-from streams.wire import topics
-from streams.wire.codec import open_codec
-from streams.wire.decode.decoder import Decoder
-from streams.wire.encode.encoder import Encoder
 from streams.wire.topics import SCHEMA_OF
 from tests.driver.cases import CASES
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shipment, shop_ruleset
 from tests.harness.flow_texts import DAY, buy, flow_text, ruleset_of, run_of
-
-CODEC = open_codec()
-DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
-
-
-def records(run: Driver) -> list[tuple[str, Mapping[str, Any]]]:
-    """The records that the flows agent would have written."""
-    effects = [effect for effect in run.effects if not isinstance(effect, ForwardEvent)]
-    outputs = [ENCODER.effects.encode(effect, run.now) for effect in effects]
-    return [
-        (topic, CODEC.decode(SCHEMA_OF[topic], value or b""))
-        for topic, _, value, _ in outputs
-        if topic in (topics.DECISIONS, topics.ATTRIBUTED)
-    ]
-
-
-def timeline_of(run: Driver, customer: str = "c1", send_id: str | None = None) -> Timeline:
-    """The timeline of a customer; every record was written twice."""
-    return build_timeline(customer, records(run) * 2, run.customers.get(customer), send_id)
+from tests.harness.timelines import CODEC, DECODER, records, timeline_of
 
 
 def test_sent_and_waiting_emails() -> None:

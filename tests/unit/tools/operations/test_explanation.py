@@ -15,6 +15,7 @@ from streams.core.rules.ruleset import Ruleset
 from streams.tools.operations.explanation import Explanation, FlowExplanation, explain, format_explanation
 from streams.wire import topics
 from tests.driver.cases import CASES, CODEC, DECODER, Case, CaseRun
+from tests.driver.language_cases import LANGUAGE_CASES, language_run
 from tests.harness.driver import START, Driver
 from tests.harness.events import order, shipment
 from tests.harness.flow_texts import DAY, buy, flow_text, ruleset_of, unsubscribe, update_profile
@@ -210,13 +211,16 @@ def changed_flows(ruleset: Ruleset, state: Customer, event: Event, run: Driver) 
     return {each.flow for each in differing} | {effect.flow for effect in effects if isinstance(effect, SendMail)}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *LANGUAGE_CASES], ids=lambda case: case.name)
 def test_cases(case: Case) -> None:
     """At every event of every case, each flow is explained once, and those that the core changes neither more nor less."""
-    playing = CaseRun(case)
+    playing = CaseRun(case) if case in CASES else language_run(case)
     for at, events in case.events_by_time():
         playing.advance_to_day(at)
         for each in events:
+            if each.topic == topics.PRODUCTS:
+                playing.handle([each])
+                continue
             run = playing.driver
             sends = {mail.message: mail.send_id for mail in run.mails()}
             record = each.record(case.name, run.now, sends)

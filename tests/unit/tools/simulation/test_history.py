@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ from streams.wire import topics
 from tests.harness import records
 from tests.harness.product_records import DECODER, PRODUCTS, Message, view
 from tests.harness.product_records import product as item
+from tests.harness.records import AT
 from tests.unit.tools.simulation.samples import products_file
+
+DAY = timedelta(days=1)
 
 
 def test_a_history_from_files(tmp_path: Path) -> None:
@@ -85,9 +89,9 @@ def test_products_from_a_file(tmp_path: Path) -> None:
         {"sku": "b", "currency": "kroner"},
         {"sku": ""},
     )
-    catalogue, invalid = products_from_file(path)
-    assert [(one.sku, one.title) for one in catalogue] == [("a", "New")]
-    assert invalid == {"bad_currency": 1, "bad_id": 1}
+    products = products_from_file(path)
+    assert [(one.sku, one.title) for one in products.catalogue] == [("a", "New")]
+    assert products.invalid == {"bad_currency": 1, "bad_id": 1}
     write_file(path, topics.ORDERS, [records.order()])
     with pytest.raises(HistoryError, match="of type Order; expected Product"):
         products_from_file(path)
@@ -134,12 +138,29 @@ def test_products_from_the_topic_are_those_of_the_mailer() -> None:
         item("c", 6, currency="kroner"), item("x", 7, key=b"d"), Message(PRODUCTS, 8, b"e", b"no record"), Message(PRODUCTS, 9),
         item("f", 10, key=b"\xff"),
     ]  # fmt: skip
-    catalogue, invalid = products_of(DECODER, messages)
+    products = products_of(DECODER, messages)
     table_of_mailer = view()
     table_of_mailer.apply(messages)
-    assert list(catalogue) == list(table_of_mailer.assortment.catalogue)
-    assert [(one.sku, one.title) for one in catalogue] == [("a", "New")]
-    assert invalid == {"bad_currency": 1, "bad_id": 2, "not_avro": 1}
+    assert list(products.catalogue) == list(table_of_mailer.assortment.catalogue)
+    assert [(one.sku, one.title) for one in products.catalogue] == [("a", "New")]
+    assert products.invalid == {"bad_currency": 1, "bad_id": 2, "not_avro": 1}
+
+
+def test_versions_of_products(tmp_path: Path) -> None:
+    """Every valid record is a version of its product, in the order of their times, whatever the order of the records."""
+    path = products_file(
+        tmp_path,
+        {"sku": "a", "updated_at": AT + DAY, "stock": 0},
+        {"sku": "b", "updated_at": AT, "replaces": "a"},
+        {"sku": "a", "updated_at": AT, "unit_price_minor": 90},
+        {"sku": "a", "updated_at": AT, "currency": "kroner"},
+    )
+    versions = [
+        (each.sku, each.updated_at, each.is_in_stock, each.price_minor) for each in products_from_file(path).versions
+    ]
+    assert versions == [("b", AT, True, 100), ("a", AT, True, 90), ("a", AT + DAY, False, 100)]
+    messages = [item("a", 0, updated_at=AT + DAY), item("a", 1), Message(PRODUCTS, 2, b"a")]
+    assert [each.offset for each in products_of(DECODER, messages).versions] == [1, 0]
 
 
 def test_progress_of_reading(tmp_path: Path) -> None:

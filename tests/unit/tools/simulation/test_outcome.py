@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,12 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.model.effects import SendMail
-from streams.core.model.events import OrderPlaced
+from streams.core.model.events import Event, OrderLine, OrderPlaced
+from streams.core.model.person_events import CustomerActed, ProfileUpdated
+from streams.core.model.product_events import NoteInterest
 from streams.core.offers.catalogue import Catalogue
+from streams.core.offers.product_changes import ProductVersion
 from streams.tools.simulation.history import (
     History,
 )
 from streams.tools.simulation.outcome import UnknownFlow, simulate, table, with_changes
+from streams.tools.simulation.products import SimulatedProducts
 from streams.tools.simulation.simulator import Simulator
 from tests.harness.driver import START
 from tests.harness.events import order, shop_flows, shop_ruleset
@@ -164,3 +168,75 @@ def test_emails_without_products() -> None:
     ):
         found = simulate(ruleset_of(flow), bought("c1", "c2"), 3, catalogue=catalogue)
         assert (found.mails, found.not_sent) == (mails, not_sent)
+
+
+WISHES = {"back": "product.back_in_stock", "cheaper": "product.price_dropped", "newer": "product.replaced"}
+
+
+def version(days: float, sku: str = "lamp", **changes: Any) -> ProductVersion:
+    """A version of a product, some days after the start."""
+    values: dict[str, Any] = {"offset": 0, "is_in_stock": True, "price_minor": 100, "currency": "DKK"}
+    return ProductVersion(sku=sku, updated_at=START + days * DAY, **(values | changes))
+
+
+def wished_and_bought() -> History:
+    """A history in which c1 wishes for a lamp after a day, and c2 has bought one."""
+    events: list[Event] = [
+        OrderPlaced(order("o1", START, customer_id="c2", lines=(OrderLine("lamp", "Lamp", "lamps", 1, 100),)), START),
+        ProfileUpdated(
+            customer_id="c1", email="c1@example.com", country="DK", marketing_consent=True, occurred_at=START
+        ),
+        CustomerActed(customer_id="c1", kind="wished", sku="lamp", occurred_at=START + DAY),
+    ]
+    return History([(event.occurred_at, event) for event in events])
+
+
+@pytest.mark.parametrize(
+    ("versions", "by_flow"),
+    [
+        ([version(0, is_in_stock=False), version(2)], {"back/a": 1}),
+        ([version(0), version(2, price_minor=80)], {"cheaper/a": 1}),
+        ([version(-1), version(2, "lamp-2", replaces="lamp")], {"newer/a": 1}),
+        ([version(0, is_in_stock=False), version(9, price_minor=80)], {"back/a": 1, "cheaper/a": 1}),
+        ([version(0), version(0.5, price_minor=80)], {}),  # before the wish
+        ([version(2)], {}),
+    ],
+)
+def test_changes_of_the_catalogue(versions: list[ProductVersion], by_flow: dict[str, int]) -> None:
+    """The versions of products are played at their times, also after the last event; the customers whom they concern get the emails."""
+    flows = [
+        flow_text(f"trigger: {{on: {on}}}\nsteps: [{{send: {{message: a}}}}]", name=name, purpose="marketing")
+        for name, on in WISHES.items()
+    ]
+    found = simulate(ruleset_of(*flows), wished_and_bought(), 1, versions=versions)
+    assert (found.by_flow, found.customers) == (by_flow, 2)
+    assert simulate(ruleset_of(*flows), wished_and_bought(), 1).by_flow == {}
+
+
+def test_changes_of_the_catalogue_that_no_flow_is_about() -> None:
+    """Without a flow on changes of the catalogue, versions of products change nothing, and customers are simulated one by one."""
+    ruleset = ruleset_of(flow_text("trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: a}}]"))
+    versions = [version(number) for number in range(9)]
+    found, same = (
+        simulate(ruleset, wished_and_bought(), 5, versions=versions),
+        simulate(ruleset, wished_and_bought(), 5),
+    )
+    assert (found.by_flow, found.by_day, found.events) == (same.by_flow, same.by_day, same.events)
+
+
+def wish_of(customer_id: str, sku: str, wished_at: datetime | None) -> NoteInterest:
+    """The interest of a customer who wishes for a product, or no longer does."""
+    return NoteInterest(interest_id="i", customer_id=customer_id, sku=sku, wished_at=wished_at, bought_at=None)
+
+
+def test_the_index_of_products_looks_at_the_entries_of_one_product_only() -> None:
+    """The index finds the customers of a change among those of its product; an entry that is deleted is gone."""
+    products = SimulatedProducts(frozenset(("back_in_stock",)))
+    for sku in ("a", "a1", "ab", "b"):
+        for customer in ("c1", "c2"):
+            products.note(wish_of(customer, sku, START), START)
+        products.compare(version(0, sku, is_in_stock=False), START)
+    products.note(wish_of("c2", "a", None), START)
+    changed = products.compare(version(1, "a"), START + DAY)
+    assert [(event.customer_id, event.sku) for event in changed] == [("c1", "a")]
+    assert len(products.entries) == 7 + 4 + 1
