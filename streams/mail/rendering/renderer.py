@@ -86,7 +86,7 @@ class Renderer:
         self._templates = MessageTemplates(
             self._html, self._text, {"brand": self._brand_values, "shop_name": brand.name}
         )
-        #: What is known of messages, by flow, message and locale.
+        #: The copies and templates by flow, message and locale.
         self._prepared: dict[tuple[str, str, str], _Prepared] = {}
 
     @property
