@@ -71,6 +71,8 @@ class Stage(Generic[S]):
         on_fatal: called when a commit failed: (stage name, partition, error).
         on_done: called when a batch ended, committed or not.
         limits: topic -> bytes of a record that it accepts. All other topics accept `DEFAULT_TOPIC_BYTES`.
+        pace_s: seconds from the end of a small batch of a partition to its next one, at least. A stage whose output nobody waits for saves
+            transactions with it. A due timer does not wait.
         drain_timeout_s: seconds that its batches in flight, and then `drain`, may take to end before their partition is given back.
         drain: return an awaitable that ends when nothing of a partition is on its way outside of batches, or None if nothing ever is.
         changelog: the table's changelog topic, set by `App.stage`.
@@ -92,6 +94,7 @@ class Stage(Generic[S]):
     on_fatal: Callable[[str, int, Exception], None] = lambda stage, partition, error: None
     on_done: Callable[[FinishedBatch], None] = lambda batch: None
     limits: dict[str, int] = field(default_factory=dict)
+    pace_s: float = 0.0
     drain_timeout_s: float = DRAIN_TIMEOUT_S
     drain: Callable[[S], Awaitable[None]] | None = None
     changelog: str = ""
