@@ -13,6 +13,8 @@ from streams.runtime.state.store import PartitionStore
 
 #: Seconds that giving back partitions may take: less than Kafka's default session timeout of 45 s.
 DRAIN_TIMEOUT_S = 12.0
+#: Seconds that a partition rests after a small batch, at least. A record that arrives later than that does not wait.
+PACE_S = 0.05
 #: The type of `Task.context`: the objects that a stage keeps per partition, such as its timers.
 S = TypeVar("S")
 
@@ -94,7 +96,7 @@ class Stage(Generic[S]):
     on_fatal: Callable[[str, int, Exception], None] = lambda stage, partition, error: None
     on_done: Callable[[FinishedBatch], None] = lambda batch: None
     limits: dict[str, int] = field(default_factory=dict)
-    pace_s: float = 0.0
+    pace_s: float = PACE_S
     drain_timeout_s: float = DRAIN_TIMEOUT_S
     drain: Callable[[S], Awaitable[None]] | None = None
     changelog: str = ""

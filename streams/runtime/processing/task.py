@@ -19,7 +19,7 @@ from streams.runtime.state.store import PartitionStore
 
 #: A batch of as many records is large: its work costs more than its transaction.
 LARGE_BATCH = 500
-#: Seconds that a task rests after a small batch, at most, unless its stage has a longer pace.
+#: Seconds that a task rests after a small batch that took as long or longer. It rests for at least the pace of its stage.
 MAX_REST_S = 0.15
 
 
@@ -112,19 +112,20 @@ class Task(Generic[S]):
         if error is None:
             self.changelog_offset = message.offset()
 
-    def note_committed(self, records: int, seconds: float) -> None:
+    def note_committed(self, records: int, seconds: float, now: float) -> None:
         """Count the records of a batch, and rest after a small one, so that the next one has more records.
 
-        A transaction costs the same for one record as for hundreds. On an idle machine it takes milliseconds, and so does the rest. On a busy
-        one, both take longer, and the fewer transactions leave time for the others.
+        A transaction costs the same for one record as for hundreds. On a busy machine it takes longer, and so does the rest: the fewer
+        transactions leave time for everything else.
 
         Args:
             records: the number of records of the batch.
             seconds: how long the batch took, including its commit.
+            now: seconds of the monotonic clock.
         """
         self.committed_records += records
         if 0 < records < LARGE_BATCH:
-            self.rests_until = time.monotonic() + max(self.stage.pace_s, min(seconds, MAX_REST_S))
+            self.rests_until = now + max(self.stage.pace_s, min(seconds, MAX_REST_S))
 
     def touch(self) -> None:
         """Note that the transactional id was used."""
