@@ -14,7 +14,7 @@ from streams.runtime.state.store import PartitionStore
 #: Seconds that giving back partitions may take: less than Kafka's default session timeout of 45 s.
 DRAIN_TIMEOUT_S = 12.0
 #: Seconds that a partition rests after a small batch, at least. A record that arrives later than that does not wait.
-PACE_S = 0.05
+PACE_S = 0.1
 #: The type of `Task.context`: the objects that a stage keeps per partition, such as its timers.
 S = TypeVar("S")
 

@@ -20,7 +20,7 @@ from streams.runtime.state.store import PartitionStore
 #: A batch of as many records is large: its work costs more than its transaction.
 LARGE_BATCH = 500
 #: Seconds that a task rests after a small batch that took as long or longer. It rests for at least the pace of its stage.
-MAX_REST_S = 0.15
+MAX_REST_S = 0.2
 
 
 class Task(Generic[S]):
