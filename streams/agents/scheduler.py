@@ -21,6 +21,9 @@ from streams.wire import topics
 from streams.wire.decode.timers import timer_due
 from streams.wire.validation import MAX_ID, ValidationFailed
 
+#: Seconds from one batch of a partition to the next. Most timers are due in days. A stored timer that is due does not wait for this.
+PACE_S = 0.2
+
 
 def register(app: App, instrumentation: Instrumentation, sweep_limit: int = MAX_FIRED_PER_SWEEP) -> Any:
     """Add the scheduler agent to `app`. One transaction fires at most `sweep_limit` stored timers."""
@@ -61,6 +64,7 @@ def register(app: App, instrumentation: Instrumentation, sweep_limit: int = MAX_
         open=open_timers,
         is_due=Timers.is_due,
     )
+    stage.pace_s = PACE_S
 
     @app.stage(stage)
     async def scheduler(batches: AsyncIterator[Batch[Timers]]) -> None:

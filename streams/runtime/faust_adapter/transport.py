@@ -7,7 +7,6 @@ records of the assigned partitions from the committed offsets. They reach the ag
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,8 +25,8 @@ from streams.runtime.processing.task_manager import TaskManager
 
 #: Seconds that a read may wait when no records arrive: a due timer or a shutdown is noticed at most so late.
 IDLE_WAIT_S = 0.02
-#: The same while records wait for a task that commits, so that an idle task gets them soon.
-BUSY_WAIT_S = 0.002
+#: The same while records wait for a task that commits or rests. A task that ends its commit ends this wait, too.
+BUSY_WAIT_S = 0.005
 #: Seconds between two checks that this worker still takes part in its group.
 GROUP_CHECK_S = 1.0
 #: The names of two threads for people: the one that reads records, and aiokafka's, which sends the heartbeats of the group.
@@ -209,11 +208,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                     with self.liveness.step(READER_THREAD):
                         await loop.run_in_executor(thread, source.seek, move)
                 if source.has_waiting:
-                    # All tasks with records commit. The first to finish takes the records that wait; until then, read on if there is room.
+                    # All tasks with records commit or rest. The first to finish takes the records that wait, and those that have arrived.
                     task_manager.idle.clear()
-                    if source.is_full:
-                        await self._wait_for_idle_task()
-                    wait_s = BUSY_WAIT_S
+                    await self._wait_for_idle_task(IDLE_WAIT_S if source.is_full else BUSY_WAIT_S)
+                    wait_s = 0.0
                 else:
                     wait_s = IDLE_WAIT_S
                 records: list[Any] = []
@@ -237,9 +235,14 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         finally:
             thread.shutdown(wait=False)
 
-    async def _wait_for_idle_task(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.task_manager.idle.wait(), IDLE_WAIT_S)
+    async def _wait_for_idle_task(self, timeout_s: float) -> None:
+        idle = self.task_manager.idle
+        # `asyncio.wait_for` would make a task of its own.
+        timer = asyncio.get_running_loop().call_later(timeout_s, idle.set)
+        try:
+            await idle.wait()
+        finally:
+            timer.cancel()
 
 
 class Transport(driver.Transport):  # type: ignore[misc]

@@ -256,7 +256,7 @@ class Batch(Generic[S]):
         self.task.records = ()
         commit = self.committed
         if commit is not None and not commit.cancelled() and commit.exception() is None:
-            self.task.committed_records += len(self.records)
+            self.task.note_committed(len(self.records), time.perf_counter() - self.started, time.monotonic())
         if self.task.lock.locked():
             self.task.lock.release()
         if self.task.idle is not None:

@@ -11,8 +11,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.runtime.kafka.client_config import consumer_config
 from streams.runtime.processing.stage import Stage
-from streams.runtime.processing.task import Task
+from streams.runtime.processing.task import LARGE_BATCH, Task
 
+#: Bytes that the broker collects before it answers the reader, and milliseconds after which it answers with fewer. Otherwise it would answer
+#: with each transaction of each producer, and an answer costs it as much as some records.
+FETCH_BYTES, FETCH_WAIT_MS = 4096, 50
 #: Seconds after librdkafka's last report that no broker is reachable. It waits up to 10 s between two attempts to connect, and does not
 #: report each one: with a dead broker, 20 s without a report were seen.
 DOWN_S = 30.0
@@ -91,7 +94,8 @@ class Fetcher:
         settings = {
             "auto.offset.reset": "error",
             "queued.min.messages": 50_000,
-            "fetch.wait.max.ms": 50,
+            "fetch.min.bytes": FETCH_BYTES,
+            "fetch.wait.max.ms": FETCH_WAIT_MS,
             "enable.partition.eof": True,
             "error_cb": self._on_error,
         }
@@ -152,12 +156,20 @@ class Fetcher:
         """Whether no broker was reachable within the last `DOWN_S` seconds."""
         return time.monotonic() - self._down_at < DOWN_S
 
-    def next_batches(self, records: list[Any], now_ms: int) -> Iterator[tuple[Task[Any], list[Any]]]:
+    def next_batches(
+        self, records: list[Any], now_ms: int, now: float | None = None
+    ) -> Iterator[tuple[Task[Any], list[Any]]]:
         """Queue `records`, and yield every idle task with the records of its next batch: all that wait for it, up to the limits.
 
-        A task that commits is skipped. Records that arrive meanwhile become its next, larger batch, and no task waits for another. An idle
-        task with nothing to read gets an empty batch when a timer is due.
+        A task that commits or rests is skipped. Records that arrive meanwhile become its next, larger batch, and no task waits for another. An
+        idle task gets a batch at once when a timer is due, if need be an empty one.
+
+        Args:
+            records: the records of the last read.
+            now_ms: the wall clock, in ms since 1970.
+            now: seconds of the monotonic clock; None reads it.
         """
+        now, enough = time.monotonic() if now is None else now, min(LARGE_BATCH, self._batch_records)
         waiting = self._waiting
         topic, partition = "", -1
         queue: list[Any] = []
@@ -171,10 +183,13 @@ class Fetcher:
         for key, task in list(self._tasks.items()):
             if task.is_queued or task.lock.locked():
                 continue
-            if key in waiting:
+            is_due = task.stage.is_due is not None and task.stage.is_due(task.context, now_ms)
+            count = len(waiting.get(key, ()))
+            # Records that wait for a task at rest must not keep others from being read.
+            if count and (is_due or now >= task.rests_until or count >= enough or self.is_full):
                 batch = self._take_batch(key)
                 self._waiting_count -= len(batch)
-            elif task.stage.is_due is not None and task.stage.is_due(task.context, now_ms):
+            elif is_due:
                 batch = []
             else:
                 continue
@@ -206,7 +221,7 @@ class Fetcher:
 
     @property
     def has_waiting(self) -> bool:
-        """Whether records wait for a task that commits."""
+        """Whether records wait for a task that commits or rests."""
         return bool(self._waiting)
 
     def lag(self) -> Iterator[tuple[str, int, int]]:

@@ -13,6 +13,8 @@ from streams.runtime.state.store import PartitionStore
 
 #: Seconds that giving back partitions may take: less than Kafka's default session timeout of 45 s.
 DRAIN_TIMEOUT_S = 12.0
+#: Seconds that a partition rests after a small batch, at least. A record that arrives later than that does not wait.
+PACE_S = 0.1
 #: The type of `Task.context`: the objects that a stage keeps per partition, such as its timers.
 S = TypeVar("S")
 
@@ -71,6 +73,8 @@ class Stage(Generic[S]):
         on_fatal: called when a commit failed: (stage name, partition, error).
         on_done: called when a batch ended, committed or not.
         limits: topic -> bytes of a record that it accepts. All other topics accept `DEFAULT_TOPIC_BYTES`.
+        pace_s: seconds from the end of a small batch of a partition to its next one, at least. A stage whose output nobody waits for saves
+            transactions with it. A due timer does not wait.
         drain_timeout_s: seconds that its batches in flight, and then `drain`, may take to end before their partition is given back.
         drain: return an awaitable that ends when nothing of a partition is on its way outside of batches, or None if nothing ever is.
         changelog: the table's changelog topic, set by `App.stage`.
@@ -92,6 +96,7 @@ class Stage(Generic[S]):
     on_fatal: Callable[[str, int, Exception], None] = lambda stage, partition, error: None
     on_done: Callable[[FinishedBatch], None] = lambda batch: None
     limits: dict[str, int] = field(default_factory=dict)
+    pace_s: float = PACE_S
     drain_timeout_s: float = DRAIN_TIMEOUT_S
     drain: Callable[[S], Awaitable[None]] | None = None
     changelog: str = ""

@@ -17,6 +17,11 @@ from streams.runtime.processing.stage import S, Stage
 from streams.runtime.state.offsets import META, decode_ids, decode_offsets, encode_offsets
 from streams.runtime.state.store import PartitionStore
 
+#: A batch of as many records is large: its work costs more than its transaction.
+LARGE_BATCH = 500
+#: Seconds that a task rests after a small batch that took as long or longer. It rests for at least the pace of its stage.
+MAX_REST_S = 0.2
+
 
 class Task(Generic[S]):
     """One stage's work on one partition: its transactional producer, its store, and a lock that orders its batches.
@@ -57,6 +62,8 @@ class Task(Generic[S]):
         #: The number of records whose batches were committed.
         self.committed_records = 0
         self.failures_in_a_row = 0
+        #: Until when records wait for its next batch, in seconds of the monotonic clock.
+        self.rests_until = float("-inf")
         #: When its transactional id was last used, in seconds of the monotonic clock and of the wall clock. Only the latter advances while
         #: the machine sleeps.
         self._used = time.monotonic(), time.time()
@@ -104,6 +111,21 @@ class Task(Generic[S]):
         self.delivery_error = error
         if error is None:
             self.changelog_offset = message.offset()
+
+    def note_committed(self, records: int, seconds: float, now: float) -> None:
+        """Count the records of a batch, and rest after a small one, so that the next one has more records.
+
+        A transaction costs the same for one record as for hundreds. On a busy machine it takes longer, and so does the rest: the fewer
+        transactions leave time for everything else.
+
+        Args:
+            records: the number of records of the batch.
+            seconds: how long the batch took, including its commit.
+            now: seconds of the monotonic clock.
+        """
+        self.committed_records += records
+        if 0 < records < LARGE_BATCH:
+            self.rests_until = now + max(self.stage.pace_s, min(seconds, MAX_REST_S))
 
     def touch(self) -> None:
         """Note that the transactional id was used."""

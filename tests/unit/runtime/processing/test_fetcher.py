@@ -6,14 +6,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import TopicPartition
 
 from streams.runtime.processing import fetcher as fetcher_module
 from streams.runtime.processing.fetcher import Fetcher
-from streams.runtime.processing.task import Task
+from streams.runtime.processing.task import LARGE_BATCH, MAX_REST_S, Task
 from streams.runtime.processing.task_manager import TaskManager
 from tests.harness.kafka_fakes import TOPIC, FakeProducer, Record, stage, task
 
@@ -185,6 +185,60 @@ def test_a_batch_has_limits() -> None:
     many = task(None)
     fetcher = fetcher_of(many, batch_records=5000, batch_bytes=9_999)
     assert sizes(fetcher.next_batches([Record(n, body=b"0123456789") for n in range(2000)], 0)) == [1000]
+
+
+def test_few_records_wait_while_their_task_rests() -> None:
+    """After a small batch, records wait for the end of the rest, and are one batch then."""
+    one = task(None, stage(pace_s=1.0))
+    fetcher = fetcher_of(one)
+    one.note_committed(1, 0.01, 10.0)
+    assert sizes(fetcher.next_batches([Record(0)], 0, 10.9)) == []
+    assert fetcher.has_waiting
+    assert sizes(fetcher.next_batches([Record(1)], 0, 11.0)) == [2]
+
+
+@pytest.mark.parametrize("limits", [{"batch_records": 3}, {"batch_records": 1_000}])
+def test_many_records_do_not_wait(limits: dict[str, int]) -> None:
+    """A task at rest gets a large batch, or a full one, at once."""
+    one = task(None, stage(pace_s=1.0))
+    fetcher = fetcher_of(one, **limits)
+    one.note_committed(1, 0.01, 10.0)
+    many = min(limits["batch_records"], LARGE_BATCH)
+    assert sizes(fetcher.next_batches([Record(n) for n in range(many - 1)], 0, 10.1)) == []
+    assert sizes(fetcher.next_batches([Record(many)], 0, 10.1)) == [many]
+
+
+def test_a_rest_does_not_keep_others_from_being_read() -> None:
+    """Once so many records wait that reading stops, tasks at rest get theirs: other partitions may have none yet."""
+    of, producer = stage(pace_s=1.0), cast(Any, FakeProducer())
+    tasks = {("stage", number): Task(of, number, producer, None) for number in range(4)}
+    fetcher = Fetcher({}, "group", {TOPIC: of}, tasks, **LIMITS | {"batch_records": 2})
+    for one in tasks.values():
+        one.note_committed(1, 0.01, 10.0)
+    assert sizes(fetcher.next_batches([Record(0, number=number) for number in range(3)], 0, 10.1)) == []
+    assert sizes(fetcher.next_batches([Record(0, number=3)], 0, 10.1))[0] == 1
+
+
+def test_a_due_timer_does_not_wait() -> None:
+    """A task at rest gets a batch as soon as one of its timers is due, with the records that wait."""
+    one: Task[int] = task(None, stage(pace_s=1.0, is_due=lambda due_ms, now_ms: due_ms <= now_ms))
+    one.context = 500
+    fetcher = fetcher_of(one)
+    one.note_committed(1, 0.01, 10.0)
+    assert sizes(fetcher.next_batches([Record(0)], 499, 10.1)) == []
+    assert sizes(fetcher.next_batches([], 500, 10.1)) == [1]
+
+
+def test_how_long_a_task_rests() -> None:
+    """A task rests as long as its batch took, within bounds, and for its pace at least. It does not rest after a large batch."""
+    one = task(None, stage(pace_s=0.05))
+    rests = []
+    for records, seconds in ((1, 0.01), (1, 0.1), (LARGE_BATCH - 1, 60.0), (LARGE_BATCH, 60.0)):
+        one.rests_until = 0.0
+        one.note_committed(records, seconds, 0.0)
+        rests.append(one.rests_until)
+    assert rests == [0.05, 0.1, MAX_REST_S, 0.0]
+    assert one.committed_records == 2 * LARGE_BATCH + 1
 
 
 def test_a_due_timer_makes_an_empty_batch() -> None:
