@@ -20,7 +20,7 @@ from streams.runtime.faust_adapter.assignment import ConsumerThread
 from streams.runtime.faust_adapter.group_members import GroupMembers
 from streams.runtime.faust_adapter.liveness import Liveness
 from streams.runtime.faust_adapter.membership import INTERVAL_S, Membership
-from streams.runtime.processing.task import Task
+from streams.runtime.processing.task import LARGE_BATCH, Task
 from streams.runtime.processing.task_manager import TaskManager
 
 #: Seconds that a read may wait when no records arrive: a due timer or a shutdown is noticed at most so late.
@@ -196,6 +196,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix="takk-reader")
         generation, move = None, 0
+        records: list[Any] = []
         # When Faust stops its fetcher, it cancels this task. A read or a move in the thread may then begin after the next task's move.
         try:
             while not (self.should_stop or fetcher.should_stop):
@@ -210,11 +211,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 if source.has_waiting:
                     # All tasks with records commit or rest. The first to finish takes the records that wait, and those that have arrived.
                     task_manager.idle.clear()
-                    await self._wait_for_idle_task(IDLE_WAIT_S if source.is_full else BUSY_WAIT_S)
+                    # With a backlog the next read has many records too, and does not wait.
+                    if source.is_full or len(records) < LARGE_BATCH:
+                        await self._wait_for_idle_task(IDLE_WAIT_S if source.is_full else BUSY_WAIT_S)
                     wait_s = 0.0
                 else:
                     wait_s = IDLE_WAIT_S
-                records: list[Any] = []
+                records = []
                 if not source.is_full:
                     with self.liveness.step(READER_THREAD):
                         records = await loop.run_in_executor(thread, source.read, wait_s, move)
