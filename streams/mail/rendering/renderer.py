@@ -17,6 +17,7 @@ from jinja2 import FileSystemLoader, Template, TemplateError, TemplateNotFound, 
 from streams.core.sending.greeting import MOODS
 from streams.mail.command import Command
 from streams.mail.links import Links
+from streams.mail.rendering.brand import ANY_COUNTRY
 from streams.mail.rendering.copy import InvalidCopy, copy_texts
 from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.environment import new_environment
@@ -30,6 +31,8 @@ from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
 from streams.mail.rendering.template_objects import LateValue, with_open_maps
 from streams.mail.rendering.texts import MissingText, Texts, Translator, fill, missing_text
 
+#: The parts of a message whose texts are `<message>.<part>` in the copy. Only the subject is needed.
+MESSAGE_TEXTS = ("subject", "preview", "headline")
 #: Pairs of a flow and a locale whose texts are cached.
 MOST_COPIES = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -52,13 +55,16 @@ class RenderedEmail:
         subject: the subject, a single line.
         html: the HTML part.
         text: the text part.
-        logo: the picture that the HTML part shows, or None.
+        logos: the pictures that the HTML part shows.
+        from_name, reply_to: the name in the header From, and the address that answers go to; "" for those of all emails.
     """
 
     subject: str
     html: str
     text: str
-    logo: Logo | None = None
+    logos: tuple[Logo, ...] = ()
+    from_name: str = ""
+    reply_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,7 @@ class Renderer:
         self._folders: dict[str, str] = {}
         self._brand = brand
         self._brand_values = brand.for_templates()
+        self._logos = [logo for logo in (brand.logo, brand.logo_dark) if logo is not None]
         loader = StyledLoader(templates_dir, brand) if is_styled else FileSystemLoader(templates_dir)
         self._html = new_environment(loader, autoescape=True)
         self._text = new_environment(loader, autoescape=False)
@@ -152,7 +159,7 @@ class Renderer:
             **with_open_maps(command.context),
             "language": language,
             "shop_name": self._brand.name,
-            "brand": self._brand_values,
+            "brand": self._brand_values.get(command.country) or self._brand_values[ANY_COUNTRY],
             "unsubscribe_url": links.unsubscribe,
             "pixel_url": links.pixel,
             "review_url": LateValue(lambda: links.review),
@@ -174,11 +181,13 @@ class Renderer:
             subject = _CONTROL.sub(" ", subject)
         common["subject"] = subject = subject.strip()
         common["preview"] = translate(f"{message}.preview") if f"{message}.preview" in copy.sources else ""
+        common["headline"] = translate(f"{message}.headline") if f"{message}.headline" in copy.sources else subject
         html = fill(html_template, common | {"t": Translator(copy.html, common, is_html=True)})
         text = get_text(html) if text_template is None else fill(text_template, common | {"t": translate})
-        logo = self._brand.logo
-        is_shown = logo is not None and logo.content_id in html  # a shop's own layout may do without
-        return RenderedEmail(subject, html, text.strip() + "\n", logo if is_shown else None)
+        # A shop's own layout may do without a picture.
+        logos = tuple([logo for logo in self._logos if logo.content_id in html])
+        sender = self._brand.sender(command.purpose, command.country)
+        return RenderedEmail(subject, html, text.strip() + "\n", logos, sender.name, sender.reply_to)
 
     def _templates(self, flow: str, message: str) -> tuple[Template, Template | None]:
         """Return the templates of the HTML part and of the text part. The text part may have none.

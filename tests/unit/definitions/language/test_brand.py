@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from streams.definitions.language.brand import parse_brand
-from streams.definitions.language.contrast import CARD_DARK, contrast, least_contrast
 from streams.definitions.loader import brand_problems, load_brand, load_email_brand
 from streams.definitions.problems import FlowFileError, Problem
-from streams.mail.rendering.brand import Brand, is_placeholder
+from streams.mail.rendering.brand import Brand, Colors, KindSender, is_placeholder
+from streams.mail.rendering.contrast import contrast, least_contrast
 from streams.settings import PROJECT_ROOT
 
 
@@ -37,8 +37,8 @@ def test_legal_lines_of_takk() -> None:
     """Each legal line of the file that Takk comes with is known as a placeholder."""
     brand = load_brand(PROJECT_ROOT / "templates")
     assert brand is not None
-    assert brand.legal
-    assert [line for line in brand.legal if not is_placeholder(line)] == []
+    assert brand.legal_lines
+    assert [line for line in brand.legal_lines if not is_placeholder(line)] == []
 
 
 def test_only_the_name_is_needed() -> None:
@@ -94,7 +94,7 @@ def test_accent_of_dark_mode() -> None:
         brand = parse_brand(f'name: Tea\ncolors: {{accent: "{accent}"}}\n')
         assert isinstance(brand, Brand)
         assert brand.colors.accent_dark != Brand(name="").colors.accent_dark
-        assert least_contrast(brand.colors.accent_dark, ("#161817", CARD_DARK)) >= 6
+        assert least_contrast(brand.colors.accent_dark, (Colors().background_dark, Colors().card_dark)) >= 6
     assert parse_brand('name: Tea\ncolors: {accent: "#2F5D50"}\n') == Brand(name="Tea")
     both = parse_brand('name: Tea\ncolors: {accent: "#0b3d24", accent_dark: "#ffeedd"}\n')
     assert isinstance(both, Brand)
