@@ -36,8 +36,8 @@ from streams.mail.rendering.texts import COPY_TEXT
 
 #: Names that every message gets beside its data.
 _ALWAYS = (
-    "brand", "closing", "confirm_url", "contest_url", "headline", "language", "pixel_url", "preferences_url", "preview", "referral_url", "reorder_url",
-    "review_url", "shop_name", "subject", "survey_url", "t", "unsubscribe_url",
+    "brand", "closing", "confirm_url", "contest_url", "headline", "language", "pixel_url", "preferences_url", "preview", "referral_url",
+    "reorder_url", "review_url", "shop_name", "subject", "survey_url", "t", "unsubscribe_url",
 )  # fmt: skip
 #: Names that only some messages get, with what makes them available.
 _SOMETIMES = {

@@ -173,6 +173,15 @@ def test_logo() -> None:
     assert max(map(len, lines[lines.index(b"") :])) <= 76
 
 
+def test_sender_of_a_purpose() -> None:
+    """The name of a purpose is in From, with the address of all emails, and its answers go to another address."""
+    mail = _parsed(RenderedEmail("Tak", "", "Tak", from_name="Ordrer hos Ø", reply_to="ordre@shop.example"))
+    assert mail["From"].addresses[0].display_name == "Ordrer hos Ø"
+    assert mail["From"].addresses[0].addr_spec == "hej@shop.example"
+    assert mail["Reply-To"] == "ordre@shop.example"
+    assert _parsed(RenderedEmail("Tak", "", "Tak"))["Reply-To"] is None
+
+
 def test_a_long_customer_id_does_not_break_a_line() -> None:
     """The link to unsubscribe of an id of 200 characters is folded: no line has more than 998 characters (RFC 5322)."""
     order = command(customer_id="😀" * 200, purpose="marketing")

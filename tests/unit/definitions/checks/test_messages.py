@@ -95,10 +95,12 @@ def problems_in(root: Path) -> list[Problem]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A copy of the shop's templates with three of its flows: each check renders all messages in every language."""
+    """A copy of the shop's templates with three of its flows in two languages: each check renders all messages in every language."""
     kept = {"review", "goes-well-with", "order-confirmation"}
     others = shutil.ignore_patterns(*({path.name for path in TEMPLATES.glob("flows/*/*")} - kept))
-    return shutil.copytree(TEMPLATES, tmp_path / "templates", ignore=others)
+    folder = Path(shutil.copytree(TEMPLATES, tmp_path / "templates", ignore=others))
+    (folder / "languages.yaml").write_text("languages: [en, da]\n", encoding="utf-8")
+    return folder
 
 
 def described(problem: Problem, root: Path) -> str:
@@ -177,7 +179,7 @@ def test_shared_templates_need_only_shared_copy(root: Path) -> None:
     for ending, layout in (("html", "shared/layout.html.j2"), ("txt", "shared/layout.txt.j2")):
         shared = f'{{% extends "{layout}" %}}{{% block content %}}{{% include "shared/blocks/products.{ending}.j2" %}}{{% endblock %}}'
         (folder / f"a.{ending}.j2").write_text(shared)
-    for language in ("da", "en", "nb", "nl", "sv"):
+    for language in ("da", "en"):
         (folder / "copy" / f"{language}.yaml").write_text("a.subject: S\na.preview: P\n")
     assert problems_in(root) == []
 

@@ -68,6 +68,19 @@ def test_missing_logo(tmp_path: Path) -> None:
     assert brand.logo == "tea.svg"
 
 
+def test_details_by_country() -> None:
+    """A country has its own values, and those of the shop where it has none."""
+    brand = parse_brand(
+        "name: Tea\nphone: '1'\nhours: 9-16\nsenders: {order: {name: Orders, reply_to: orders@tea.example.com}}\n"
+        "countries: {'NO': {phone: '2', company: Te AS, address: Oslo, registration: Org. 1, vat: MVA 2, legal: [Note]}}\n"
+    )
+    assert isinstance(brand, Brand)
+    norway = brand.countries["NO"]
+    assert (norway.phone, norway.hours) == ("2", "9-16")
+    assert norway.legal_lines == ("Te AS, Oslo", "Org. 1 · MVA 2", "Note")
+    assert norway.senders == {"order": KindSender("Orders", "orders@tea.example.com")}
+
+
 @pytest.mark.parametrize("name", ["tea.svg", "tea.png"])
 def test_unreadable_logo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A logo that cannot be read is an error that names the picture and says what to do, for pages and for emails."""
@@ -183,7 +196,23 @@ def test_errors_of_pages(tmp_path: Path, lines: str) -> None:
 
 @pytest.mark.parametrize(
     "lines",
-    ["legal: a word", "shop_url: tea", "colors: {accent: red}", "logo: tea.gif", "lgo: tea.png", "name: Tee", ": :"],
+    [
+        "legal: a word",
+        "shop_url: tea",
+        "email: help",
+        "senders: {order: {reply_to: help@}}",
+        "senders: {orders: {name: Tea}}",
+        "fonts: {text: 'Arial; color: red'}",
+        "radius: 99",
+        "social: {myspace: https://tea.example.com/}",
+        "countries: {XX: {phone: '1'}}",
+        "countries: {DK: {logo: tea.png}}",
+        "colors: {accent: red}",
+        "logo: tea.gif",
+        "lgo: tea.png",
+        "name: Tee",
+        ": :",
+    ],
 )
 def test_errors_of_emails(tmp_path: Path, lines: str) -> None:
     """An error in what emails show stops emails and pages, and so does an unknown key, which may be meant for emails."""
