@@ -30,7 +30,7 @@ from streams.mail.rendering.brand import (
 )
 from streams.mail.rendering.contrast import readable
 
-#: The keys of what a brand says of the shop, which a country may have of its own, by their kind.
+#: The keys of the details of the shop, which a country may have of its own, by their kind.
 _URLS = ("shop_url", "privacy_url", "terms_url", "withdrawal_url", "help_url")
 _LINES = ("company", "address", "registration", "vat", "phone", "hours")
 _DETAILS = (*_URLS, *_LINES, "email", "legal", "social", "senders")
@@ -110,7 +110,7 @@ class _BrandReader(Reader):
         return found
 
     def sender(self, node: yaml.Node) -> KindSender:
-        """Return who the emails of a purpose are from."""
+        """Return the sender of the emails of a purpose."""
         values = self.mapping(node, KindSender.__struct_fields__)
         name, reply_to = values.get("name"), values.get("reply_to")
         return KindSender(
@@ -125,7 +125,7 @@ class _BrandReader(Reader):
         return value
 
     def countries(self, node: yaml.Node | None, common: Mapping[str, Any]) -> Mapping[str, Details]:
-        """Return what differs by country, completed with what is common to all of them."""
+        """Return the details by country, completed with those of all countries."""
         found: dict[str, Details] = {}
         for key, country, value in self.pairs(node, "DK: {phone: …}") if node is not None else []:
             if country not in COUNTRIES:

@@ -16,7 +16,7 @@ ANY_COUNTRY = "*"
 REVIEW_SITES: Mapping[str, str] = MappingProxyType(
     {"trustpilot": "Trustpilot", "pricerunner": "PriceRunner", "facebook": "Facebook", "google": "Google"}
 )
-#: The places where a shop is followed, with the names that customers know.
+#: The social networks of shops, with the names that customers know.
 SOCIAL_SITES: Mapping[str, str] = MappingProxyType(
     {
         "instagram": "Instagram",
@@ -50,7 +50,7 @@ class Colors(Struct, frozen=True, kw_only=True):
         card, card_dark: behind the texts.
         text, text_dark: of headlines and texts.
         muted, muted_dark: of small texts, on cards and backgrounds.
-        success, success_dark: of good news, such as a step that is done.
+        success, success_dark: of amounts that the customer saves.
         notice, notice_dark: of what customers should not overlook, such as the last day to collect a parcel.
     """
 
@@ -105,7 +105,7 @@ class Destination(Struct, frozen=True):
 
 
 class KindSender(Struct, frozen=True):
-    """Who emails of one purpose are from. The address is that of all emails.
+    """The sender of emails of one purpose. The address is that of all emails.
 
     Attributes:
         name: the name in the header From, or "" for that of `TAKK_MAIL_FROM`.
@@ -117,15 +117,15 @@ class KindSender(Struct, frozen=True):
 
 
 class Details(Struct, frozen=True, kw_only=True):
-    """What a brand says of the shop. A country may have others.
+    """The details of a shop. A country may have others.
 
     Attributes:
         shop_url, privacy_url, terms_url, withdrawal_url, help_url: the shop and its pages, each may be "".
         legal: the lines at the foot of each page and email.
         company, address, registration, vat: more such lines, each may be "".
         phone, hours, email: how customers reach the shop, each may be "".
-        social: site to the address where the shop is followed.
-        senders: purpose to who its emails are from.
+        social: site to the address of the shop there.
+        senders: purpose to the sender of its emails.
     """
 
     shop_url: str = ""
@@ -161,7 +161,7 @@ class Brand(Details, frozen=True, kw_only=True):
         colors: the colors.
         fonts: the fonts of emails.
         radius: the radius of the corners of cards and buttons, in pixels.
-        countries: country to what differs there.
+        countries: country to its details.
         notice: the version of the notice that pages show beside the questions for consent.
         dates: names of important dates that customers can add.
         reviews: country, or "*", to where its customers can review the shop. Everyone there gets the same links.

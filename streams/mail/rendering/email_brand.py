@@ -29,7 +29,7 @@ class EmailBrand(Struct, frozen=True, kw_only=True):
         colors: the colors.
         fonts: the fonts.
         radius: the radius of the corners, in pixels.
-        details: what emails say of the shop, by country; "*" for all others.
+        details: the details of the shop by country; "*" for all others.
     """
 
     name: str
@@ -41,11 +41,11 @@ class EmailBrand(Struct, frozen=True, kw_only=True):
     details: dict[str, Details] = field(default_factory=lambda: {ANY_COUNTRY: Details()})
 
     def details_in(self, country: str) -> Details:
-        """Return what emails to a country say of the shop."""
+        """Return the details of the shop in a country."""
         return self.details.get(country) or self.details[ANY_COUNTRY]
 
     def sender(self, purpose: str, country: str) -> KindSender:
-        """Return who the emails of a purpose to a country are from."""
+        """Return the sender of the emails of a purpose to a country."""
         return self.details_in(country).senders.get(purpose, _NO_SENDER)
 
     def for_templates(self) -> dict[str, dict[str, Any]]:

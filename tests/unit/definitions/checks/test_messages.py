@@ -18,7 +18,7 @@ REVIEW = "flows/asking/review"
 ASK, ASK_TEXT, COPY = f"{REVIEW}/ask.html.j2", f"{REVIEW}/ask.txt.j2", f"{REVIEW}/copy/da.yaml"
 CONFIRMATION = "flows/transactional/order-confirmation/confirmation.html.j2"
 NAMES = (
-    "known: brand, closing, confirm_url, contest_url, customer, greeting, language, mood, order, pixel_url, preferences_url, preview, referral_url, "
+    "known: brand, closing, confirm_url, contest_url, customer, greeting, headline, language, mood, order, pixel_url, preferences_url, preview, referral_url, "
     "reorder_url, review_url, shipment, shop_name, subject, survey_url, t, unsubscribe_url"
 )
 
@@ -186,7 +186,7 @@ def test_shared_templates_need_only_shared_copy(root: Path) -> None:
 
 MOODS = ("plain", "morning", "weekend", "christmas")
 GREETINGS = [f"{kind}.{mood}" for kind in ("greeting", "closing") for mood in MOODS]
-REST = [f"{key}: Hej" for key in ("why", "unsubscribe", "preferences", "privacy", "terms")]
+REST = [f"{key}: Hej" for key in ("why", "unsubscribe", "preferences", "privacy", "terms", "withdrawal-right")]
 
 
 def only_review(root: Path, languages: str) -> None:

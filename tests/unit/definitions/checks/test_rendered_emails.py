@@ -155,7 +155,7 @@ def test_part_about_a_status(on: str, status: str, is_awaited: bool, tmp_path: P
 def test_images(tmp_path: Path) -> None:
     """An image has a text, which may be empty, and an address; a picture in the email itself has a content id."""
     images = '<img width="1" src="cid:logo" alt="Shop"><img width="1" src="https://shop.example/x.png" alt=""><img width="1" src="x.png" alt="x">'
-    assert rendered(shop(tmp_path, f"{UNSUBSCRIBE}\n{images}")) == [f"{FOLDER}/a.html.j2:2:87 message.W003"]
+    assert rendered(shop(tmp_path, f"{UNSUBSCRIBE}\n{images}")) == [f"{FOLDER}/a.html.j2:2:117 message.W003"]
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_an_unknown_language_falls_back_to_english(renderer: Renderer) -> None:
     """A language without copy gets English texts, and the HTML declares English for screen readers."""
     email = renderer.render(command(locale="fi"), NO_LINKS)
     assert email.subject == "Thank you for your order 1001"
-    assert '<html lang="en" dir="ltr">' in email.html
+    assert '<html lang="en" dir="ltr" ' in email.html
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_no_pixel_without_consent(renderer: Renderer) -> None:
     assert "https://u" not in renderer.render(command(), NO_LINKS).text
     links = Links("https://u", "https://p", NO_LINKS.seal)
     email = renderer.render(command(), links)
-    assert '<img src="https://p" width="1" height="1" alt="">' in email.html
+    assert re.search(r'<img src="https://p" [^>]*width="1"[^>]*>', email.html)
     assert 'href="https://u"' in email.html
     assert "Afmeld: https://u" in email.text
 
@@ -367,7 +367,7 @@ def test_an_invalid_link_is_left_out(renderer: Renderer) -> None:
 def test_styles_are_on_the_elements(renderer: Renderer) -> None:
     """style.css is inlined, the layout keeps its dark mode, and loops stay inside their table."""
     html = renderer.render(command(), NO_LINKS).html
-    assert '<td class="amount" align="right" valign="top" style="' in html
+    assert re.search(r'<td class="amount" [^>]*style="[^"]*white-space: nowrap', html)
     assert "prefers-color-scheme: dark" in html
     assert html.count("<tbody>") == html.count("</tbody>") > 4
     assert "takk0" not in html
