@@ -18,8 +18,8 @@ REVIEW = "flows/asking/review"
 ASK, ASK_TEXT, COPY = f"{REVIEW}/ask.html.j2", f"{REVIEW}/ask.txt.j2", f"{REVIEW}/copy/da.yaml"
 CONFIRMATION = "flows/transactional/order-confirmation/confirmation.html.j2"
 NAMES = (
-    "known: brand, closing, confirm_url, contest_url, customer, greeting, headline, language, mood, order, pixel_url, preferences_url, preview, referral_url, "
-    "reorder_url, review_url, shipment, shop_name, subject, survey_url, t, unsubscribe_url"
+    "known: brand, closing, confirm_url, contest_url, customer, greeting, headline, language, mood, order, pixel_url, preferences_url, preview, "
+    "referral_url, reorder_url, review_url, shipment, shop_name, subject, survey_url, t, unsubscribe_url"
 )
 
 
