@@ -10,6 +10,7 @@ import yaml
 from streams.definitions.checks.outlook import outlook_problems
 from streams.definitions.checks.shop_brand import brand_of
 from streams.mail.rendering.renderer import RenderedEmail, Renderer
+from streams.mail.rendering.template_folders import shared_templates
 from tests.harness import all_blocks
 from tests.harness.commands import SENDER, TEMPLATES, command
 
@@ -100,7 +101,7 @@ def elements_of(selector: str) -> set[str]:
     """The kinds of elements that have the class of a selector, if all of them are paragraphs or headlines."""
     name = re.escape(selector.rpartition(".")[2])
     found = set()
-    for path in (TEMPLATES / "shared").rglob("*.html.j2"):
+    for path in [*shared_templates(TEMPLATES), *TEMPLATES.glob("flows/*/*/*.html.j2")]:
         found |= set(re.findall(rf'<(\w+)[^>]*class="(?:[^"]* )?{name}(?: [^"]*)?"', path.read_text(encoding="utf-8")))
     return found if found <= {"p", "h1", "h2"} else set()
 
