@@ -103,10 +103,10 @@ class _BrandReader(Reader):
             found["legal"] = self.lines(values["legal"])
         if "social" in values:
             sites = self.mapping(values["social"], tuple(SOCIAL_SITES))
-            found["social"] = MappingProxyType({site: self.url(url) for site, url in sites.items()})
+            found["social"] = {site: self.url(url) for site, url in sites.items()}
         if "senders" in values:
             purposes = self.mapping(values["senders"], PURPOSES)
-            found["senders"] = MappingProxyType({name: self.sender(node) for name, node in purposes.items()})
+            found["senders"] = {name: self.sender(node) for name, node in purposes.items()}
         return found
 
     def sender(self, node: yaml.Node) -> KindSender:

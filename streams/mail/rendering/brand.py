@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from streams.mail.rendering.contrast import mixed, on_color
 
@@ -141,8 +141,9 @@ class Details(Struct, frozen=True, kw_only=True):
     phone: str = ""
     hours: str = ""
     email: str = ""
-    social: Mapping[str, str] = MappingProxyType({})
-    senders: Mapping[str, KindSender] = MappingProxyType({})
+    # Not read-only: a renderer process gets the details, and only dictionaries can be pickled.
+    social: Mapping[str, str] = field(default_factory=dict)
+    senders: Mapping[str, KindSender] = field(default_factory=dict)
 
     @property
     def legal_lines(self) -> tuple[str, ...]:

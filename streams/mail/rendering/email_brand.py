@@ -106,9 +106,8 @@ def _read(name: str, templates_dir: Path) -> Logo | None:
 
 
 def _details_of(known: Details) -> Details:
-    """Return details that can be pickled: a renderer process gets them."""
-    values = {name: getattr(known, name) for name in Details.__struct_fields__}
-    return Details(**values | {"social": dict(known.social), "senders": dict(known.senders)})
+    """Return the details alone, without the rest of a brand."""
+    return Details(**{name: getattr(known, name) for name in Details.__struct_fields__})
 
 
 def _picture(logo: Logo | None) -> dict[str, Any] | None:
