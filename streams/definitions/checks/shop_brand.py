@@ -107,7 +107,7 @@ def check_example(brand: Brand) -> Iterator[Problem]:
             f"{lines[0]!r} is a legal line of the example: the law requires your company and address in each email"
         )
         hint = "write those of your shop. Until then, mailers whose links lead to another machine send transactional emails only"
-        yield problem_at("legal" if brand.legal else "company", PLACEHOLDER, message, hint)
+        yield problem_at("legal" if lines[0] in brand.legal else "company", PLACEHOLDER, message, hint)
 
 
 def _addresses(details: Details) -> Iterator[str]:

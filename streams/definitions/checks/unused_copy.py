@@ -15,9 +15,10 @@ from streams.definitions.language.yaml_reader import location
 from streams.definitions.problems import Problem
 from streams.mail.rendering.copy import InvalidCopy, compose_copy
 from streams.mail.rendering.environment import new_environment
-from streams.mail.rendering.renderer import MESSAGE_TEXTS, closing_key, greeting_key
+from streams.mail.rendering.renderer import closing_key, greeting_key
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.template_folders import COPY, flow_folders, message_names, shared_templates
+from streams.mail.rendering.texts import MESSAGE_TEXTS
 
 #: The texts of greetings and closings, which templates use by other names. `regards` is the closing of earlier versions.
 _MOODS = ("regards", *(key(mood) for mood in MOODS for key in (greeting_key, closing_key)))

@@ -40,13 +40,18 @@ class EmailBrand(Struct, frozen=True, kw_only=True):
     radius: int = 12
     details: dict[str, Details] = field(default_factory=lambda: {ANY_COUNTRY: Details()})
 
-    def details_in(self, country: str) -> Details:
-        """Return the details of the shop in a country."""
-        return self.details.get(country) or self.details[ANY_COUNTRY]
+    @property
+    def logos(self) -> tuple[Logo, ...]:
+        """The pictures that emails may show."""
+        return tuple([logo for logo in (self.logo, self.logo_dark) if logo is not None])
+
+    def key(self, country: str) -> str:
+        """Return the country, or "*" if the shop has no details of its own there."""
+        return country if country in self.details else ANY_COUNTRY
 
     def sender(self, purpose: str, country: str) -> KindSender:
         """Return the sender of the emails of a purpose to a country."""
-        return self.details_in(country).senders.get(purpose, _NO_SENDER)
+        return self.details[self.key(country)].senders.get(purpose, _NO_SENDER)
 
     def for_templates(self) -> dict[str, dict[str, Any]]:
         """Return the value of `brand` in templates by country; "*" for all others."""

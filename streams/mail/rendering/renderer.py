@@ -17,7 +17,6 @@ from jinja2 import FileSystemLoader, Template, TemplateError, TemplateNotFound, 
 from streams.core.sending.greeting import MOODS
 from streams.mail.command import Command
 from streams.mail.links import Links
-from streams.mail.rendering.brand import ANY_COUNTRY
 from streams.mail.rendering.copy import InvalidCopy, copy_texts
 from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.environment import new_environment
@@ -31,8 +30,6 @@ from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
 from streams.mail.rendering.template_objects import LateValue, with_open_maps
 from streams.mail.rendering.texts import MissingText, Texts, Translator, fill, missing_text
 
-#: The parts of a message whose texts are `<message>.<part>` in the copy. Only the subject is needed.
-MESSAGE_TEXTS = ("subject", "preview", "headline")
 #: Pairs of a flow and a locale whose texts are cached.
 MOST_COPIES = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -105,7 +102,6 @@ class Renderer:
         self._folders: dict[str, str] = {}
         self._brand = brand
         self._brand_values = brand.for_templates()
-        self._logos = [logo for logo in (brand.logo, brand.logo_dark) if logo is not None]
         loader = StyledLoader(templates_dir, brand) if is_styled else FileSystemLoader(templates_dir)
         self._html = new_environment(loader, autoescape=True)
         self._text = new_environment(loader, autoescape=False)
@@ -159,7 +155,7 @@ class Renderer:
             **with_open_maps(command.context),
             "language": language,
             "shop_name": self._brand.name,
-            "brand": self._brand_values.get(command.country) or self._brand_values[ANY_COUNTRY],
+            "brand": self._brand_values[self._brand.key(command.country)],
             "unsubscribe_url": links.unsubscribe,
             "pixel_url": links.pixel,
             "review_url": LateValue(lambda: links.review),
@@ -185,7 +181,7 @@ class Renderer:
         html = fill(html_template, common | {"t": Translator(copy.html, common, is_html=True)})
         text = get_text(html) if text_template is None else fill(text_template, common | {"t": translate})
         # A shop's own layout may do without a picture.
-        logos = tuple([logo for logo in self._logos if logo.content_id in html])
+        logos = tuple([logo for logo in self._brand.logos if logo.content_id in html])
         sender = self._brand.sender(command.purpose, command.country)
         return RenderedEmail(subject, html, text.strip() + "\n", logos, sender.name, sender.reply_to)
 
@@ -214,7 +210,7 @@ class Renderer:
 
         If the copy lacks the greeting, only a template that uses it fails. The mood of a newer version is replaced by `plain`.
         """
-        key = greeting_key(_known_mood(context["mood"]))
+        key = greeting_key(context["mood"])
         if key not in copy.sources:
             return self._text.undefined(missing_text(key, copy.language), name="greeting")
         first_name = context.get("customer", {}).get("first_name", "")
@@ -222,11 +218,10 @@ class Renderer:
 
     def _closing(self, mood: Any, copy: _Copy, translate: Translator) -> str | Undefined:
         """Return the words before the shop's name at the end. Copies of earlier versions have only `regards`."""
-        key = closing_key(_known_mood(mood))
-        for name in (key, closing_key("plain"), "regards"):
+        for name in (closing_key(mood), closing_key("plain"), "regards"):
             if name in copy.sources:
                 return translate(name)
-        return self._text.undefined(missing_text(key, copy.language), name="closing")
+        return self._text.undefined(missing_text(closing_key(mood), copy.language), name="closing")
 
     def texts(self, flow: str, language: str) -> dict[str, str]:
         """Return the texts of a flow in one language, without those of other languages.
@@ -281,18 +276,14 @@ class Renderer:
             raise RenderError(f"{name}: {error}") from error
 
 
-def greeting_key(mood: str) -> str:
-    """Return the copy's key of the greeting for a mood."""
-    return f"greeting.{mood}"
+def greeting_key(mood: object) -> str:
+    """Return the copy's key of the greeting for a mood. An unknown one is plain."""
+    return f"greeting.{mood if mood in MOODS else 'plain'}"
 
 
-def closing_key(mood: str) -> str:
-    """Return the copy's key of the closing for a mood."""
-    return f"closing.{mood}"
-
-
-def _known_mood(mood: Any) -> str:
-    return mood if mood in MOODS else "plain"
+def closing_key(mood: object) -> str:
+    """Return the copy's key of the closing for a mood. An unknown one is plain."""
+    return f"closing.{mood if mood in MOODS else 'plain'}"
 
 
 @lru_cache(maxsize=1024)

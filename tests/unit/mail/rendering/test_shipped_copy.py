@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from streams.mail.rendering.copy import copy_texts
-from streams.mail.rendering.renderer import MESSAGE_TEXTS
 from streams.mail.rendering.template_folders import COPY, flow_folders, message_names
+from streams.mail.rendering.texts import MESSAGE_TEXTS
 from tests.harness.commands import TEMPLATES
 
 LANGUAGES = yaml.safe_load((TEMPLATES / "languages.yaml").read_text(encoding="utf-8"))["languages"]
