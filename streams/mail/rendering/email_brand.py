@@ -15,8 +15,11 @@ from streams.mail.rendering.template_folders import SHARED
 
 #: A value of the brand in a style sheet or a template: `var(--accent)`, `var(--background-dark)`.
 _VALUE = re.compile(r"var\(\s*--([a-z-]+)\s*\)")
-#: Families that name no font. Outlook knows none of them, and not those that start with a dash.
-_GENERIC = ("serif", "sans-serif", "monospace", "cursive", "fantasy", "system-ui")
+#: Fonts that every Windows has, in lowercase.
+_WINDOWS_FONTS = frozenset(
+    {"arial", "calibri", "cambria", "candara", "constantia", "corbel", "courier new", "georgia", "impact", "palatino linotype", "segoe ui"}
+    | {"tahoma", "times new roman", "trebuchet ms", "verdana"}
+)  # fmt: skip
 _NO_SENDER = KindSender()
 
 
@@ -133,7 +136,6 @@ def _texts(details: Details) -> dict[str, Any]:
 
 
 def _outlook_font(fonts: str) -> str:
-    """Return the last named font of a list: Outlook uses Times New Roman if it does not know the first one."""
+    """Return the first font of a list that Windows has: Outlook uses Times New Roman if it does not know the first one."""
     names = [name.strip().strip("\"'") for name in fonts.split(",")]
-    named = [name for name in names if name not in _GENERIC and not name.startswith("-")]
-    return named[-1] if named else "Arial"
+    return next((f"'{name}'" for name in names if name.lower() in _WINDOWS_FONTS), "Arial")

@@ -145,7 +145,7 @@ countries:
 
 
 def test_fonts_and_corners(shop: Path) -> None:
-    """Fonts and radius are in the styles, with the last named font for Outlook, and no quotes end an attribute."""
+    """Fonts and radius are in the styles, with the first font that Windows has for Outlook, and no quotes end an attribute."""
     own = """radius: 0
 fonts:
   text: '"Tea Sans", Verdana, sans-serif'
@@ -153,6 +153,6 @@ fonts:
     (shop / "shared" / "brand.yaml").write_text(OWN + own, encoding="utf-8")
     html = render(shop).html
     assert "font-family: 'Tea Sans', Verdana, sans-serif" in html
-    assert "font-family: Verdana, sans-serif !important" in html
+    assert "font-family: 'Verdana', sans-serif !important" in html
     assert "border-radius: 0px" in html
     assert "border-radius: 12px" not in html
