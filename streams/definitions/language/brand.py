@@ -130,7 +130,7 @@ class _BrandReader(Reader):
         for key, country, value in self.pairs(node, "DK: {phone: …}") if node is not None else []:
             if country not in COUNTRIES:
                 self.error("brand.E008", key, f"unknown country {country!r}", "use two letters of ISO 3166-1")
-            found[country] = Details(**common | self.details(self.mapping(value, _DETAILS)))
+            found[country] = Details(**{**common, **self.details(self.mapping(value, _DETAILS))})
         return MappingProxyType(found)
 
     def fonts(self, node: yaml.Node | None) -> Fonts:

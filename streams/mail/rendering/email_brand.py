@@ -119,7 +119,9 @@ def _details_of(known: Details) -> Details:
 
 
 def _picture(logo: Logo | None) -> dict[str, Any] | None:
-    return logo and {"src": f"cid:{logo.content_id}", "width": logo.width, "height": logo.height}
+    if logo is None:
+        return None
+    return {"src": f"cid:{logo.content_id}", "width": logo.width, "height": logo.height}
 
 
 def _texts(details: Details) -> dict[str, Any]:
