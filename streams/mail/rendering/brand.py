@@ -81,11 +81,11 @@ class Colors(Struct, frozen=True, kw_only=True):
 
 
 class Fonts(Struct, frozen=True, kw_only=True):
-    """The fonts of emails, as CSS writes a list of them.
+    """The fonts of emails and pages, as CSS writes a list of them.
 
     Attributes:
         heading: of headlines and of the shop's name.
-        text: of everything else.
+        text: of everything else in emails.
     """
 
     heading: str = 'Georgia, "Times New Roman", serif'
@@ -160,7 +160,7 @@ class Brand(Details, frozen=True, kw_only=True):
         name: the name that customers know.
         logo, logo_dark: file names of the logo, and of that on dark backgrounds, in the folder `shared`, or "".
         colors: the colors.
-        fonts: the fonts of emails.
+        fonts: the fonts.
         radius: the radius of the corners of cards and buttons, in pixels.
         countries: country to its details.
         notice: the version of the notice that pages show beside the questions for consent.
