@@ -35,8 +35,9 @@ _PLAIN = bytes([9, *range(32, 127)])
 _BLANKS = (" ", "\t")
 #: The text of each octet that quoted-printable encodes.
 _ESCAPES = {octet: f"={octet:02X}" for octet in range(256) if octet not in _PLAIN}
-#: Lines that are cached, and characters of the longest one, so that lines of hostile texts take 40 MB at most.
-_MOST_CACHED, _LONGEST_CACHED = 4096, 500
+#: Characters of the longest line that is cached, and of all lines of a generation, each with some more for its objects. So the lines of
+#: hostile texts take 40 MB at most, and a generation has some 8,000 usual lines.
+_LONGEST_CACHED, _MOST_CACHED, _PER_LINE = 500, 1_500_000, 100
 #: Different characters that are replaced one by one. Each reads the whole line.
 _MOST_REPLACED = 64
 #: Characters of a link in a line of a header. A longer one is folded (RFC 2369 2); RFC 5322 allows lines of 998.
@@ -205,13 +206,27 @@ def _encode_line(line: str) -> str:
 
 
 class _Lines(dict[str, str]):
-    """Encoded lines by line. Most lines of an email are those of its template."""
+    """Encoded lines by line. Most lines of an email are those of its template, or of products that many customers buy.
+
+    The lines are in two generations. Once the newer one is full, it becomes the older one, and only the lines that are used again stay.
+
+    Attributes:
+        older: the lines of the older generation.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.older: dict[str, str] = {}
+        self._size = 0
 
     def __missing__(self, line: str) -> str:
-        encoded = _encode_line(line)
+        encoded = self.older.get(line) or _encode_line(line)
         if len(line) <= _LONGEST_CACHED:
-            if len(self) >= _MOST_CACHED:
+            self._size += len(line) + _PER_LINE
+            if self._size > _MOST_CACHED:
+                self.older = dict(self)
                 self.clear()
+                self._size = 0
             self[line] = encoded
         return encoded
 

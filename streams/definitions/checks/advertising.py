@@ -12,7 +12,8 @@ from streams.definitions.checks.sample_data import LINKS, command, template_samp
 from streams.definitions.checks.shop_brand import brand_of
 from streams.definitions.checks.transactional import service_sends
 from streams.definitions.problems import Location, Problem
-from streams.mail.rendering.renderer import Renderer, RenderError
+from streams.mail.rendering.render_errors import RenderError
+from streams.mail.rendering.renderer import Renderer
 from streams.mail.rendering.template_folders import COPY, flow_folders, message_names
 
 #: A number with a percent sign, or with the word for it: `20 %`, `-20%`, `20 procent`.

@@ -30,7 +30,8 @@ from streams.definitions.language.positions import positions_in
 from streams.definitions.problems import Location, Problem, not_utf8, unreadable
 from streams.mail.links import Links
 from streams.mail.rendering.languages import language_chain, read_languages
-from streams.mail.rendering.renderer import Renderer, RenderError, closing_key, greeting_key
+from streams.mail.rendering.render_errors import RenderError
+from streams.mail.rendering.renderer import Renderer, closing_key, greeting_key
 from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED, flow_folders, shared_templates
 from streams.mail.rendering.texts import COPY_TEXT
 

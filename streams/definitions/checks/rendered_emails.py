@@ -20,7 +20,8 @@ from streams.definitions.checks.sample_data import LINKS, command, template_samp
 from streams.definitions.checks.shop_brand import brand_of
 from streams.definitions.checks.template_blocks import check_blocks
 from streams.definitions.problems import Location, Problem
-from streams.mail.rendering.renderer import RenderedEmail, Renderer, RenderError
+from streams.mail.rendering.render_errors import RenderError
+from streams.mail.rendering.renderer import RenderedEmail, Renderer
 from streams.mail.rendering.template_folders import COPY, flow_folders
 
 #: Schemes of links that need a host, and others that email programs open.

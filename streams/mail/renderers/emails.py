@@ -12,7 +12,8 @@ from streams.mail.click_links import track_links
 from streams.mail.command import Command
 from streams.mail.links import Links, Sender
 from streams.mail.mime import Unsendable, compose
-from streams.mail.rendering.renderer import MissingMessage, RenderedEmail, RenderError
+from streams.mail.rendering.render_errors import MissingMessage, RenderError
+from streams.mail.rendering.renderer import RenderedEmail
 
 #: Why there is no email: see `Unsendable`, `MissingMessage` and `RenderError`; any other exception; its renderer ended or was silent, twice.
 Problem: TypeAlias = Literal["unsendable", "missing_message", "unrenderable", "failed", "crashed"]

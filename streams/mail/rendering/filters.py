@@ -33,7 +33,10 @@ _LINK = re.compile(r"https?://[^\s\"<>]+\Z")
 def money(context: Context, amount: Mapping[str, Any], times: int = 1) -> str:
     """Return `{"minor": 12500, "currency": "DKK"}` as `125,00 kr.`, multiplied by `times` (a line's quantity)."""
     formats: Formats = context.parent["_formats"]
-    return formats.amount(int(amount["minor"]) * times, str(amount["currency"]))
+    minor = amount["minor"]
+    total = (minor if type(minor) is int else int(minor)) * times
+    currency = amount["currency"]
+    return formats.amount(total, currency if type(currency) is str else str(currency))
 
 
 @pass_context

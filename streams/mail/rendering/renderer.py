@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import yaml
 from babel import Locale, UnknownLocaleError
 from inscriptis import get_text
 from jinja2 import FileSystemLoader, Template, TemplateError, TemplateNotFound, Undefined
@@ -17,31 +16,24 @@ from jinja2 import FileSystemLoader, Template, TemplateError, TemplateNotFound, 
 from streams.core.sending.greeting import MOODS
 from streams.mail.command import Command
 from streams.mail.links import Links
-from streams.mail.rendering.copy import InvalidCopy, copy_texts
 from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.environment import new_environment
 from streams.mail.rendering.filters import Formats, formats_of
-from streams.mail.rendering.languages import USUAL_DEFAULT, language_chain, read_languages
+from streams.mail.rendering.flow_copies import FlowCopies, FlowCopy
+from streams.mail.rendering.languages import USUAL_DEFAULT, language_chain
 from streams.mail.rendering.link_functions import ContestLinks, SurveyLinks
 from streams.mail.rendering.logo import Logo
+from streams.mail.rendering.message_templates import MessageTemplates
+from streams.mail.rendering.render_errors import MissingMessage, RenderError
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.styles import StyledLoader
-from streams.mail.rendering.template_folders import COPY, FLOWS, flow_folders
 from streams.mail.rendering.template_objects import LateValue, with_open_maps
-from streams.mail.rendering.texts import MissingText, Texts, Translator, fill, missing_text
+from streams.mail.rendering.texts import MissingText, Translator, fill, missing_text
 
-#: Pairs of a flow and a locale whose texts are cached.
-MOST_COPIES = 1000
+#: Messages and locales whose templates and texts are remembered.
+MOST_PREPARED = 10_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*\Z")
-
-
-class RenderError(RuntimeError):
-    """A message that cannot be rendered. The text names the template and the error, without customer data."""
-
-
-class MissingMessage(RenderError):
-    """A message or a flow that the templates do not have. Newer templates may have it."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +56,12 @@ class RenderedEmail:
     reply_to: str = ""
 
 
-@dataclass(frozen=True)
-class _Copy:
-    """The copy of a flow in one language.
+class _Prepared(NamedTuple):
+    """The copy and the templates of a message in one language."""
 
-    Attributes:
-        language: the language.
-        sources: the texts by key.
-        plain, html: the texts for subjects and text parts, and for HTML parts.
-    """
-
-    language: str
-    sources: Mapping[str, str]
-    plain: Texts
-    html: Texts
+    copy: FlowCopy
+    html: Template
+    text: Template | None
 
 
 class Renderer:
@@ -95,20 +79,20 @@ class Renderer:
     def __init__(
         self, templates_dir: Path, brand: EmailBrand, *, is_styled: bool = True, is_strict: bool = False
     ) -> None:
-        self._dir = templates_dir
         self._is_strict = is_strict
-        self._languages = read_languages(templates_dir)
-        #: The folder of each flow, relative to the templates folder.
-        self._folders: dict[str, str] = {}
         self._brand = brand
         self._brand_values = brand.for_templates()
         loader = StyledLoader(templates_dir, brand) if is_styled else FileSystemLoader(templates_dir)
         self._html = new_environment(loader, autoescape=True)
         self._text = new_environment(loader, autoescape=False)
-        #: The templates of each message.
-        self._messages: dict[tuple[str, str], tuple[Template, Template | None]] = {}
-        self._copies: dict[tuple[str, str], _Copy] = {}
-        self._compiled_texts: dict[Sandbox, dict[str, str | Template]] = {self._text: {}, self._html: {}}
+        self._copies = FlowCopies(templates_dir, self._text, self._html, is_strict=is_strict)
+        #: The templates by country, as far as the brand differs there.
+        self._templates = {
+            country: MessageTemplates(self._html, self._text, {"brand": values, "shop_name": brand.name})
+            for country, values in self._brand_values.items()
+        }
+        #: What is known of messages, by flow, message, locale and country of the brand.
+        self._prepared: dict[tuple[str, str, str, str], _Prepared] = {}
 
     @property
     def environment(self) -> Sandbox:
@@ -147,15 +131,16 @@ class Renderer:
 
     def _render(self, command: Command, links: Links) -> RenderedEmail:
         message = command.message
-        html_template, text_template = self._templates(command.flow, message)
-        copy = self._copy(command.flow, command.locale)
+        country = self._brand.key(command.country)
+        key = (command.flow, message, command.locale, country)
+        copy, html_template, text_template = self._prepared.get(key) or self._prepare(*key)
         language = copy.language
         common: dict[str, Any] = {
             **self._html.globals,
             **with_open_maps(command.context),
             "language": language,
             "shop_name": self._brand.name,
-            "brand": self._brand_values[self._brand.key(command.country)],
+            "brand": self._brand_values[country],
             "unsubscribe_url": links.unsubscribe,
             "pixel_url": links.pixel,
             "review_url": LateValue(lambda: links.review),
@@ -185,27 +170,27 @@ class Renderer:
         sender = self._brand.sender(command.purpose, command.country)
         return RenderedEmail(subject, html, text.strip() + "\n", logos, sender.name, sender.reply_to)
 
-    def _templates(self, flow: str, message: str) -> tuple[Template, Template | None]:
-        """Return the templates of the HTML part and of the text part. The text part may have none.
+    def _prepare(self, flow: str, message: str, locale: str, country: str) -> _Prepared:
+        """Return the copy and the templates of a message for a locale, with the brand of a country.
 
         Raises:
             MissingMessage: the flow or the message is missing.
+            RenderError: the copy cannot be read.
         """
-        found = self._messages.get((flow, message))
-        if found is None:
-            page = f"{self._folder(flow)}/{message}"
-            try:
-                html = self._html.get_template(f"{page}.html.j2")
-            except TemplateNotFound as error:
-                raise MissingMessage(f"missing template {page}.html.j2") from error
-            try:
-                found = (html, self._text.get_template(f"{page}.txt.j2"))
-            except TemplateNotFound:
-                found = (html, None)
-            self._messages[(flow, message)] = found
-        return found
+        page = f"{self._copies.folder(flow)}/{message}"
+        try:
+            pair = self._templates[country].pair(page)
+        except TemplateNotFound as error:
+            raise MissingMessage(f"missing template {page}.html.j2") from error
+        copy = self._copies.copy(flow, locale)
+        if not self._is_strict:  # a check reports the line of an error in the template that it is in
+            pair = self._templates[country].flat_pair(page, copy)
+        if len(self._prepared) >= MOST_PREPARED:
+            self._prepared.clear()  # bounded, because records may contain any locale
+        prepared = self._prepared[(flow, message, locale, country)] = _Prepared(copy, *pair)
+        return prepared
 
-    def _greeting(self, context: Mapping[str, Any], copy: _Copy, translate: Translator) -> str | Undefined:
+    def _greeting(self, context: Mapping[str, Any], copy: FlowCopy, translate: Translator) -> str | Undefined:
         """Return the greeting of the command's mood, with the first name if it is known.
 
         If the copy lacks the greeting, only a template that uses it fails. The mood of a newer version is replaced by `plain`.
@@ -216,7 +201,7 @@ class Renderer:
         first_name = context.get("customer", {}).get("first_name", "")
         return f"{translate(key)} {first_name}" if first_name else translate(key)
 
-    def _closing(self, mood: Any, copy: _Copy, translate: Translator) -> str | Undefined:
+    def _closing(self, mood: Any, copy: FlowCopy, translate: Translator) -> str | Undefined:
         """Return the words before the shop's name at the end. Copies of earlier versions have only `regards`."""
         for name in (closing_key(mood), closing_key("plain"), "regards"):
             if name in copy.sources:
@@ -229,51 +214,7 @@ class Renderer:
         Raises:
             RenderError: the flow or its copy cannot be read.
         """
-        return {**self._texts(COPY, language), **self._texts(f"{self._folder(flow)}/{COPY}", language)}
-
-    def _copy(self, flow: str, locale: str) -> _Copy:
-        """Return the copy of a flow for a locale, in the best language of the flow (`language_chain`), else the shop's default.
-
-        A missing text is taken from the next language of the chain, and then from the default.
-        """
-        copy = self._copies.get((flow, locale))
-        if copy is None:
-            chain, folder = language_chain(locale), self._dir / self._folder(flow) / COPY
-            languages = self._languages
-            language = next(
-                (name for name in chain if languages.is_offered(name) and (folder / f"{name}.yaml").is_file()), ""
-            )
-            if not language:
-                language = languages.default
-                chain = (language, *language_chain(language))
-            texts: dict[str, str] = {}
-            for name in reversed(dict.fromkeys(chain if self._is_strict else [*chain, languages.default])):
-                texts |= self.texts(flow, name)
-            if len(self._copies) >= MOST_COPIES:
-                self._copies.clear()  # bounded, because records may contain any locale
-            plain, html = (
-                Texts(environment, texts, language, compiled) for environment, compiled in self._compiled_texts.items()
-            )
-            copy = self._copies[(flow, locale)] = _Copy(language, texts, plain, html)
-        return copy
-
-    def _folder(self, flow: str) -> str:
-        """Return the flow's folder, relative to the templates folder. A flow that was added after the start is found too."""
-        if flow not in self._folders:
-            folders = flow_folders(self._dir)
-            self._folders = {name: path.relative_to(self._dir).as_posix() for name, path in folders.items()}
-        if flow not in self._folders:
-            raise MissingMessage(f"missing folder {FLOWS}/<group>/{flow}")
-        return self._folders[flow]
-
-    def _texts(self, folder: str, language: str) -> Mapping[str, str]:
-        name = f"{folder}/{language}.yaml"
-        try:
-            return copy_texts((self._dir / name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}  # a missing text is reported where it is used
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, InvalidCopy) as error:
-            raise RenderError(f"{name}: {error}") from error
+        return self._copies.texts(flow, language)
 
 
 def greeting_key(mood: object) -> str:

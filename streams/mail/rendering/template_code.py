@@ -2,37 +2,60 @@
 
 - Each part that is written between two statements is one text, not several.
 - A written value is escaped by one call. Most values are counted with the complete text, not one by one.
-- `order.lines` reads a dictionary's key in place.
+- `order.lines` reads a dictionary's key in place. Whether the variable of a loop is a dictionary is asked once per pass.
 - A template or a block yields one text, so that its parts do not pass through all templates around it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import cast
 
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
+from jinja2.idtracking import VAR_LOAD_PARAMETER
 
 
 class CountingCodeGenerator(CodeGenerator):
     """Jinja's code generator for a synchronous `Sandbox` without `finalize`."""
 
+    #: The Python names of variables whose value does not change -> those of their dictionaries. Another value has an empty one.
+    _dictionaries: Mapping[str, str] = MappingProxyType({})
+
     def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:
         """Write the code of a template, after the names of the functions that all of it calls."""
         self.writeline("takk_step, takk_call = environment.budget.step, environment.call_with_text")
+        self.writeline("takk_empty = {}")
         self.writeline("takk_html, takk_text, takk_complete, takk_concat = environment.writers")
         super().visit_Template(node, frame)
 
     def blockvisit(self, nodes: Iterable[nodes.Node], frame: Frame) -> None:
         """Write the code of a body; of the body of a template or a block so that it yields one text."""
+        body = list(nodes)
+        if frame.loop_frame:
+            self._visit_pass(body, frame)
+            return
         if frame.buffer is not None:
-            super().blockvisit(nodes, frame)
+            super().blockvisit(body, frame)
             return
         self.buffer(frame)
-        super().blockvisit(nodes, frame)
+        super().blockvisit(body, frame)
         self.writeline(f"yield concat({frame.buffer})")
         frame.buffer = None
+
+    def _visit_pass(self, body: list[nodes.Node], frame: Frame) -> None:
+        """Write the code of a pass of a loop, after that of the dictionaries of its variables."""
+        assigned = {name.name for node in body for name in node.find_all(nodes.Name) if name.ctx == "store"}
+        before = self._dictionaries
+        for name in sorted(set(frame.symbols.stores) - assigned - {"loop"}):
+            variable = frame.symbols.ref(name)
+            if frame.symbols.find_load(variable) == (VAR_LOAD_PARAMETER, None):
+                found = self.temporary_identifier()
+                self.writeline(f"{found} = {variable} if type({variable}) is dict else takk_empty")
+                self._dictionaries = {**self._dictionaries, variable: found}
+        super().blockvisit(body, frame)
+        self._dictionaries = before
 
     def visit_Include(self, node: nodes.Include, frame: Frame) -> None:
         """Write the code that writes an included template."""
@@ -94,7 +117,14 @@ class CountingCodeGenerator(CodeGenerator):
 
     def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:
         """Write the code of `value.name`: the key of a dictionary, or what the sandbox allows."""
-        value, name = self.temporary_identifier(), repr(node.attr)
+        name = repr(node.attr)
+        if isinstance(node.node, nodes.Name) and node.node.ctx == "load":
+            variable = frame.symbols.ref(node.node.name)
+            if variable in self._dictionaries:
+                found = self._dictionaries[variable]
+                self.write(f"({found}[{name}] if {name} in {found} else environment.getattr({variable}, {name}))")
+                return
+        value = self.temporary_identifier()
         self.write(f"({value}[{name}] if type({value} := ")
         self.visit(node.node, frame)
         self.write(f") is dict and {name} in {value} else environment.getattr({value}, {name}))")

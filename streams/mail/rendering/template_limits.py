@@ -13,7 +13,7 @@ from jinja2.environment import TemplateModule
 #: Steps of one rendering. The largest email of the library takes some 3,000; 200,000 take less than a second.
 MAX_STEPS = 200_000
 #: Characters that one rendering writes, in all its parts. Each text counts once in every body around it, so that an email may have some
-#: 4 million characters. Gmail cuts an email at 102 kB.
+#: 4 million characters, and more if its template is flat. Gmail cuts an email at 102 kB.
 MAX_OUTPUT = 10_000_000
 #: Characters, and characters and parts together, of one value that a template makes.
 MAX_SIZE = 200_000

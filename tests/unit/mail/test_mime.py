@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.mail.mime import Unsendable, _lines, _quoted_printable, compose
+from streams.mail.mime import Unsendable, _Lines, _lines, _quoted_printable, compose
 from streams.mail.rendering.logo import Logo
 from streams.mail.rendering.renderer import RenderedEmail
 from tests.harness.commands import NOW, SENDER, command
@@ -214,3 +214,13 @@ def test_the_cache_of_lines_is_bounded_in_bytes() -> None:
     _lines.clear()
     _quoted_printable("short\n" + "é" * 501)
     assert set(_lines) == {"short"}
+
+
+def test_the_cache_keeps_the_lines_that_are_used_again() -> None:
+    """Lines of many emails push out each other, but not a line that each email has. All lines together stay bounded."""
+    lines = _Lines()
+    first = lines["ø of each email"]
+    for number in range(40_000):
+        assert lines[f"{number} of one email"] == f"{number} of one email"
+        assert lines["ø of each email"] is first
+    assert sum(len(line) + 100 for line in {**lines, **lines.older}) <= 3_000_000

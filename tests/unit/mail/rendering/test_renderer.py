@@ -12,7 +12,8 @@ import pytest
 
 from streams.mail.links import Links
 from streams.mail.rendering.email_brand import EmailBrand
-from streams.mail.rendering.renderer import RenderedEmail, Renderer, RenderError
+from streams.mail.rendering.render_errors import RenderError
+from streams.mail.rendering.renderer import RenderedEmail, Renderer
 from tests.harness.commands import TEMPLATES, command, example
 
 NO_LINKS = Links(None, None, lambda use, target: f"https://links.example/{use}/{target}")
