@@ -1,7 +1,7 @@
 """Flat templates: one template with all parts of a message in one language, which renders the same text faster.
 
 A message extends a layout, includes shared parts and names texts of the copy. Each of them has a context of its own, looks up its variables
-again, and joins its text once more. A flat template has the parts in their places. For example, with the copy `hi: Hello & welcome` and
+again, and joins its own text. A flat template has the parts in their places. For example, with the copy `hi: Hello & welcome` and
 
     {% extends "layout" %}{% block content %}<p>{{ t("hi") }}</p>{% include "lines" %}{% endblock %}     the message
     <body>{% block content %}{% endblock %}</body>                                                       layout

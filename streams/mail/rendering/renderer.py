@@ -91,7 +91,7 @@ class Renderer:
             country: MessageTemplates(self._html, self._text, {"brand": values, "shop_name": brand.name})
             for country, values in self._brand_values.items()
         }
-        #: What is known of messages, by flow, message, locale and country of the brand.
+        #: The copies and templates by flow, message, locale and country of the brand.
         self._prepared: dict[tuple[str, str, str, str], _Prepared] = {}
 
     @property

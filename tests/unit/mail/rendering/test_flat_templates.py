@@ -122,7 +122,7 @@ def test_a_flat_template_writes_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", APART)
 def test_templates_that_are_not_flattened(name: str) -> None:
-    """What would differ in a flat template is rendered as before."""
+    """Templates that would write something else in a flat template are rendered as before."""
     page = Page(APART[name], TEXTS)
     assert not page.is_flat
     assert page.rendered(DATA, is_flat=True) == page.rendered(DATA, is_flat=False)
