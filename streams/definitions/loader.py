@@ -126,7 +126,7 @@ class _Loader:
         brand = self.read(path, parse)
         if brand is None:
             return None
-        for problem in check_logo(self.root, brand.logo):
+        for problem in (*check_logo(self.root, brand.logo), *check_logo(self.root, brand.logo_dark)):
             (self.errors if problem.level == "error" else self.warnings).append(problem)
         positions = brand_positions(path.read_text(encoding="utf-8"))
         problems = (*check_example(brand), *check_contrast(brand, positions))

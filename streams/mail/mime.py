@@ -1,6 +1,6 @@
 """The bytes of an email: multipart/alternative (RFC 5322, RFC 2045) with the headers that bulk senders need (RFC 2369, RFC 8058).
 
-A logo is beside the HTML part, in multipart/related (RFC 2387).
+Logos are beside the HTML part, in multipart/related (RFC 2387).
 
 The standard library is not used: it takes 2 ms to build one message of 8 kB.
 """
@@ -81,8 +81,9 @@ def compose(sender: Sender, command: Command, email: RenderedEmail, links: Links
     unsubscribe = ""
     if links.unsubscribe is not None:
         unsubscribe = f"List-Unsubscribe: <{_folded_link(links.unsubscribe)}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    reply_to = f"Reply-To: {email.reply_to}\r\n" if email.reply_to else ""
     head = (
-        f"From: {_from(sender.name, sender.address)}\r\n"
+        f"From: {_from(email.from_name or sender.name, sender.address)}\r\n{reply_to}"
         f"To: {_mailbox(command.to_name, command.to_address)}\r\n"
         f"Subject: {_encode_header(email.subject)}\r\n"
         f"Date: {_date(now.replace(microsecond=0))}\r\n"
@@ -94,11 +95,12 @@ def compose(sender: Sender, command: Command, email: RenderedEmail, links: Links
         f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'
     )
     html = _part("text/html", email.html)
-    if email.logo is not None:
+    if email.logos:
         inner = f"=R{command.send_id[:32]}"
+        pictures = f"--{inner}\r\n".join(map(_picture, email.logos))
         html = (
             f'Content-Type: multipart/related; type="text/html"; boundary="{inner}"\r\n\r\n'
-            f"--{inner}\r\n{html}--{inner}\r\n{_picture(email.logo)}--{inner}--\r\n"
+            f"--{inner}\r\n{html}--{inner}\r\n{pictures}--{inner}--\r\n"
         )
     parts = f"--{boundary}\r\n{_part('text/plain', email.text)}--{boundary}\r\n{html}"
     return f"{head}{parts}--{boundary}--\r\n".encode()  # ASCII, except an address for SMTPUTF8 (RFC 6532)

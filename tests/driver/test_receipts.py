@@ -91,7 +91,7 @@ def test_a_receipt_shows_shipping_discount_and_tax_and_adds_up() -> None:
         "I alt: 599,00 kr.",
         "Heraf moms 25 %: 119,80 kr.",
     ]
-    for text in ("2 × Uldsokker", "(HEJ100)", "-100,00", "(PostNord)", "50,00", "649,00", "599,00", "119,80"):
+    for text in ("Uldsokker", "2 × 125,00", "(HEJ100)", "-100,00", "(PostNord)", "50,00", "649,00", "599,00", "119,80"):
         assert text in email.html.replace("\xa0", " ")
     assert "gid://" not in email.subject + email.text
     assert notes(run) == []
@@ -243,20 +243,20 @@ def parcel(run: Driver, **changes: Any) -> Event:
 
 
 def test_a_parcel_without_a_tracking_number_has_no_empty_label() -> None:
-    """The carrier stands alone without a colon; without both there is no row."""
+    """The label is that of the carrier without a number; without both there is no row."""
     for changes, shown in (
-        ({"tracking_number": ""}, "PostNord"),
-        ({}, "PostNord: 001"),
-        ({"carrier": ""}, "001"),
+        ({"tracking_number": ""}, "Sendes med: PostNord"),
+        ({}, "Pakkenummer: PostNord, 001"),
+        ({"carrier": ""}, "Pakkenummer: 001"),
         ({"carrier": "", "tracking_number": ""}, ""),
     ):
         run = Driver(shop_ruleset())
         run.handle(order(run, order_number="#7"), parcel(run, **changes, estimated_day="2026-03-05"))
         email = rendered(run, run.mails()[-1])
-        assert "PostNord: \n" not in email.text
+        assert "Pakkenummer: \n" not in email.text
         assert ("PostNord" in email.text) == ("PostNord" in shown)
         assert shown in email.text.splitlines() or not shown
-        assert "din ordre #7" in email.text
+        assert "Din ordre #7" in email.text
         assert "torsdag den 5. marts 2026" in email.text
 
 

@@ -32,13 +32,13 @@ from streams.mail.links import Links
 from streams.mail.rendering.languages import language_chain, read_languages
 from streams.mail.rendering.render_errors import RenderError
 from streams.mail.rendering.renderer import Renderer, closing_key, greeting_key
-from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED, flow_folders
+from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED, flow_folders, shared_templates
 from streams.mail.rendering.texts import COPY_TEXT
 
 #: Names that every message gets beside its data.
 _ALWAYS = (
-    "brand", "closing", "confirm_url", "contest_url", "language", "pixel_url", "preferences_url", "preview", "referral_url", "reorder_url",
-    "review_url", "shop", "shop_name", "subject", "survey_url", "t", "unsubscribe_url",
+    "brand", "closing", "confirm_url", "contest_url", "headline", "language", "pixel_url", "preferences_url", "preview", "referral_url",
+    "reorder_url", "review_url", "shop", "shop_name", "subject", "survey_url", "t", "unsubscribe_url",
 )  # fmt: skip
 #: Names that only some messages get, with what makes them available.
 _SOMETIMES = {
@@ -54,7 +54,7 @@ _SOMETIMES = {
 }
 _COPY_FILES = (f"{COPY}/*.yaml", f"{FLOWS}/*/*/{COPY}/*.yaml")
 #: The files with the texts of messages.
-_FILES = (f"{SHARED}/*.j2", f"{SHARED}/*.css", *_COPY_FILES, f"{FLOWS}/*/*/*.j2")
+_FILES = (f"{SHARED}/*.css", *_COPY_FILES, f"{FLOWS}/*/*/*.j2")
 _UNKNOWN_NAME = re.compile(r"'(\w+)' is undefined")
 _UNKNOWN_FIELD = re.compile(r"has no attribute '(\w+)'")
 _UNKNOWN_FILTER = re.compile(r"No (filter|test) named '(\w+)'")
@@ -97,7 +97,7 @@ def check_messages(root: Path, flows: Iterable[Flow]) -> list[Problem]:
 def _check_files(root: Path) -> Iterator[Problem]:
     """Yield the problems of files that cannot be read. No message that uses them can be rendered."""
     copies = {path for pattern in _COPY_FILES for path in root.glob(pattern)}
-    for path in sorted(path for pattern in _FILES for path in root.glob(pattern)):
+    for path in sorted([*shared_templates(root), *(path for pattern in _FILES for path in root.glob(pattern))]):
         try:
             path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:

@@ -1,5 +1,5 @@
-"""Warnings about emails that can be rendered: a missing link to unsubscribe, links that are not addresses, images without a text, and
-blocks that no template shows.
+"""Warnings about emails that can be rendered: a missing link to unsubscribe, links that are not addresses, images without a text,
+markup that Outlook needs, and blocks that no template shows.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from jinja2 import TemplateSyntaxError, meta
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow, Send
 from streams.definitions.checks.languages import languages_of
+from streams.definitions.checks.outlook import outlook_problems
 from streams.definitions.checks.sample_data import LINKS, command, template_sample
 from streams.definitions.checks.shop_brand import brand_of
 from streams.definitions.checks.template_blocks import check_blocks
@@ -77,6 +78,8 @@ class _EmailChecker:
                 hint = 'add alt="…", or alt="" if it is only decoration'
                 problem = Problem("message.W004", f"the image {source!r} has no `alt`", hint)
                 yield self._at(folder, step, language, source, problem)
+            for found in outlook_problems(email.html):
+                yield self._at(folder, step, language, found.words, found.problem)
 
     def _check_unsubscribing(self, folder: Path, step: Send, email: RenderedEmail, page: _Page) -> Iterator[Problem]:
         """Yield the parts of an email, except one about an order, that lack the link to unsubscribe."""

@@ -60,9 +60,9 @@ _ZONE = ZoneInfo("Europe/Copenhagen")
 _PRICE = {"minor": 9_900, "currency": "DKK"}
 _FULL_PRODUCT = {
     "sku": "S-1", "title": "Tea", "url": "https://shop.example/s-1", "image_url": "https://shop.example/s-1.png", "price": _PRICE,
-    "reason": "complement",
+    "compared_price": {"minor": 12_900, "currency": "DKK"}, "reason": "complement",
 }  # fmt: skip
-_LEAST_PRODUCT = {**_FULL_PRODUCT, "url": None, "image_url": None, "reason": "category"}
+_LEAST_PRODUCT = {**_FULL_PRODUCT, "url": None, "image_url": None, "compared_price": None, "reason": "category"}
 
 _LINE_DETAILS = LineDetails("ground", 500, "kg", discount_minor=1_000, tax_rate=25_000)
 _ADDRESS = Address("Åse Ørsted", "Café <Ø>", "Street 1", "2nd floor", "1165", "Copenhagen", "", "DK", "+45 12 34 56 78")

@@ -8,17 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from streams.definitions.language.brand import parse_email_brand
-from streams.definitions.language.contrast import (
-    CARD,
-    CARD_DARK,
-    LEAST_CONTRAST,
-    TEXT,
-    TEXT_DARK,
-    least_contrast,
-    readable,
-)
 from streams.definitions.problems import Position, Problem, problem_at, unreadable
-from streams.mail.rendering.brand import Brand, is_placeholder
+from streams.mail.rendering.brand import Brand, Details, is_placeholder
+from streams.mail.rendering.contrast import LEAST_CONTRAST, least_contrast, readable
 from streams.mail.rendering.email_brand import EmailBrand, email_brand
 from streams.mail.rendering.logo import MAX_BYTES, UnusableLogo, read_logo
 from streams.mail.rendering.template_folders import SHARED
@@ -65,31 +57,36 @@ def check_logo(root: Path, name: str) -> Iterator[Problem]:
 
 
 def check_contrast(brand: Brand, positions: Mapping[str, Position]) -> Iterator[Problem]:
-    """Yield a warning for each accent, or else background, with which customers cannot read a text.
+    """Yield a warning for each color of a text that customers cannot read, or else for the background behind it.
 
     Args:
         brand: the brand.
         positions: those of its values in the file, see `brand_positions`.
     """
     colors = brand.colors
-    for name, accent, text, behind, is_lighter in (
-        ("accent", colors.accent, TEXT, (colors.background, CARD), False),
-        ("accent_dark", colors.accent_dark, TEXT_DARK, (colors.background_dark, CARD_DARK), True),
-    ):
-        background = f"colors.{name.replace('accent', 'background')}"
-        parts = [part for part in (f"colors.{name}", background, "colors") if part in positions]
-        least = least_contrast(accent, behind)
-        if least < LEAST_CONTRAST:
-            message = f"{accent} cannot be read on the background: its contrast is {_shown(least)}"
-            nearest = readable(accent, behind, is_lighter=is_lighter)
-            hint = f"choose colors with a contrast of {LEAST_CONTRAST}"
-            if least_contrast(nearest, behind) >= LEAST_CONTRAST:
-                hint += f', for example {name}: "{nearest}"'
-            yield problem_at(parts[0] if parts else "", "brand.W003", message, hint)
-        elif (least := least_contrast(text, behind)) < LEAST_CONTRAST:
-            message = f"text cannot be read on {behind[0]}: its contrast is {_shown(least)}"
-            hint = f"choose a {'darker' if is_lighter else 'lighter'} color"
-            yield problem_at(background, "brand.W004", message, hint)
+    for mode, is_lighter in (("", False), ("_dark", True)):
+        background, card = getattr(colors, f"background{mode}"), getattr(colors, f"card{mode}")
+        for kind in ("accent", "text", "muted", "success", "notice"):
+            name = f"{kind}{mode}"
+            color = getattr(colors, name)
+            least = least_contrast(color, (background, card))
+            if least >= LEAST_CONTRAST:
+                continue
+            names = (f"colors.{name}", f"colors.background{mode}", f"colors.card{mode}", "colors")
+            parts = [part for part in names if part in positions]
+            if kind == "accent" or names[0] in positions:
+                message = f"{color} cannot be read on the background: its contrast is {_shown(least)}"
+                nearest = readable(color, (background, card), is_lighter=is_lighter)
+                hint = f"choose colors with a contrast of {LEAST_CONTRAST}"
+                if least_contrast(nearest, (background, card)) >= LEAST_CONTRAST:
+                    hint += f', for example {name}: "{nearest}"'
+                yield problem_at(parts[0] if parts else "", "brand.W003", message, hint)
+            else:
+                behind = min((background, card), key=lambda each: least_contrast(color, (each,)))
+                message = f"text cannot be read on {behind}: its contrast is {_shown(least)}"
+                hint = f"choose a {'darker' if is_lighter else 'lighter'} color"
+                yield problem_at(parts[0] if parts else "", "brand.W004", message, hint)
+            break  # the others may follow from it
 
 
 def _shown(ratio: float) -> str:
@@ -99,13 +96,29 @@ def _shown(ratio: float) -> str:
 
 def check_example(brand: Brand) -> Iterator[Problem]:
     """Yield warnings if an address of the brand, or a legal line, is one of the example: no shop has a host below `.example` (RFC 2606)."""
-    addresses = (brand.shop_url, brand.privacy_url)
-    if found := [address for address in addresses if (urlsplit(address).hostname or "").endswith(".example")]:
+    everywhere = (brand, *brand.countries.values())
+    addresses = [address for details in everywhere for address in _addresses(details)]
+    if found := [address for address in addresses if _host(address).endswith(".example")]:
         message = f"{found[0]!r} is an address of the example, which customers see in emails and on pages"
         yield Problem("brand.W002", message, "write the name, the company and the addresses of your shop into it")
-    if lines := [line for line in brand.legal if is_placeholder(line)]:
+    lines = [line for details in everywhere for line in details.legal_lines if is_placeholder(line)]
+    if lines:
         message = (
             f"{lines[0]!r} is a legal line of the example: the law requires your company and address in each email"
         )
         hint = "write those of your shop. Until then, mailers whose links lead to another machine send transactional emails only"
-        yield problem_at("legal", PLACEHOLDER, message, hint)
+        yield problem_at("legal" if lines[0] in brand.legal else "company", PLACEHOLDER, message, hint)
+
+
+def _addresses(details: Details) -> Iterator[str]:
+    yield from (details.shop_url, details.privacy_url, details.terms_url, details.withdrawal_url, details.help_url)
+    yield from details.social.values()
+    yield from (f"mailto://{address.rpartition('@')[2]}" for address in _mailboxes(details))
+
+
+def _mailboxes(details: Details) -> Iterator[str]:
+    yield from (details.email, *(sender.reply_to for sender in details.senders.values()))
+
+
+def _host(address: str) -> str:
+    return urlsplit(address).hostname or ""

@@ -17,7 +17,8 @@ from streams.mail.rendering.copy import InvalidCopy, compose_copy
 from streams.mail.rendering.environment import new_environment
 from streams.mail.rendering.renderer import closing_key, greeting_key
 from streams.mail.rendering.sandbox import Sandbox
-from streams.mail.rendering.template_folders import COPY, SHARED, flow_folders, message_names
+from streams.mail.rendering.template_folders import COPY, flow_folders, message_names, shared_templates
+from streams.mail.rendering.texts import MESSAGE_TEXTS
 
 #: The texts of greetings and closings, which templates use by other names. `regards` is the closing of earlier versions.
 _MOODS = ("regards", *(key(mood) for mood in MOODS for key in (greeting_key, closing_key)))
@@ -31,13 +32,13 @@ def check_unused_copy(root: Path) -> list[Problem]:
     """
     environment = new_environment(DictLoader({}), autoescape=True)
     shared_files = _copies(root)
-    shared = [_Uses.of(environment, _texts_of((root / SHARED).glob("*.j2"), shared_files))]
+    shared = [_Uses.of(environment, _texts_of(shared_templates(root), shared_files))]
     problems: list[Problem] = []
     everywhere = [*shared]
     for folder in flow_folders(root).values():
         files = _copies(folder)
         own = _Uses.of(environment, _texts_of(folder.glob("*.j2"), files))
-        own.keys.update([f"{name}.{part}" for name in message_names(folder) for part in ("subject", "preview")])
+        own.keys.update([f"{name}.{part}" for name in message_names(folder) for part in MESSAGE_TEXTS])
         everywhere.append(own)
         for path in files:
             problems += _unused(path, [own, *shared])

@@ -5,29 +5,49 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 from msgspec.structs import replace
 
+from streams.addresses import parse_address
+from streams.core.rules.consent_policy import PURPOSES
 from streams.core.values.text import FIELD_NAME
 from streams.definitions.language.consent import COUNTRIES
-from streams.definitions.language.contrast import CARD_DARK, readable
 from streams.definitions.language.yaml_reader import Reader, empty, read_yaml
 from streams.definitions.problems import Problem
-from streams.mail.rendering.brand import ANY_COUNTRY, REVIEW_SITES, Brand, Colors, Destination
+from streams.mail.rendering.brand import (
+    ANY_COUNTRY,
+    REVIEW_SITES,
+    SOCIAL_SITES,
+    Brand,
+    Colors,
+    Destination,
+    Details,
+    Fonts,
+    KindSender,
+)
+from streams.mail.rendering.contrast import readable
 
+#: The keys of the details of the shop, which a country may have of its own, by their kind.
+_URLS = ("shop_url", "privacy_url", "terms_url", "withdrawal_url", "help_url")
+_LINES = ("company", "address", "registration", "vat", "phone", "hours")
+_DETAILS = (*_URLS, *_LINES, "email", "legal", "social", "senders")
 #: The keys that emails show, and those of the pages only.
-_EMAIL_KEYS = ("name", "shop_url", "logo", "colors", "legal", "privacy_url")
+_EMAIL_KEYS = ("name", "logo", "logo_dark", "colors", "fonts", "radius", *_DETAILS, "countries")
 _PAGE_KEYS = ("notice", "dates", "reviews", "cart", "referral")
 _KEYS = (*_EMAIL_KEYS, *_PAGE_KEYS)
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}\Z")
+#: A list of fonts. Nothing in it can end a declaration of CSS.
+_FONTS = re.compile(r"[A-Za-z0-9 ,'\"\-]{1,200}\Z")
 _LOGO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*\.(svg|png|jpg|jpeg|webp)\Z")
 #: The contrast of an accent that is derived for dark mode.
 _DERIVED_CONTRAST = 6.0
 #: A placeholder, or a brace that belongs to none.
 _BRACES = re.compile(r"\{[^{}]*\}|[{}]")
 _MAX_LINES, _MAX_CHARS = 6, 200
+_MOST_RADIUS = 32
 
 
 def parse_brand(text: str) -> Brand | list[Problem]:
@@ -56,19 +76,75 @@ class _BrandReader(Reader):
     def brand(self, root: yaml.Node | None) -> Brand:
         """Return the brand. Only the name is required."""
         values = self.mapping(empty("brand.yaml") if root is None else root, _KEYS, ("name",))
+        details = self.details(values)
         return Brand(
+            **details,
             name=self.line(values["name"]) if "name" in values else "",
-            shop_url=self.url(values.get("shop_url")),
             logo=self.logo(values.get("logo")),
+            logo_dark=self.logo(values.get("logo_dark")),
             colors=self.colors(values.get("colors")),
-            legal=self.lines(values.get("legal")),
-            privacy_url=self.url(values.get("privacy_url")),
+            fonts=self.fonts(values.get("fonts")),
+            radius=self.number(values["radius"], 0, _MOST_RADIUS) if "radius" in values else Brand(name="").radius,
+            countries=self.countries(values.get("countries"), details),
             notice=self.line(values["notice"]) if "notice" in values else Brand(name="").notice,
             dates=self.dates(values.get("dates")),
             reviews=self.reviews(values.get("reviews")),
             cart=self.address(values.get("cart"), "items"),
             referral=self.address(values.get("referral"), "code"),
         )
+
+    def details(self, values: Mapping[str, yaml.Node]) -> dict[str, Any]:
+        """Return the details among the values of a brand, or of one of its countries."""
+        found: dict[str, Any] = {name: self.url(values[name]) for name in _URLS if name in values}
+        found |= {name: self.line(values[name]) for name in _LINES if name in values}
+        if "email" in values:
+            found["email"] = self.email(values["email"])
+        if "legal" in values:
+            found["legal"] = self.lines(values["legal"])
+        if "social" in values:
+            sites = self.mapping(values["social"], tuple(SOCIAL_SITES))
+            found["social"] = {site: self.url(url) for site, url in sites.items()}
+        if "senders" in values:
+            purposes = self.mapping(values["senders"], PURPOSES)
+            found["senders"] = {name: self.sender(node) for name, node in purposes.items()}
+        return found
+
+    def sender(self, node: yaml.Node) -> KindSender:
+        """Return the sender of the emails of a purpose."""
+        values = self.mapping(node, KindSender.__struct_fields__)
+        name, reply_to = values.get("name"), values.get("reply_to")
+        return KindSender(
+            self.line(name) if name is not None else "", self.email(reply_to) if reply_to is not None else ""
+        )
+
+    def email(self, node: yaml.Node) -> str:
+        """Return the address of a mailbox."""
+        value = self.filled(node)
+        if value and parse_address(value) != value:
+            self.error("brand.E010", node, f"invalid email address {value!r}", "write it as help@shop.example")
+        return value
+
+    def countries(self, node: yaml.Node | None, common: Mapping[str, Any]) -> Mapping[str, Details]:
+        """Return the details by country, completed with those of all countries."""
+        found: dict[str, Details] = {}
+        for key, country, value in self.pairs(node, "DK: {phone: …}") if node is not None else []:
+            if country not in COUNTRIES:
+                self.error("brand.E008", key, f"unknown country {country!r}", "use two letters of ISO 3166-1")
+            found[country] = Details(**{**common, **self.details(self.mapping(value, _DETAILS))})
+        return MappingProxyType(found)
+
+    def fonts(self, node: yaml.Node | None) -> Fonts:
+        """Return the fonts of emails."""
+        values = self.mapping(node, Fonts.__struct_fields__) if node is not None else {}
+        found: dict[str, str] = {}
+        for name, value in values.items():
+            fonts = self.filled(value)
+            if not _FONTS.match(fonts):
+                hint = 'write a list of fonts, for example Georgia, "Times New Roman", serif'
+                self.error("brand.E011", value, f"invalid fonts {fonts!r}", hint)
+                continue
+            found[name] = fonts
+        return Fonts(**found)
 
     def line(self, node: yaml.Node) -> str:
         """Return a text of one line."""
@@ -130,7 +206,7 @@ class _BrandReader(Reader):
         known = {name: self.color(value, getattr(usual, name)) for name, value in values.items()}
         colors = Colors(**known)
         if "accent" in known and "accent_dark" not in known and colors.accent != usual.accent:
-            behind = (colors.background_dark, CARD_DARK)
+            behind = (colors.background_dark, colors.card_dark)
             colors = replace(
                 colors, accent_dark=readable(colors.accent, behind, is_lighter=True, least=_DERIVED_CONTRAST)
             )

@@ -75,4 +75,19 @@ ENTRIES = {
         "The extended template has no block of this name, so the email lacks all that is in it.",
         "`{% block content %}`",
     ),
+    "message.W008": Entry(
+        "Conditional comment without its other part",
+        "Outlook would draw the rest of the email in the wrong place, or not at all.",
+        "`<!--[if mso]>…<![endif]-->`",
+    ),
+    "message.W009": Entry(
+        "Layout table without a role",
+        "Screen readers would read the layout as a table of data.",
+        '`<table role="presentation">`',
+    ),
+    "message.W010": Entry(
+        "Picture without a width",
+        "Outlook ignores widths in styles, and shows a large picture in its own size.",
+        '`<img width="520">`',
+    ),
 }

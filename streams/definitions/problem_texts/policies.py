@@ -61,6 +61,12 @@ ENTRIES = {
     "brand.E006": Entry("Invalid color", "Colors are six hexadecimal digits.", '`"#2f5d50"`'),
     "brand.E007": Entry("Invalid name of a date", "The name becomes a field of the customer.", "`partner_birthday`"),
     "brand.E008": Entry("Unknown country", "Countries are codes of ISO 3166-1.", "`GB`"),
+    "brand.E010": Entry("Invalid email address", "Customers write to it.", "`email: help@shop.example`"),
+    "brand.E011": Entry(
+        "Invalid fonts",
+        "Fonts are a list as CSS writes it, of letters, digits, spaces, commas, dashes and quotes.",
+        "`text: Helvetica, Arial, sans-serif`",
+    ),
     "brand.W001": Entry(
         "Logo only on pages",
         "Each email carries the logo, so that reading it asks no server. Email programs show PNG and JPEG, and not SVG.",
@@ -73,12 +79,12 @@ ENTRIES = {
     ),
     "brand.W003": Entry(
         "Too little contrast",
-        "Customers must be able to read the accent on the background and on the card (WCAG 2.2).",
+        "Customers must be able to read each color of texts on the background and on the card (WCAG 2.2).",
         "a darker `accent`, or a lighter `accent_dark`",
     ),
     "brand.W004": Entry(
         "Unreadable text",
-        "Customers must be able to read the small text at the foot of pages and emails on the background (WCAG 2.2).",
+        "Customers must be able to read texts of Takk's colors on the background and on the card (WCAG 2.2).",
         "a lighter `background`, or a darker `background_dark`",
     ),
     "brand.W005": Entry(

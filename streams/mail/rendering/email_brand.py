@@ -1,19 +1,26 @@
-"""The brand as emails show it: the part of `shared/brand.yaml` that the renderers of a mailer need, with the picture itself."""
+"""The brand as emails show it: the part of `shared/brand.yaml` that the renderers of a mailer need, with the pictures themselves."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from streams.mail.rendering.brand import Brand, Colors
+from streams.mail.rendering.brand import ANY_COUNTRY, SOCIAL_SITES, Brand, Colors, Details, Fonts, KindSender
 from streams.mail.rendering.logo import Logo, UnusableLogo, read_logo
 from streams.mail.rendering.template_folders import SHARED
 
-#: A color of the brand in a style sheet or a template: `var(--accent)`, `var(--background-dark)`.
-_COLOR = re.compile(r"var\(\s*--([a-z-]+)\s*\)")
+#: A value of the brand in a style sheet or a template: `var(--accent)`, `var(--background-dark)`.
+_VALUE = re.compile(r"var\(\s*--([a-z-]+)\s*\)")
+#: Fonts that every Windows has, in lowercase.
+_WINDOWS_FONTS = frozenset(
+    {"arial", "calibri", "cambria", "candara", "constantia", "corbel", "courier new", "georgia", "impact", "palatino linotype", "segoe ui"}
+    | {"tahoma", "times new roman", "trebuchet ms", "verdana"}
+)  # fmt: skip
+_NO_SENDER = KindSender()
 
 
 class EmailBrand(Struct, frozen=True, kw_only=True):
@@ -21,38 +28,60 @@ class EmailBrand(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: the name that customers know.
-        logo: the logo, or None: then emails show the name.
+        logo, logo_dark: the logo, and that on dark backgrounds, or None: then emails show the name, and the logo on white.
         colors: the colors.
-        legal: the lines at the foot of each email.
-        privacy_url, shop_url: the page on privacy and the shop, or "".
+        fonts: the fonts.
+        radius: the radius of the corners, in pixels.
+        details: the details of the shop by country; "*" for all others.
     """
 
     name: str
     logo: Logo | None = None
+    logo_dark: Logo | None = None
     colors: Colors = Colors()
-    legal: tuple[str, ...] = ()
-    privacy_url: str = ""
-    shop_url: str = ""
+    fonts: Fonts = Fonts()
+    radius: int = 12
+    details: dict[str, Details] = field(default_factory=lambda: {ANY_COUNTRY: Details()})
 
-    def for_templates(self) -> dict[str, Any]:
-        """Return the value of `brand` in templates."""
-        logo = self.logo
-        return {
+    @property
+    def logos(self) -> tuple[Logo, ...]:
+        """The pictures that emails may show."""
+        return tuple([logo for logo in (self.logo, self.logo_dark) if logo is not None])
+
+    def key(self, country: str) -> str:
+        """Return the country, or "*" if the shop has no details of its own there."""
+        return country if country in self.details else ANY_COUNTRY
+
+    def sender(self, purpose: str, country: str) -> KindSender:
+        """Return the sender of the emails of a purpose to a country."""
+        return self.details[self.key(country)].senders.get(purpose, _NO_SENDER)
+
+    def for_templates(self) -> dict[str, dict[str, Any]]:
+        """Return the value of `brand` in templates by country; "*" for all others."""
+        common = {
             "name": self.name,
-            "logo": logo and {"src": f"cid:{logo.content_id}", "width": logo.width, "height": logo.height},
-            "colors": {name: getattr(self.colors, name) for name in Colors.__struct_fields__},
-            "legal": self.legal,
-            "privacy_url": self.privacy_url,
-            "shop_url": self.shop_url,
+            "logo": _picture(self.logo),
+            "logo_dark": _picture(self.logo_dark),
+            "colors": self.colors.palette(),
         }
+        return {country: {**common, **_texts(details)} for country, details in self.details.items()}
 
-    def fill_colors(self, styles: str) -> str:
-        """Return `styles` with the brand's colors in place of `var(--accent)` and so on: few email programs know `var`.
+    def fill(self, styles: str) -> str:
+        """Return `styles` with the brand's values in place of `var(--accent)` and so on: few email programs know `var`.
 
         Other names stay as they are.
         """
-        known = {name.replace("_", "-"): getattr(self.colors, name) for name in Colors.__struct_fields__}
-        return _COLOR.sub(lambda match: known.get(match[1], match[0]), styles)
+        known = {name.replace("_", "-"): color for name, color in self.colors.palette().items()}
+        # In a `style` attribute, the quotes of a font's name would end the attribute.
+        known |= {
+            "font-heading": self.fonts.heading.replace('"', "'"),
+            "font-text": self.fonts.text.replace('"', "'"),
+            "font-heading-outlook": _outlook_font(self.fonts.heading),
+            "font-text-outlook": _outlook_font(self.fonts.text),
+            "radius": f"{self.radius}px",
+            "radius-small": f"{round(self.radius * 2 / 3)}px",
+        }
+        return _VALUE.sub(lambda match: known.get(match[1], match[0]), styles)
 
 
 def email_brand(brand: Brand, templates_dir: Path) -> EmailBrand:
@@ -62,15 +91,53 @@ def email_brand(brand: Brand, templates_dir: Path) -> EmailBrand:
         brand: the brand.
         templates_dir: the folder with the logo in its folder `shared`.
     """
-    try:
-        logo = read_logo(templates_dir / SHARED / brand.logo) if brand.logo else None
-    except (UnusableLogo, OSError):
-        logo = None
+    logo = _read(brand.logo, templates_dir)
     return EmailBrand(
         name=brand.name,
         logo=logo,
+        logo_dark=_read(brand.logo_dark, templates_dir) if logo is not None else None,
         colors=brand.colors,
-        legal=brand.legal,
-        privacy_url=brand.privacy_url,
-        shop_url=brand.shop_url,
+        fonts=brand.fonts,
+        radius=brand.radius,
+        details={
+            ANY_COUNTRY: _details_of(brand),
+            **{name: _details_of(each) for name, each in brand.countries.items()},
+        },
     )
+
+
+def _read(name: str, templates_dir: Path) -> Logo | None:
+    try:
+        return read_logo(templates_dir / SHARED / name) if name else None
+    except (UnusableLogo, OSError):
+        return None
+
+
+def _details_of(known: Details) -> Details:
+    """Return the details alone, without the rest of a brand."""
+    return Details(**{name: getattr(known, name) for name in Details.__struct_fields__})
+
+
+def _picture(logo: Logo | None) -> dict[str, Any] | None:
+    if logo is None:
+        return None
+    return {"src": f"cid:{logo.content_id}", "width": logo.width, "height": logo.height}
+
+
+def _texts(details: Details) -> dict[str, Any]:
+    names = ("shop_url", "privacy_url", "terms_url", "withdrawal_url", "help_url", "phone", "hours", "email", "company")
+    social: Mapping[str, str] = details.social
+    return {
+        **{name: getattr(details, name) for name in names},
+        "address": details.address,
+        "legal": list(details.legal_lines),
+        "phone_url": f"tel:{re.sub(r'[^0-9+]', '', details.phone)}" if details.phone else "",
+        "email_url": f"mailto:{details.email}" if details.email else "",
+        "social": [{"name": SOCIAL_SITES[site], "url": url} for site, url in social.items()],
+    }
+
+
+def _outlook_font(fonts: str) -> str:
+    """Return the first font of a list that Windows has: Outlook uses Times New Roman if it does not know the first one."""
+    names = [name.strip().strip("\"'") for name in fonts.split(",")]
+    return next((f"'{name}'" for name in names if name.lower() in _WINDOWS_FONTS), "Arial")

@@ -23,6 +23,8 @@ from streams.core.values.money import exponent, major
 _MOST_AMOUNTS = 8192
 #: Characters of a day such as 2026-11-25, which has no time zone.
 _LENGTH_OF_DAY = 10
+#: Characters of an address that is cached.
+_LONGEST_LINK = 500
 _DIGIT = re.compile(r"[0-9]")
 _LINK = re.compile(r"https?://[^\s\"<>]+\Z")
 
@@ -80,7 +82,17 @@ def number(context: Context, value: str) -> str:
 
 def link(url: str | None) -> str:
     """Return `url` if it is an http or https address, else "". A `javascript:` link is not allowed in an email."""
-    return url if url and _LINK.match(url) else ""
+    if not url:
+        return ""
+    return _short_link(url) if len(url) <= _LONGEST_LINK else _checked_link(url)
+
+
+def _checked_link(url: str) -> str:
+    return url if _LINK.match(url) else ""
+
+
+#: Pages and pictures of products are in many emails.
+_short_link = lru_cache(maxsize=4096)(_checked_link)
 
 
 FILTERS: Mapping[str, Callable[..., str]] = MappingProxyType(

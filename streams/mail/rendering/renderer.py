@@ -44,13 +44,16 @@ class RenderedEmail:
         subject: the subject, a single line.
         html: the HTML part.
         text: the text part.
-        logo: the picture that the HTML part shows, or None.
+        logos: the pictures that the HTML part shows.
+        from_name, reply_to: the name in the header From, and the address that answers go to; "" for those of all emails.
     """
 
     subject: str
     html: str
     text: str
-    logo: Logo | None = None
+    logos: tuple[Logo, ...] = ()
+    from_name: str = ""
+    reply_to: str = ""
 
 
 class _Prepared(NamedTuple):
@@ -83,11 +86,13 @@ class Renderer:
         self._html = new_environment(loader, autoescape=True)
         self._text = new_environment(loader, autoescape=False)
         self._copies = FlowCopies(templates_dir, self._text, self._html, is_strict=is_strict)
-        self._templates = MessageTemplates(
-            self._html, self._text, {"brand": self._brand_values, "shop_name": brand.name}
-        )
-        #: The copies and templates by flow, message and locale.
-        self._prepared: dict[tuple[str, str, str], _Prepared] = {}
+        #: The templates by country, as far as the brand differs there.
+        self._templates = {
+            country: MessageTemplates(self._html, self._text, {"brand": values, "shop_name": brand.name})
+            for country, values in self._brand_values.items()
+        }
+        #: The copies and templates by flow, message, locale and country of the brand.
+        self._prepared: dict[tuple[str, str, str, str], _Prepared] = {}
 
     @property
     def environment(self) -> Sandbox:
@@ -126,7 +131,8 @@ class Renderer:
 
     def _render(self, command: Command, links: Links) -> RenderedEmail:
         message = command.message
-        key = (command.flow, message, command.locale)
+        country = self._brand.key(command.country)
+        key = (command.flow, message, command.locale, country)
         copy, html_template, text_template = self._prepared.get(key) or self._prepare(*key)
         language = copy.language
         common: dict[str, Any] = {
@@ -135,7 +141,7 @@ class Renderer:
             "language": language,
             "shop_name": self._brand.name,
             "shop": {"name": self._brand.name, **command.context.get("shop", {})},
-            "brand": self._brand_values,
+            "brand": self._brand_values[country],
             "unsubscribe_url": links.unsubscribe,
             "pixel_url": links.pixel,
             "review_url": LateValue(lambda: links.review),
@@ -157,14 +163,16 @@ class Renderer:
             subject = _CONTROL.sub(" ", subject)
         common["subject"] = subject = subject.strip()
         common["preview"] = translate(f"{message}.preview") if f"{message}.preview" in copy.sources else ""
+        common["headline"] = translate(f"{message}.headline") if f"{message}.headline" in copy.sources else subject
         html = fill(html_template, common | {"t": Translator(copy.html, common, is_html=True)})
         text = get_text(html) if text_template is None else fill(text_template, common | {"t": translate})
-        logo = self._brand.logo
-        is_shown = logo is not None and logo.content_id in html  # a shop's own layout may do without
-        return RenderedEmail(subject, html, text.strip() + "\n", logo if is_shown else None)
+        # A shop's own layout may do without a picture.
+        logos = tuple([logo for logo in self._brand.logos if logo.content_id in html])
+        sender = self._brand.sender(command.purpose, command.country)
+        return RenderedEmail(subject, html, text.strip() + "\n", logos, sender.name, sender.reply_to)
 
-    def _prepare(self, flow: str, message: str, locale: str) -> _Prepared:
-        """Return the copy and the templates of a message for a locale.
+    def _prepare(self, flow: str, message: str, locale: str, country: str) -> _Prepared:
+        """Return the copy and the templates of a message for a locale, with the brand of a country.
 
         Raises:
             MissingMessage: the flow or the message is missing.
@@ -172,15 +180,15 @@ class Renderer:
         """
         page = f"{self._copies.folder(flow)}/{message}"
         try:
-            pair = self._templates.pair(page)
+            pair = self._templates[country].pair(page)
         except TemplateNotFound as error:
             raise MissingMessage(f"missing template {page}.html.j2") from error
         copy = self._copies.copy(flow, locale)
         if not self._is_strict:  # a check reports the line of an error in the template that it is in
-            pair = self._templates.flat_pair(page, copy)
+            pair = self._templates[country].flat_pair(page, copy)
         if len(self._prepared) >= MOST_PREPARED:
             self._prepared.clear()  # bounded, because records may contain any locale
-        prepared = self._prepared[(flow, message, locale)] = _Prepared(copy, *pair)
+        prepared = self._prepared[(flow, message, locale, country)] = _Prepared(copy, *pair)
         return prepared
 
     def _greeting(self, context: Mapping[str, Any], copy: FlowCopy, translate: Translator) -> str | Undefined:
@@ -188,7 +196,7 @@ class Renderer:
 
         If the copy lacks the greeting, only a template that uses it fails. The mood of a newer version is replaced by `plain`.
         """
-        key = greeting_key(_known_mood(context["mood"]))
+        key = greeting_key(context["mood"])
         if key not in copy.sources:
             return self._text.undefined(missing_text(key, copy.language), name="greeting")
         first_name = context.get("customer", {}).get("first_name", "")
@@ -196,11 +204,10 @@ class Renderer:
 
     def _closing(self, mood: Any, copy: FlowCopy, translate: Translator) -> str | Undefined:
         """Return the words before the shop's name at the end. Copies of earlier versions have only `regards`."""
-        key = closing_key(_known_mood(mood))
-        for name in (key, closing_key("plain"), "regards"):
+        for name in (closing_key(mood), closing_key("plain"), "regards"):
             if name in copy.sources:
                 return translate(name)
-        return self._text.undefined(missing_text(key, copy.language), name="closing")
+        return self._text.undefined(missing_text(closing_key(mood), copy.language), name="closing")
 
     def texts(self, flow: str, language: str) -> dict[str, str]:
         """Return the texts of a flow in one language, without those of other languages.
@@ -211,18 +218,14 @@ class Renderer:
         return self._copies.texts(flow, language)
 
 
-def greeting_key(mood: str) -> str:
-    """Return the copy's key of the greeting for a mood."""
-    return f"greeting.{mood}"
+def greeting_key(mood: object) -> str:
+    """Return the copy's key of the greeting for a mood. An unknown one is plain."""
+    return f"greeting.{mood if mood in MOODS else 'plain'}"
 
 
-def closing_key(mood: str) -> str:
-    """Return the copy's key of the closing for a mood."""
-    return f"closing.{mood}"
-
-
-def _known_mood(mood: Any) -> str:
-    return mood if mood in MOODS else "plain"
+def closing_key(mood: object) -> str:
+    """Return the copy's key of the closing for a mood. An unknown one is plain."""
+    return f"closing.{mood if mood in MOODS else 'plain'}"
 
 
 @lru_cache(maxsize=1024)

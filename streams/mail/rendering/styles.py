@@ -26,14 +26,14 @@ class StyledLoader(FileSystemLoader):
     """A loader of the files below `templates_dir` that inlines `templates_dir/shared/style.css` if it exists.
 
     In an HTML template, Jinja statements are allowed between elements, but not inside a tag. A table needs a <tbody>. `var(--accent)` and
-    the other colors of the brand are filled in, in the style sheet and in HTML templates.
+    the other values of the brand are filled in, in the style sheet and in HTML templates.
     """
 
     def __init__(self, templates_dir: Path, brand: EmailBrand) -> None:
         super().__init__(templates_dir)
         path = templates_dir / STYLES
         self._brand = brand
-        self._css = brand.fill_colors(path.read_text(encoding="utf-8")) if path.is_file() else ""
+        self._css = brand.fill(path.read_text(encoding="utf-8")) if path.is_file() else ""
         self._inliner = css_inline.CSSInliner(
             inline_style_tags=False, keep_style_tags=True, load_remote_stylesheets=False, extra_css=self._css
         )
@@ -46,7 +46,7 @@ class StyledLoader(FileSystemLoader):
         """
         source, name, is_fresh = super().get_source(environment, template)
         if template.endswith(".html.j2"):
-            source = self._brand.fill_colors(source)
+            source = self._brand.fill(source)
             source = self._styled(source, template) if self._css else source
         return source, name, is_fresh
 

@@ -10,6 +10,8 @@ from pathlib import Path
 FLOWS = "flows"
 SHARED = "shared"
 COPY = "copy"
+#: The folders in `shared` with the templates that emails use, besides `shared` itself.
+_PARTS = (".", "blocks", "layouts")
 #: The end of the name of a message's template.
 MESSAGE = ".html.j2"
 
@@ -52,3 +54,8 @@ def messages_by_flow(templates_dir: Path) -> dict[str, list[str]]:
         OSError: a folder cannot be read.
     """
     return {name: message_names(folder) for name, folder in flow_folders(templates_dir).items()}
+
+
+def shared_templates(templates_dir: Path) -> list[Path]:
+    """Return the templates that emails share: layouts and blocks, without those of the pages."""
+    return sorted(path for part in _PARTS for path in (templates_dir / SHARED / part).glob("*.j2"))

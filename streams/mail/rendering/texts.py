@@ -11,6 +11,8 @@ from markupsafe import Markup, escape
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.template_objects import TemplateFunction
 
+#: The parts of a message whose texts are `<message>.<part>` in the copy. Only the subject is needed.
+MESSAGE_TEXTS = ("subject", "preview", "headline")
 #: Prefix of the file name of a compiled text, before its key.
 COPY_TEXT = "copy:"
 

@@ -160,7 +160,7 @@ def test_both_parts() -> None:
 def test_logo() -> None:
     """The logo is beside the HTML part, which refers to its id; parsers read both parts and the picture without a defect."""
     logo = Logo(png(40, 30) * 9, "image/png", 40, 30)
-    mail = _parsed(RenderedEmail("Tak", f'<img src="cid:{logo.content_id}">', "Tak", logo))
+    mail = _parsed(RenderedEmail("Tak", f'<img src="cid:{logo.content_id}">', "Tak", (logo,)))
     assert [part.get_content_type() for part in mail.walk()] == [
         "multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png",
     ]  # fmt: skip
@@ -169,8 +169,17 @@ def test_logo() -> None:
     assert picture.get_content() == logo.data
     assert picture["Content-ID"] == f"<{logo.content_id}>"
     assert picture.get_content_disposition() == "inline"
-    lines = _raw(RenderedEmail("Tak", "", "Tak", logo)).split(b"\r\n")
+    lines = _raw(RenderedEmail("Tak", "", "Tak", (logo,))).split(b"\r\n")
     assert max(map(len, lines[lines.index(b"") :])) <= 76
+
+
+def test_sender_of_a_purpose() -> None:
+    """The name of a purpose is in From, with the address of all emails, and its answers go to another address."""
+    mail = _parsed(RenderedEmail("Tak", "", "Tak", from_name="Ordrer hos Ø", reply_to="ordre@shop.example"))
+    assert mail["From"].addresses[0].display_name == "Ordrer hos Ø"
+    assert mail["From"].addresses[0].addr_spec == "hej@shop.example"
+    assert mail["Reply-To"] == "ordre@shop.example"
+    assert _parsed(RenderedEmail("Tak", "", "Tak"))["Reply-To"] is None
 
 
 def test_a_long_customer_id_does_not_break_a_line() -> None:

@@ -82,7 +82,7 @@ class Site:
             for name in self._environment.list_templates():
                 self._environment.get_template(name)
             name = "pages.css.j2"
-            self.styles = self._fill(name, {"brand": self.brand}).encode()
+            self.styles = self._fill(name, {"brand": self.brand, "colors": self.brand.colors.palette()}).encode()
         except (TemplateError, OSError, UnicodeDecodeError) as error:
             raise InvalidPages(f"{PAGES}/{name}: {error}") from error
         self.logo, self.logo_type = self._read_logo(templates_dir)

@@ -19,9 +19,8 @@ OLD = (
     "{root}:1:1: error files.E005: flows or shared templates are at the top of the folder, as in earlier versions (hint: "
     "move address-changed, confirm-request, goes-well-with, nps, order-confirmation, photo-contest, review, shipment-confirmation, thank-you "
     f"to flows/<group>/ ({GROUPS}), and "
-    "move delivery.html.j2, delivery.txt.j2, layout.html.j2, layout.txt.j2, nps.html.j2, nps.txt.j2, products.html.j2, products.txt.j2, "
-    "receipt.html.j2, receipt.txt.j2, stars.html.j2, style.css to shared/, and "
-    'name them in templates as "shared/delivery.html.j2")'
+    "move layout.html.j2, layout.txt.j2, style.css to shared/, and "
+    'name them in templates as "shared/layout.html.j2")'
 )
 
 

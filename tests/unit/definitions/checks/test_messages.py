@@ -18,8 +18,8 @@ REVIEW = "flows/asking/review"
 ASK, ASK_TEXT, COPY = f"{REVIEW}/ask.html.j2", f"{REVIEW}/ask.txt.j2", f"{REVIEW}/copy/da.yaml"
 CONFIRMATION = "flows/transactional/order-confirmation/confirmation.html.j2"
 NAMES = (
-    "known: brand, closing, confirm_url, contest_url, customer, greeting, language, mood, order, pixel_url, preferences_url, preview, referral_url, "
-    "reorder_url, review_url, shipment, shop, shop_name, subject, survey_url, t, unsubscribe_url"
+    "known: brand, closing, confirm_url, contest_url, customer, greeting, headline, language, mood, order, pixel_url, preferences_url, preview, "
+    "referral_url, reorder_url, review_url, shipment, shop, shop_name, subject, survey_url, t, unsubscribe_url"
 )
 
 
@@ -72,12 +72,12 @@ INVALID = [
     (put(CONFIRMATION, 3, "{{ product.title }}"), f"{CONFIRMATION}:3:4 message.E003 write `once_per: product`"),
     (put(ASK, 3, "{{ customer.xyzzy_qq }}"), f"{ASK}:3:13 message.E004 known: name, first_name, "),
     (put(CONFIRMATION, 3, "{{ order.lines[0].titel }}"), f"{CONFIRMATION}:3:19 message.E004 did you mean 'title'?"),
-    (put("shared/products.html.j2", 2, "{{ products[0].sko }}"), "shared/products.html.j2:2:16 message.E004 did you mean 'sku'?"),
+    (put("shared/blocks/products.html.j2", 2, "{{ products[0].sko }}"), "shared/blocks/products.html.j2:2:16 message.E004 did you mean 'sku'?"),
     (put(ASK_TEXT, 3, "{% if false %}{{ nothing_such }}{% endif %}"), f"{ASK_TEXT}:3:18 message.E002 {NAMES}"),
     (instead(ASK, "ask.question", "ask.kvestion"), f"{ASK}:3:1 message.E006 add it to copy/da.yaml"),
     (instead(ASK, "<p>", "<p {% if order %}x{% endif %}>"), f"{ASK}:1:1 message.E001"),
-    (instead(ASK, "layout.html.j2", "layuot.html.j2"), f"{ASK}:1:1 message.E008 add it"),
-    (instead(ASK, "shared/layout", "layout"), f'{ASK}:1:1 message.E008 write "shared/layout.html.j2"'),
+    (instead(ASK, "letter.html.j2", "lettre.html.j2"), f"{ASK}:1:1 message.E008 add it"),
+    (instead(ASK, "shared/layouts", "layouts"), f'{ASK}:1:1 message.E008 write "shared/layouts/letter.html.j2"'),
     (instead("copy/da.yaml", "^greeting.christmas.*\n", ""), "copy/da.yaml:1:1 message.E006 add it"),
     (put(ASK, 3, "{{ shipment.window_from.year }}"), f"{ASK}:3:25 message.E004 see "),
     # Only data with few parts has an order without an address.
@@ -95,10 +95,12 @@ def problems_in(root: Path) -> list[Problem]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A copy of the shop's templates with three of its flows: each check renders all messages in every language."""
+    """A copy of the shop's templates with three of its flows in two languages: each check renders all messages in every language."""
     kept = {"review", "goes-well-with", "order-confirmation"}
     others = shutil.ignore_patterns(*({path.name for path in TEMPLATES.glob("flows/*/*")} - kept))
-    return shutil.copytree(TEMPLATES, tmp_path / "templates", ignore=others)
+    folder = Path(shutil.copytree(TEMPLATES, tmp_path / "templates", ignore=others))
+    (folder / "languages.yaml").write_text("languages: [en, da]\n", encoding="utf-8")
+    return folder
 
 
 def described(problem: Problem, root: Path) -> str:
@@ -175,7 +177,7 @@ def test_shared_templates_need_only_shared_copy(root: Path) -> None:
         "flow: f\nversion: 1\nstatus: live\npurpose: marketing\ntrigger: {on: order.placed}\nsteps: [{send: {message: a, products: 3}}]\n"
     )
     for ending, layout in (("html", "shared/layout.html.j2"), ("txt", "shared/layout.txt.j2")):
-        shared = f'{{% extends "{layout}" %}}{{% block content %}}{{% include "shared/products.{ending}.j2" %}}{{% endblock %}}'
+        shared = f'{{% extends "{layout}" %}}{{% block content %}}{{% include "shared/blocks/products.{ending}.j2" %}}{{% endblock %}}'
         (folder / f"a.{ending}.j2").write_text(shared)
     for language in ("da", "en"):
         (folder / "copy" / f"{language}.yaml").write_text("a.subject: S\na.preview: P\n")
@@ -184,7 +186,7 @@ def test_shared_templates_need_only_shared_copy(root: Path) -> None:
 
 MOODS = ("plain", "morning", "weekend", "christmas")
 GREETINGS = [f"{kind}.{mood}" for kind in ("greeting", "closing") for mood in MOODS]
-REST = [f"{key}: Hej" for key in ("why", "unsubscribe", "preferences", "privacy")]
+REST = [f"{key}: Hej" for key in ("why", "unsubscribe", "preferences", "privacy", "terms", "withdrawal-right")]
 
 
 def only_review(root: Path, languages: str) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from streams.definitions.language.brand import parse_brand
-from streams.definitions.language.contrast import CARD_DARK, contrast, least_contrast
 from streams.definitions.loader import brand_problems, load_brand, load_email_brand
 from streams.definitions.problems import FlowFileError, Problem
-from streams.mail.rendering.brand import Brand, is_placeholder
+from streams.mail.rendering.brand import Brand, Colors, KindSender, is_placeholder
+from streams.mail.rendering.contrast import contrast, least_contrast
 from streams.settings import PROJECT_ROOT
 
 
@@ -37,8 +37,8 @@ def test_legal_lines_of_takk() -> None:
     """Each legal line of the file that Takk comes with is known as a placeholder."""
     brand = load_brand(PROJECT_ROOT / "templates")
     assert brand is not None
-    assert brand.legal
-    assert [line for line in brand.legal if not is_placeholder(line)] == []
+    assert brand.legal_lines
+    assert [line for line in brand.legal_lines if not is_placeholder(line)] == []
 
 
 def test_only_the_name_is_needed() -> None:
@@ -68,6 +68,19 @@ def test_missing_logo(tmp_path: Path) -> None:
     assert brand.logo == "tea.svg"
 
 
+def test_details_by_country() -> None:
+    """A country has its own values, and those of the shop where it has none."""
+    brand = parse_brand(
+        "name: Tea\nphone: '1'\nhours: 9-16\nsenders: {order: {name: Orders, reply_to: orders@tea.example.com}}\n"
+        "countries: {'NO': {phone: '2', company: Te AS, address: Oslo, registration: Org. 1, vat: MVA 2, legal: [Note]}}\n"
+    )
+    assert isinstance(brand, Brand)
+    norway = brand.countries["NO"]
+    assert (norway.phone, norway.hours) == ("2", "9-16")
+    assert norway.legal_lines == ("Te AS, Oslo", "Org. 1 · MVA 2", "Note")
+    assert norway.senders == {"order": KindSender("Orders", "orders@tea.example.com")}
+
+
 @pytest.mark.parametrize("name", ["tea.svg", "tea.png"])
 def test_unreadable_logo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A logo that cannot be read is an error that names the picture and says what to do, for pages and for emails."""
@@ -94,7 +107,7 @@ def test_accent_of_dark_mode() -> None:
         brand = parse_brand(f'name: Tea\ncolors: {{accent: "{accent}"}}\n')
         assert isinstance(brand, Brand)
         assert brand.colors.accent_dark != Brand(name="").colors.accent_dark
-        assert least_contrast(brand.colors.accent_dark, ("#161817", CARD_DARK)) >= 6
+        assert least_contrast(brand.colors.accent_dark, (Colors().background_dark, Colors().card_dark)) >= 6
     assert parse_brand('name: Tea\ncolors: {accent: "#2F5D50"}\n') == Brand(name="Tea")
     both = parse_brand('name: Tea\ncolors: {accent: "#0b3d24", accent_dark: "#ffeedd"}\n')
     assert isinstance(both, Brand)
@@ -183,7 +196,23 @@ def test_errors_of_pages(tmp_path: Path, lines: str) -> None:
 
 @pytest.mark.parametrize(
     "lines",
-    ["legal: a word", "shop_url: tea", "colors: {accent: red}", "logo: tea.gif", "lgo: tea.png", "name: Tee", ": :"],
+    [
+        "legal: a word",
+        "shop_url: tea",
+        "email: help",
+        "senders: {order: {reply_to: help@}}",
+        "senders: {orders: {name: Tea}}",
+        "fonts: {text: 'Arial; color: red'}",
+        "radius: 99",
+        "social: {myspace: https://tea.example.com/}",
+        "countries: {XX: {phone: '1'}}",
+        "countries: {DK: {logo: tea.png}}",
+        "colors: {accent: red}",
+        "logo: tea.gif",
+        "lgo: tea.png",
+        "name: Tee",
+        ": :",
+    ],
 )
 def test_errors_of_emails(tmp_path: Path, lines: str) -> None:
     """An error in what emails show stops emails and pages, and so does an unknown key, which may be meant for emails."""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from streams.definitions.language.contrast import CARD, CARD_DARK, TEXT, TEXT_DARK, contrast
 from streams.definitions.loader import load_email_brand
 from streams.mail.click_links import track_links
 from streams.mail.rendering.email_brand import EmailBrand
@@ -73,9 +72,9 @@ def test_transactional_email_has_the_legal_lines(shop: Path) -> None:
 def test_logo(shop: Path) -> None:
     """The HTML part shows the logo with the name as its text, and the email carries the picture. No address is asked for it."""
     email = render(shop)
-    assert email.logo is not None
-    (picture,) = re.findall(r"<img[^>]* class=\"logo\"[^>]*>|<img class=\"logo\"[^>]*>", email.html)
-    assert f'src="cid:{email.logo.content_id}"' in picture
+    (logo,) = email.logos
+    (picture,) = re.findall(r"<img[^>]* class=\"logo on-white\"[^>]*>|<img class=\"logo on-white\"[^>]*>", email.html)
+    assert f'src="cid:{logo.content_id}"' in picture
     assert 'alt="Tea &amp; Søn"' in picture
     assert 'width="200"' in picture
     assert 'height="30"' in picture
@@ -83,43 +82,77 @@ def test_logo(shop: Path) -> None:
 
 def test_layout_without_a_logo(shop: Path) -> None:
     """An email whose layout does not show the logo does not carry it."""
-    layout = shop / "shared" / "layout.html.j2"
-    layout.write_text(layout.read_text(encoding="utf-8").replace("brand.logo.src", "brand.shop_url"), encoding="utf-8")
-    assert render(shop).logo is None
+    (shop / "shared" / "blocks" / "shop.html.j2").write_text("{{ brand.name }}\n", encoding="utf-8")
+    assert render(shop).logos == ()
 
 
 def test_picture_that_emails_cannot_carry(shop: Path) -> None:
     """Emails show the name instead."""
     (shop / "shared" / "tea.png").write_bytes(b"<svg/>")
     email = render(shop)
-    assert email.logo is None
+    assert email.logos == ()
     assert "cid:" not in email.html
-    assert "Tea &amp; Søn</td>" in email.html
+    assert re.search(r'<td class="shop"[^>]*>\s*Tea &amp; Søn\s*</td>', email.html)
 
 
 def test_without_a_file(shop: Path) -> None:
     """Without a brand, emails have the sender's name and Takk's colors, and no legal lines."""
     (shop / "shared" / "brand.yaml").unlink()
     email = render(shop)
-    assert "Sender</td>" in email.html
+    assert re.search(r'<td class="shop"[^>]*>\s*Sender\s*</td>', email.html)
     assert "#2f5d50" in email.html
     assert "Privacy" not in email.html + email.text
 
 
-def test_unknown_colors_stay() -> None:
-    """Only the colors of the brand are filled in."""
-    assert EmailBrand(name="Tea").fill_colors("a{color:var( --accent );top:var(--x, 1px)}") == (
+def test_unknown_values_stay() -> None:
+    """Only the values of the brand are filled in."""
+    assert EmailBrand(name="Tea").fill("a{color:var( --accent );top:var(--x, 1px)}") == (
         "a{color:#2f5d50;top:var(--x, 1px)}"
     )
 
 
-def test_texts_can_be_read() -> None:
-    """The check of a brand knows the colors of the layout: the cards, and the weakest text on the backgrounds."""
-    styles = (TEMPLATES / "shared" / "style.css").read_text(encoding="utf-8")
-    layout = (TEMPLATES / "shared" / "layout.html.j2").read_text(encoding="utf-8")
-    assert f"background: {CARD};" in styles
-    assert f"color: {TEXT};" in styles
-    assert f".card {{ background: {CARD_DARK} !important; }}" in layout
-    assert f"color: {TEXT_DARK} !important" in layout
-    on_card = set(re.findall(r"[^-]color: (#[0-9a-f]{6})", styles)) - {"#ffffff"}
-    assert min(contrast(color, CARD) for color in on_card) >= 4.5
+def test_logo_of_dark_mode(shop: Path) -> None:
+    """An email with a logo for dark backgrounds carries both pictures, and shows one of them."""
+    (shop / "shared" / "dark.png").write_bytes(png(300, 60))
+    (shop / "shared" / "brand.yaml").write_text(f"{OWN}logo_dark: dark.png\n", encoding="utf-8")
+    email = render(shop)
+    light, dark = email.logos
+    assert (light.width, dark.width) == (200, 200)
+    assert email.html.count("cid:") == 2
+    shown = dict(re.findall(r'<img[^>]*class="logo (logo-light|logo-dark)"[^>]*style="([^"]*)"', email.html))
+    assert "display: none" in shown["logo-dark"]
+    assert "display: none" not in shown["logo-light"]
+
+
+def test_details_of_a_country(shop: Path) -> None:
+    """Emails to a country have its lines and addresses, and everything else of the shop; so have the headers."""
+    own = """company: Tea ApS
+phone: "+45 11"
+senders: {review: {name: Tea Reviews, reply_to: reviews@tea.example}}
+countries:
+  "NO": {company: Te AS, phone: "+47 22", senders: {review: {reply_to: omtaler@tea.example}}}
+"""
+    (shop / "shared" / "brand.yaml").write_text(OWN + own, encoding="utf-8")
+    renderer = Renderer(shop, load_email_brand(shop, "Sender"))
+    emails = {}
+    for country in ("DK", "NO"):
+        order = command(flow="review", message="ask", purpose="review", locale="en", country=country)
+        emails[country] = renderer.render(order, SENDER.links(order))
+    assert "Tea ApS\nTea & Søn ApS, Skovvej 12" in emails["DK"].text
+    assert "Te AS\nTea & Søn ApS, Skovvej 12" in emails["NO"].text
+    assert (emails["DK"].from_name, emails["DK"].reply_to) == ("Tea Reviews", "reviews@tea.example")
+    assert (emails["NO"].from_name, emails["NO"].reply_to) == ("", "omtaler@tea.example")
+
+
+def test_fonts_and_corners(shop: Path) -> None:
+    """Fonts and radius are in the styles, with the first font that Windows has for Outlook, and no quotes end an attribute."""
+    own = """radius: 0
+fonts:
+  text: '"Tea Sans", Verdana, sans-serif'
+"""
+    (shop / "shared" / "brand.yaml").write_text(OWN + own, encoding="utf-8")
+    html = render(shop).html
+    assert "font-family: 'Tea Sans', Verdana, sans-serif" in html
+    assert "font-family: 'Verdana', sans-serif !important" in html
+    assert "border-radius: 0px" in html
+    assert "border-radius: 12px" not in html

@@ -62,7 +62,7 @@ def test_data_in_copy_is_escaped(renderer: Renderer) -> None:
     context = example("order-confirmation")
     context["order"]["order_number"] = "<b>&"
     email = renderer.render(command(context=context), NO_LINKS)
-    assert "ordre &lt;b&gt;&amp;. Vi har" in email.html
+    assert "Ordre &lt;b&gt;&amp;<" in email.html
     assert email.subject == "Tak for din ordre <b>&"
 
 
@@ -119,7 +119,7 @@ def test_an_unknown_language_falls_back_to_english(renderer: Renderer) -> None:
     """A language without copy gets English texts, and the HTML declares English for screen readers."""
     email = renderer.render(command(locale="fi"), NO_LINKS)
     assert email.subject == "Thank you for your order 1001"
-    assert '<html lang="en" dir="ltr">' in email.html
+    assert '<html lang="en" dir="ltr" ' in email.html
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_greetings(renderer: Renderer, mood: str, danish: str, english: str) -> 
     context = example("review") | {"mood": mood}
     for locale, greeting in (("da-DK", danish), ("en-GB", english), ("fi", english)):
         email = renderer.render(command(flow="review", message="ask", locale=locale, context=context), NO_LINKS)
-        assert email.text.startswith(f"{greeting},\n")
-        assert f">{greeting}</h1>" in email.html
+        assert f"\n\n{greeting},\n\n" in email.text
+        assert f">{greeting},</p>" in email.html
 
 
 @pytest.mark.parametrize(
@@ -238,12 +238,29 @@ def test_languages_that_the_shop_names(tmp_path: Path) -> None:
     ]
 
 
+def test_headline(renderer: Renderer, tmp_path: Path) -> None:
+    """The message's own headline is the only h1 and the first line of the text part. Without one it is the subject."""
+    email = renderer.render(command(flow="review", message="ask"), NO_LINKS)
+    assert re.findall(r"<h1[^>]*>(.*?)</h1>", email.html) == ["Hvad synes du?"]
+    assert email.text.startswith("Hvad synes du?\n\n")
+    own = _templates(tmp_path, **{"flows/g/f/m.txt.j2": "{{ headline }}"})
+    assert _render(own).text == "Hello\n"
+
+
+def test_preview_is_padded(renderer: Renderer) -> None:
+    """Inboxes show nothing of the text after the preview: invisible characters follow it."""
+    html = renderer.render(command(), NO_LINKS).html
+    (preview,) = re.findall(r'<div class="preview"[^>]*>(.*?)</div>', html, re.DOTALL)
+    assert preview.startswith("Vi har modtaget den og går i gang med at pakke.\n")
+    assert preview.count("\u034f\u200c&nbsp;") == 48
+
+
 def test_greeting_without_a_name(renderer: Renderer) -> None:
     """The greeting has no name if the name is unknown."""
     context = example("review") | {"greeting": ""}
     context["customer"]["first_name"] = ""
     email = renderer.render(command(flow="review", message="ask", context=context), NO_LINKS)
-    assert email.text.startswith("Godmorgen,\n")
+    assert "\n\nGodmorgen,\n\n" in email.text
 
 
 def test_greeting_that_the_copy_lacks(tmp_path: Path) -> None:
@@ -265,11 +282,11 @@ def test_a_missing_text_falls_back_to_english(tmp_path: Path) -> None:
 
 def test_no_pixel_without_consent(renderer: Renderer) -> None:
     """The pixel and the unsubscribe line are in the email only if it has their links."""
-    assert "<img" not in renderer.render(command(), NO_LINKS).html
+    assert 'width="1"' not in renderer.render(command(), NO_LINKS).html
     assert "https://u" not in renderer.render(command(), NO_LINKS).text
     links = Links("https://u", "https://p", NO_LINKS.seal)
     email = renderer.render(command(), links)
-    assert '<img src="https://p" width="1" height="1" alt="">' in email.html
+    assert re.search(r'<img src="https://p" [^>]*width="1"[^>]*>', email.html)
     assert 'href="https://u"' in email.html
     assert "Afmeld: https://u" in email.text
 
@@ -311,7 +328,7 @@ def test_answers_from_0_to_10(tmp_path: Path, locale: str) -> None:
     folder = tmp_path / "flows/asking/nps"
     block = (
         '{%% extends "shared/layout.%s.j2" %%}{%% block content %%}'
-        '{%% set question = "nps-2" %%}{%% include "shared/nps.%s.j2" %%}{%% endblock %%}'
+        '{%% set question = "nps-2" %%}{%% include "shared/blocks/nps.%s.j2" %%}{%% endblock %%}'
     )
     for name, text in {
         "ask.html.j2": block % ("html", "html"),
@@ -360,9 +377,9 @@ def test_an_invalid_link_is_left_out(renderer: Renderer) -> None:
 def test_styles_are_on_the_elements(renderer: Renderer) -> None:
     """style.css is inlined, the layout keeps its dark mode, and loops stay inside their table."""
     html = renderer.render(command(), NO_LINKS).html
-    assert '<td class="amount" align="right" style="' in html
+    assert re.search(r'<td class="amount" [^>]*style="[^"]*white-space: nowrap', html)
     assert "prefers-color-scheme: dark" in html
-    assert html.count("<tbody>") == html.count("</tbody>") == 4
+    assert html.count("<tbody>") == html.count("</tbody>") > 4
     assert "takk0" not in html
 
 

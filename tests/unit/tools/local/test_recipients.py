@@ -112,7 +112,7 @@ async def test_everything_is_on_the_topics_once(shop: Shop) -> None:
     assert set(summary["actions"]) == set(EFFECTS) == set(USES)
     assert (summary["lost"], summary["duplicates"], summary["others"]) == (0, 0, 0)
     assert summary["repeats"] > 0
-    assert summary["scanned_links"] == 6 * len(SEEDS)
+    assert summary["scanned_links"] == 7 * len(SEEDS)
     assert problems_of(summary) == []
 
 

@@ -1,4 +1,4 @@
-"""The contrast of two colors, and colors that are near another one and can be read. Colors are written as `#rrggbb`."""
+"""Colors of a brand: their contrast, mixtures, and colors that are near another one and can be read. Colors are written as `#rrggbb`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Iterable
 
 #: WCAG 2.2, 1.4.3: the least contrast of text with its background.
 LEAST_CONTRAST = 4.5
-#: The cards of pages and emails, which the accents are read on besides the backgrounds: the colors of pages.css.j2 and style.css.
-CARD, CARD_DARK = "#ffffff", "#232625"
-#: The text with the least contrast on the backgrounds: the foot of emails.
-TEXT, TEXT_DARK = "#666055", "#b5afa5"
+#: The text on buttons: the first one that can be read, else the one with the greater contrast.
+_ON_COLORS = ("#ffffff", "#101312")
 _STEPS = 100
 #: Light colors that are more saturated than this glare on dark backgrounds.
 _MOST_SATURATION = 0.55
@@ -50,6 +48,20 @@ def readable(color: str, backgrounds: Iterable[str], *, is_lighter: bool, least:
         parts = colorsys.hls_to_rgb(hue, level, min(saturation, _MOST_SATURATION) if is_lighter else saturation)
         found = "#" + "".join(f"{round(255 * part):02x}" for part in parts)
     return found
+
+
+def mixed(color: str, other: str, share: float) -> str:
+    """Return a mixture of two colors, with `share` of the first one, from 0 to 1."""
+    pairs = zip(_parts(color), _parts(other), strict=True)
+    return "#" + "".join(f"{round(one * share + two * (1 - share)):02x}" for one, two in pairs)
+
+
+def on_color(color: str) -> str:
+    """Return the color of texts on `color`: white, or nearly black where white cannot be read."""
+    white = _ON_COLORS[0]
+    return (
+        white if contrast(white, color) >= LEAST_CONTRAST else max(_ON_COLORS, key=lambda text: contrast(text, color))
+    )
 
 
 def _parts(color: str) -> tuple[int, ...]:
