@@ -65,10 +65,10 @@ class _EmailChecker:
                 email = self._renderer.render(command(flow, step, language, data), LINKS)
             except RenderError:
                 continue  # `check_messages` reports it
-            page = _Page(email.html)
+            page = EmailPage(email.html)
             yield from self._check_unsubscribing(folder, step, email, page)
             for address, is_image in page.addresses:
-                if not _is_address(address, is_image=is_image):
+                if not is_address(address, is_image=is_image):
                     what = "image" if is_image else "link"
                     message = f"the {what} {address!r} is not an address" if address else f"a {what} has no address"
                     yield self._at(folder, step, language, address, Problem("message.W003", message, _HTTPS))
@@ -77,7 +77,9 @@ class _EmailChecker:
                 problem = Problem("message.W004", f"the image {source!r} has no `alt`", hint)
                 yield self._at(folder, step, language, source, problem)
 
-    def _check_unsubscribing(self, folder: Path, step: Send, email: RenderedEmail, page: _Page) -> Iterator[Problem]:
+    def _check_unsubscribing(
+        self, folder: Path, step: Send, email: RenderedEmail, page: EmailPage
+    ) -> Iterator[Problem]:
         """Yield the parts of an email, except one about an order, that lack the link to unsubscribe."""
         if step.purpose == "order":
             return
@@ -124,7 +126,7 @@ class _EmailChecker:
         return list(found)
 
 
-class _Page(HTMLParser):
+class EmailPage(HTMLParser):
     """The links and images in the HTML of an email.
 
     Attributes:
@@ -151,7 +153,7 @@ class _Page(HTMLParser):
                 self.without_text.append(source)
 
 
-def _is_address(value: str, *, is_image: bool) -> bool:
+def is_address(value: str, *, is_image: bool) -> bool:
     """Return whether an email program can open a link, or show an image."""
     try:
         parts = urlsplit(value)
