@@ -50,7 +50,7 @@ class ChangedEmail(Struct, frozen=True):
 
     Attributes:
         before, after: the email in both galleries.
-        pictures: its pictures that differ.
+        pictures: its pictures that differ, the largest share first.
         text: the lines of the text part that differ, as `difflib` marks them.
         is_same_html: whether the HTML is the same.
     """
@@ -152,7 +152,7 @@ def _change(before: Path, after: Path, one: GalleryEmail, other: GalleryEmail) -
     """Return the difference of an email, or None if it is the same."""
     html = [_content(folder / EMAILS / f"{one.name}.html") for folder in (before, after)]
     text = [_content(folder / EMAILS / f"{one.name}.txt").decode(errors="replace") for folder in (before, after)]
-    pictures = tuple(_changed_pictures(before, after, one.name))
+    pictures = tuple(sorted(_changed_pictures(before, after, one.name), key=lambda picture: -picture.share))
     lines = tuple(difflib.unified_diff(text[0].splitlines(), text[1].splitlines(), "before", "after", lineterm="", n=1))
     change = ChangedEmail(one, other, pictures, lines, html[0] == html[1])
     is_same = change.is_same_html and not pictures and not lines and _words(one) == _words(other)

@@ -18,6 +18,7 @@ from streams.definitions.checks.shop_brand import brand_of
 from streams.definitions.loader import Templates, read_templates
 from streams.mail.command import Command
 from streams.mail.links import Links, Sender
+from streams.mail.rendering.languages import read_languages
 from streams.mail.rendering.renderer import RenderedEmail, Renderer, RenderError
 from streams.mail.rendering.template_folders import flow_folders, message_names
 from streams.mail.tokens import LinkKeys
@@ -59,7 +60,7 @@ class Message:
         flow, name: the flow and the message.
         group: the folder that the flow is in.
         folder: the folder of the flow.
-        languages: the languages in which it must be complete.
+        languages: the languages in which it must be complete, in the order of the shop.
         examples: the names of the examples of its data, the shop's own first.
         definition: the newest version of the flow, or None if it contains errors.
         step: the first step that sends it, or None.
@@ -108,11 +109,14 @@ class Emails:
     def messages(self) -> dict[tuple[str, str], Message]:
         """The messages by flow and name, sorted by group, flow and name."""
         found: list[Message] = []
+        order = {name: number for number, name in enumerate(read_languages(self.root).named)}
         for name, folder in flow_folders(self.root).items():
             flow = self.flows.get(name)
             steps = list(CompiledFlow(flow).steps.values()) if flow is not None else []
             sends = {step.message: step for step in reversed(steps) if isinstance(step, Send)}
-            languages = tuple(languages_of(self.root, folder))
+            languages = tuple(
+                sorted(languages_of(self.root, folder), key=lambda name: (order.get(name, len(order)), name))
+            )
             for message in message_names(folder):
                 step = sends.get(message)
                 examples = example_names(folder, step)

@@ -18,8 +18,8 @@ from streams.tools.preview.shown_html import preheader, shown_html, with_policy
 #: The list of the emails in a gallery, which marks a folder as one.
 INDEX = "gallery.json"
 EMAILS, PICTURES = "emails", "pictures"
-#: Tabs that draw at the same time.
-TABS = 1
+#: Pixels of a picture's height at least.
+_LEAST_HEIGHT = 300
 
 Progress = Callable[[int, int], None]
 
@@ -127,22 +127,13 @@ def _write_email(emails: Emails, variant: Variant, out: Path, *, has_pictures: b
 
 
 async def _draw(out: Path, names: Sequence[str], progress: Progress) -> None:
-    """Draw each page in each width and color scheme."""
-    waiting = iter(names)
-    drawn = 0
-
-    async def draw_some(tab: Tab) -> None:
-        nonlocal drawn
-        for name in waiting:
-            await _draw_page(tab, out, name)
-            drawn += 1
-            progress(drawn, len(names))
-
+    """Draw each page in each width and color scheme, in one tab: a tab in the background is not drawn."""
     async with open_browser(Tab) as browser:
-        tabs = [await browser.tab() for _ in range(min(TABS, max(1, len(names))))]
-        await asyncio.gather(*(draw_some(tab) for tab in tabs))
-        for tab in tabs:
-            await tab.close()
+        tab = await browser.tab()
+        for number, name in enumerate(names, 1):
+            await _draw_page(tab, out, name)
+            progress(number, len(names))
+        await tab.close()
 
 
 async def _draw_page(tab: Tab, out: Path, name: str) -> None:
@@ -150,5 +141,5 @@ async def _draw_page(tab: Tab, out: Path, name: str) -> None:
     await tab.open((out / EMAILS / f"{name}.html").resolve().as_uri())
     for width in WIDTHS:
         for scheme in SCHEMES:
-            await tab.show(int(width), is_dark=scheme == "dark")
+            await tab.show(int(width), _LEAST_HEIGHT, is_dark=scheme == "dark")
             (out / PICTURES / picture_name(name, width, scheme)).write_bytes(await tab.picture())

@@ -44,7 +44,7 @@ class Pages:
     def overview(self, choice: Choice) -> str:
         """Return the page with all messages."""
         emails = self._state.emails
-        known = sorted({language for message in emails.messages.values() for language in message.languages})
+        known = list(dict.fromkeys(language for message in emails.messages.values() for language in message.languages))
         elsewhere = problems_elsewhere(self._state.problems, {message.folder for message in emails.messages.values()})
         choice = choice.with_values(
             language=chosen(choice.language, known),

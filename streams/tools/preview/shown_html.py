@@ -6,9 +6,10 @@ import re
 from base64 import b64encode
 from hashlib import blake2b
 from html import escape, unescape
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from streams.mail.rendering.renderer import RenderedEmail
+if TYPE_CHECKING:
+    from streams.mail.rendering.renderer import RenderedEmail
 
 #: The colors that a reader has chosen for the whole system.
 Scheme: TypeAlias = Literal["light", "dark"]
@@ -62,14 +63,21 @@ def shown_html(email: RenderedEmail, scheme: Scheme | None = None, *, has_pictur
     return with_scheme(without_requests(html, has_pictures=has_pictures), scheme)
 
 
-def without_requests(html: str, *, has_pictures: bool = True) -> str:
-    """Return HTML whose pictures are within it: drawings replace those from other servers."""
+def without_requests(html: str, *, has_pictures: bool = True, origin: str = "") -> str:
+    """Return HTML whose pictures are within it: drawings replace those from other servers.
+
+    Args:
+        html: the HTML.
+        has_pictures: whether pictures are shown.
+        origin: scheme, host and port of a server whose pictures stay; "" for none.
+    """
 
     def replace(match: re.Match[str]) -> str:
         address = match[2] if match[2] is not None else match[3]
         if not has_pictures:
             return f'{match[1]}""'
-        return match[0] if address.startswith("data:") else f'{match[1]}"{drawing(address)}"'
+        is_kept = address.startswith("data:") or (bool(origin) and address.startswith(f"{origin}/"))
+        return match[0] if is_kept else f'{match[1]}"{drawing(address)}"'
 
     return _IMAGE.sub(lambda image: _SOURCE.sub(replace, image[0]), html)
 
