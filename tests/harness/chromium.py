@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,12 @@ class Tab(PreviewTab):
         """Click on an element that leads to another page, as a mouse does, and wait for that page."""
         self._loaded.clear()
         await self.tap(selector)
+        await self.loaded()
+
+    async def load_after(self, action: Callable[[], object]) -> None:
+        """Do something that makes the page load again, and wait until it is loaded."""
+        self._loaded.clear()
+        action()
         await self.loaded()
 
     async def tap(self, selector: str) -> None:
