@@ -18,6 +18,7 @@ from streams.definitions.checks.shop_brand import brand_of
 from streams.definitions.loader import Templates, read_templates
 from streams.mail.command import Command
 from streams.mail.links import Links, Sender
+from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.languages import read_languages
 from streams.mail.rendering.renderer import RenderedEmail, Renderer, RenderError
 from streams.mail.rendering.template_folders import flow_folders, message_names
@@ -203,8 +204,17 @@ class Emails:
         return Sender.parse(self.sender, "shop.example", LINK_BASE, _KEYS)
 
     @cached_property
+    def shop_name(self) -> str:
+        """The name of the shop in its brand."""
+        return self._brand.name
+
+    @cached_property
+    def _brand(self) -> EmailBrand:
+        return brand_of(self.root)
+
+    @cached_property
     def _renderer(self) -> Renderer:
-        return Renderer(self.root, brand_of(self.root))
+        return Renderer(self.root, self._brand)
 
 
 def _text(part: Any, name: str) -> str:

@@ -94,7 +94,7 @@ def write_gallery(emails: Emails, variants: Sequence[Variant], out: Path, progre
     pages = [each.name for each in written if not each.error]
     if has_chromium:
         asyncio.run(_draw(out, pages, progress))
-    gallery = Gallery(shop=emails.shown_sender.name, emails=tuple(written))
+    gallery = Gallery(shop=emails.shop_name, emails=tuple(written))
     (out / INDEX).write_bytes(msgspec.json.format(msgspec.json.encode(gallery)) + b"\n")
     write_sheets(out, gallery)
     problems = tuple(

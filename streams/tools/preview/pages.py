@@ -119,7 +119,7 @@ class Pages:
         levels = [problem.level for problem in state.problems]
         common = {
             "title": title,
-            "shop": state.emails.shown_sender.name,
+            "shop": state.emails.shop_name,
             "version": state.version,
             "is_checked": state.is_checked,
             "errors": levels.count("error"),

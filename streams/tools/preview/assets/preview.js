@@ -22,6 +22,13 @@ for (const frame of document.querySelectorAll(".mail iframe")) {
   fit();
 }
 
+// A flow starts in the middle of its picture.
+for (const picture of document.querySelectorAll(".drawn img")) {
+  const center = () => { picture.parentElement.scrollLeft = (picture.width - picture.parentElement.clientWidth) / 2; };
+  picture.addEventListener("load", center);
+  center();
+}
+
 // On a phone the list of messages starts closed.
 const side = document.getElementById("side");
 if (matchMedia("(max-width: 860px)").matches) side.open = false;
