@@ -114,7 +114,7 @@ async def test_contrast(tmp_path: Path) -> None:
     page = root / FLOW / "hi.html.j2"
     page.write_text(
         '<html><head><meta name="color-scheme" content="light dark"><style>@media (prefers-color-scheme: dark) {'
-        " body { background: #111111; } p { color: #333333; } }</style></head>"
+        " body { background: #111111 !important; } p { color: #333333 !important; } }</style></head>"
         '<body style="background: #ffffff"><p>Hello there</p><div style="display: none; color: #fefefe">Hidden</div></body></html>'
     )
     (finding,) = await check_contrast(Emails(root), [Variant("hello", "hi", "en", "example")])

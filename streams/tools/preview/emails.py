@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 from streams.core.rules.compiled_flow import CompiledFlow
+from streams.core.rules.consent_policy import Purpose
 from streams.core.rules.flow import Flow, Send
 from streams.definitions.checks.languages import languages_of
 from streams.definitions.checks.shop_brand import brand_of
@@ -28,7 +29,7 @@ from streams.tools.preview.examples import InvalidExample, example_names, read_e
 #: Where the links of shown emails lead: no such host exists (RFC 2606).
 LINK_BASE = "https://links.example"
 #: The purpose of a message that no step sends: such an email has every link.
-_PURPOSE = "marketing"
+_PURPOSE: Purpose = "marketing"
 #: The time of all shown emails, so that two renderings of one are the same.
 _AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _KEYS = LinkKeys("preview", b"the links of shown emails lead nowhere")
@@ -77,7 +78,7 @@ class Message:
     step: Send | None = None
 
     @property
-    def purpose(self) -> str:
+    def purpose(self) -> Purpose:
         """The purpose with which the message is sent."""
         return self.step.purpose if self.step is not None else _PURPOSE
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from streams.tools.preview.choices import SCHEMES, WIDTHS
 from streams.tools.preview.chromium import Tab, chromium, open_browser
@@ -114,16 +115,22 @@ def _clear(out: Path) -> None:
 
 def _write_email(emails: Emails, variant: Variant, out: Path, *, has_pictures: bool) -> GalleryEmail:
     message = emails.messages[(variant.flow, variant.message)]
-    common = {"name": variant.name, "flow": variant.flow, "message": variant.message, "language": variant.language}
-    common |= {"example": variant.example, "group": message.group}
+    listed = GalleryEmail(
+        name=variant.name,
+        flow=variant.flow,
+        message=variant.message,
+        language=variant.language,
+        example=variant.example,
+        group=message.group,
+    )
     try:
         email = emails.email(variant)
     except EmailFailed as error:
-        return GalleryEmail(**common, error=str(error))
+        return replace(listed, error=str(error))
     html = with_policy(shown_html(email))
     (out / EMAILS / f"{variant.name}.html").write_text(html, encoding="utf-8")
     (out / EMAILS / f"{variant.name}.txt").write_text(email.text, encoding="utf-8")
-    return GalleryEmail(**common, subject=email.subject, preheader=preheader(email.html), has_pictures=has_pictures)
+    return replace(listed, subject=email.subject, preheader=preheader(email.html), has_pictures=has_pictures)
 
 
 async def _draw(out: Path, names: Sequence[str], progress: Progress) -> None:

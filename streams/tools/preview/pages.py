@@ -16,7 +16,7 @@ from streams.mail.rendering.renderer import RenderedEmail
 from streams.tools.preview.choices import ALL, SCHEMES, VIEWS, WIDTHS, Choice, chosen, label_of, language_name, options
 from streams.tools.preview.emails import EmailFailed, Message, Variant
 from streams.tools.preview.placed_problems import problems_elsewhere, problems_of_flow, problems_of_message
-from streams.tools.preview.shown_html import preheader, shown_html
+from streams.tools.preview.shown_html import Scheme, preheader, shown_html
 from streams.tools.preview.state import PreviewState
 
 ASSETS = Path(__file__).parent / "assets"
@@ -224,7 +224,7 @@ class Pages:
         Raises:
             EmailFailed: it cannot be rendered.
         """
-        scheme = "dark" if choice.scheme == "dark" else "light"
+        scheme: Scheme = "dark" if choice.scheme == "dark" else "light"
         return shown_html(self._state.emails.email(variant), scheme, has_pictures=choice.pictures == "on")
 
 
