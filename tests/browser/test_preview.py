@@ -25,7 +25,7 @@ from tests.unit.tools.preview.folder import FLOW, write_folder
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="needs Chromium")
 
-#: What axe-core finds outside of the frames of emails.
+#: Returns the findings of axe-core outside of the frames of emails.
 FINDINGS = (
     "axe.run({exclude: ['iframe']}, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'], iframes: false})"
     ".then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html + ' ' + n.failureSummary).join('; ')))"

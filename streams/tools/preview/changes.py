@@ -1,4 +1,4 @@
-"""What a change did to every email: two galleries compared, pixel by pixel."""
+"""The effect of a change on every email: two galleries compared, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ChangedEmail(Struct, frozen=True):
 
     @property
     def what(self) -> str:
-        """What differs, in words."""
+        """The parts that differ, in words."""
         parts = {
             "error": self.before.error != self.after.error,
             "subject": self.before.subject != self.after.subject,

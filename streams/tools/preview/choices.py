@@ -1,4 +1,4 @@
-"""What a reader of the local page has chosen: language, example, width, colors and part of an email. The address of the page has it."""
+"""The choices of a reader of the local page: language, example, width, colors and part of an email. The address of the page has it."""
 
 from __future__ import annotations
 

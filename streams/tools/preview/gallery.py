@@ -57,7 +57,7 @@ class Gallery(Struct, frozen=True, kw_only=True):
 
 
 class Written(Struct, frozen=True):
-    """What was written.
+    """A gallery that was written.
 
     Attributes:
         emails, pictures: numbers of files.

@@ -78,7 +78,7 @@ class Mailbox(Protocol):
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """What the reader has chosen: the search, and how an email is shown. The address of the page has it."""
+    """The choices of the reader: the search, and how an email is shown. The address of the page has it."""
 
     q: str = ""
     flow: str = ""

@@ -124,7 +124,7 @@ def test_changed_pictures(tmp_path: Path) -> None:
     [((10, 10), 0.0), ((10, 20), 0.5), ((20, 10), 0.5), ((5, 10), 0.5)],
 )
 def test_sizes(tmp_path: Path, size: tuple[int, int], share: float) -> None:
-    """What only one of two pictures has counts as changed."""
+    """A part that only one of two pictures has counts as changed."""
     for name, each in (("a.png", (10, 10)), ("b.png", size)):
         Image.new("RGB", each, "black").save(tmp_path / name)
     assert compare_pictures(tmp_path / "a.png", tmp_path / "b.png")[0] == share
