@@ -72,6 +72,8 @@ def preview(
     Exit codes: 0 success, also with changed emails; 1 the gallery cannot be written.
     """
     settings = read_settings(templates_dir=templates_dir)
+    if not settings.templates_dir.is_dir():
+        raise click.ClickException(f"{settings.templates_dir} is not a folder. `takk templates init` makes one")
     if out is None:
         if against is not None or flows or languages or has_samples:
             raise click.UsageError("--against, --flow, --language and --samples need --out")
@@ -152,6 +154,11 @@ async def _serve(settings: Settings, port: int, to: str) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
                 asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        await stopping.wait()
+        waiting = [asyncio.create_task(stopping.wait()), server.watching]
+        done, _ = await asyncio.wait(
+            [task for task in waiting if task is not None], return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in done:
+            task.result()  # an error while watching ends the command
     finally:
         await runner.cleanup()

@@ -81,6 +81,8 @@ def templates_test(context: click.Context, directory: Path | None, no_browser: b
 
     settings = read_settings(templates_dir=directory)
     root = settings.templates_dir
+    if not root.is_dir():
+        raise click.ClickException(f"{root} is not a folder. `takk templates init {root}` makes one")
     checked = check_all(root, datetime.now(UTC))
     for problem in (*checked.errors, *checked.warnings):
         click.echo(str(problem), err=True)

@@ -22,7 +22,7 @@ from streams.mail.links import Links, Sender
 from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.languages import read_languages
 from streams.mail.rendering.renderer import RenderedEmail, Renderer, RenderError
-from streams.mail.rendering.template_folders import flow_folders, message_names
+from streams.mail.rendering.template_folders import SHARED, flow_folders, message_names
 from streams.mail.tokens import LinkKeys
 from streams.tools.preview.examples import InvalidExample, example_names, read_example
 
@@ -203,6 +203,11 @@ class Emails:
     def shown_sender(self) -> Sender:
         """The sender of shown emails."""
         return Sender.parse(self.sender, "shop.example", LINK_BASE, _KEYS)
+
+    @property
+    def pictures(self) -> Path:
+        """The folder with the pictures of examples. It may be missing."""
+        return self.root / SHARED / "pictures"
 
     @cached_property
     def shop_name(self) -> str:

@@ -127,7 +127,7 @@ def _write_email(emails: Emails, variant: Variant, out: Path, *, has_pictures: b
         email = emails.email(variant)
     except EmailFailed as error:
         return replace(listed, error=str(error))
-    html = with_policy(shown_html(email))
+    html = with_policy(shown_html(email, pictures=emails.pictures))
     (out / EMAILS / f"{variant.name}.html").write_text(html, encoding="utf-8")
     (out / EMAILS / f"{variant.name}.txt").write_text(email.text, encoding="utf-8")
     return replace(listed, subject=email.subject, preheader=preheader(email.html), has_pictures=has_pictures)

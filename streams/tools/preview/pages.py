@@ -225,7 +225,9 @@ class Pages:
             EmailFailed: it cannot be rendered.
         """
         scheme: Scheme = "dark" if choice.scheme == "dark" else "light"
-        return shown_html(self._state.emails.email(variant), scheme, has_pictures=choice.pictures == "on")
+        emails = self._state.emails
+        has_pictures = choice.pictures == "on"
+        return shown_html(emails.email(variant), scheme, has_pictures=has_pictures, pictures=emails.pictures)
 
 
 def failed_frame(reason: str) -> str:

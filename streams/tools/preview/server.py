@@ -48,6 +48,8 @@ class PreviewServer:
         self._token = secrets.token_urlsafe(24)
         self._pages = Pages(state, self._token, to)
         self._notices: dict[str, dict[str, Any]] = {}
+        #: Watches the folder while the application runs.
+        self.watching: asyncio.Task[None] | None = None
 
     def app(self) -> web.Application:
         """Return the application. While it runs, it watches the folder."""
@@ -70,11 +72,11 @@ class PreviewServer:
         return app
 
     async def _watching(self, app: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._state.watch())
+        self.watching = asyncio.create_task(self._state.watch())
         yield
-        task.cancel()
+        self.watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await task
+            await self.watching
 
     async def _close(self, app: web.Application) -> None:
         await self._state.close()

@@ -6,6 +6,7 @@ import re
 from base64 import b64encode
 from hashlib import blake2b
 from html import escape, unescape
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ Scheme: TypeAlias = Literal["light", "dark"]
 #: An email may use its own styles and pictures within it. It runs no script and sends no request.
 EMAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'"
 
+#: Bytes of a picture of an example.
+MAX_PICTURE_BYTES = 512 * 1024
+#: The file name at the end of the address of a picture.
+_NAME = re.compile(r"/([A-Za-z0-9][A-Za-z0-9_-]*\.(?:png|jpg|jpeg))(?:$|[?#])")
 _SCHEME = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(light|dark)\s*\)", re.IGNORECASE)
 _IMAGE = re.compile(r"<(?:img|source)\b[^>]*>", re.IGNORECASE)
 _SOURCE = re.compile(r"""(\bsrc(?:set)?\s*=\s*)(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
@@ -47,29 +52,33 @@ _OUTLINES = (
 )
 
 
-def shown_html(email: RenderedEmail, scheme: Scheme | None = None, *, has_pictures: bool = True) -> str:
+def shown_html(
+    email: RenderedEmail, scheme: Scheme | None = None, *, has_pictures: bool = True, pictures: Path | None = None
+) -> str:
     """Return the HTML part of an email without any address that a browser would load.
 
     Args:
         email: the email.
         scheme: the colors that are shown whatever the reader has chosen; None leaves that to the browser.
         has_pictures: whether pictures are shown. Those from other servers are replaced by drawings. Without them, alt texts are shown.
+        pictures: the folder with pictures for examples. One with the name of an address is shown instead of a drawing.
     """
     html = email.html
     logo = email.logo
     if logo is not None:
         data = f"data:{logo.media_type};base64,{b64encode(logo.data).decode()}"
         html = html.replace(f"cid:{logo.content_id}", data)
-    return with_scheme(without_requests(html, has_pictures=has_pictures), scheme)
+    return with_scheme(without_requests(html, has_pictures=has_pictures, pictures=pictures), scheme)
 
 
-def without_requests(html: str, *, has_pictures: bool = True, origin: str = "") -> str:
+def without_requests(html: str, *, has_pictures: bool = True, origin: str = "", pictures: Path | None = None) -> str:
     """Return HTML whose pictures are within it: drawings replace those from other servers.
 
     Args:
         html: the HTML.
         has_pictures: whether pictures are shown.
         origin: scheme, host and port of a server whose pictures stay; "" for none.
+        pictures: the folder with pictures for examples, if there is one.
     """
 
     def replace(match: re.Match[str]) -> str:
@@ -77,7 +86,9 @@ def without_requests(html: str, *, has_pictures: bool = True, origin: str = "") 
         if not has_pictures:
             return f'{match[1]}""'
         is_kept = address.startswith("data:") or (bool(origin) and address.startswith(f"{origin}/"))
-        return match[0] if is_kept else f'{match[1]}"{drawing(address)}"'
+        if is_kept:
+            return match[0]
+        return f'{match[1]}"{(own_picture(pictures, address) if pictures is not None else "") or drawing(address)}"'
 
     return _IMAGE.sub(lambda image: _SOURCE.sub(replace, image[0]), html)
 
@@ -102,6 +113,18 @@ def _inserted(html: str, part: str, at: re.Pattern[str], *, is_before: bool) -> 
         return part + html
     place = match.start() if is_before else match.end()
     return html[:place] + part + html[place:]
+
+
+def own_picture(folder: Path, address: str) -> str:
+    """Return the `data:` address of the picture in a folder that has the name of the one at an address; "" if there is none."""
+    match = _NAME.search(address)
+    if match is None:
+        return ""
+    path = folder / match[1]
+    if not path.is_file() or path.stat().st_size > MAX_PICTURE_BYTES:
+        return ""
+    kind = "png" if path.suffix == ".png" else "jpeg"
+    return f"data:image/{kind};base64,{b64encode(path.read_bytes()).decode()}"
 
 
 def drawing(address: str) -> str:

@@ -87,7 +87,10 @@ class PreviewState:
 
     async def _check(self) -> None:
         emails = self.emails
-        checked = await asyncio.to_thread(check_all, self.root, datetime.now(UTC))
+        try:
+            checked = await asyncio.to_thread(check_all, self.root, datetime.now(UTC))
+        except OSError:  # an editor has removed or renamed a file during the check: that change starts another one
+            return
         problems = place((*checked.errors, *checked.warnings), self.root)
         if emails is self.emails:
             self.problems, self.is_checked = problems, True

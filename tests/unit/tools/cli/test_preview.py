@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -50,9 +54,30 @@ def test_options_of_galleries(options: tuple[str, ...]) -> None:
     assert "need --out" in output
 
 
+def test_the_page(tmp_path: Path) -> None:
+    """The command prints the address of the page, and SIGTERM ends it without an error."""
+    command = [sys.executable, "-m", "streams", "preview", "--port", "0", "--templates", str(write_folder(tmp_path))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        (address,) = re.findall(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            assert "Hello there" in answer.read().decode()
+        process.terminate()
+        assert process.wait(60) == 0
+
+
 def test_the_same_folder_twice(tmp_path: Path) -> None:
     """A gallery is not compared with itself."""
     assert run("preview", "--out", str(tmp_path), "--against", str(tmp_path))[0] == 2
+
+
+def test_a_folder_that_is_missing(tmp_path: Path) -> None:
+    """Without a templates folder the commands say how to make one."""
+    missing = str(tmp_path / "missing")
+    for command in (("preview", "--templates", missing), ("templates", "test", missing)):
+        code, output = run(*command)
+        assert code == 1
+        assert "takk templates init" in output
 
 
 def test_against_something_else(tmp_path: Path) -> None:

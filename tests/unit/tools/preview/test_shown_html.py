@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from streams.mail.rendering.logo import Logo
 from streams.mail.rendering.renderer import RenderedEmail
-from streams.tools.preview.shown_html import preheader, shown_html, with_policy, with_scheme, without_requests
+from streams.tools.preview.shown_html import (
+    MAX_PICTURE_BYTES,
+    preheader,
+    shown_html,
+    with_policy,
+    with_scheme,
+    without_requests,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +42,17 @@ def test_pictures_in_the_email_stay() -> None:
     html = '<img src="data:image/png;base64,AA=="><img src="http://127.0.0.1:1/p">'
     assert without_requests(html, origin="http://127.0.0.1:1") == html
     assert "http://127.0.0.1:1" not in without_requests(html, origin="http://127.0.0.1:12")
+
+
+def test_pictures_of_examples(tmp_path: Path) -> None:
+    """A picture in the folder of the examples is shown for an address that ends with its name; no other file ever is."""
+    (tmp_path / "tea.png").write_bytes(b"tea")
+    (tmp_path / "large.png").write_bytes(bytes(MAX_PICTURE_BYTES + 1))
+    (tmp_path / "secret.txt").write_text("secret")
+    shown = without_requests('<img src="https://shop.example/a/tea.png?w=80">', pictures=tmp_path)
+    assert shown == '<img src="data:image/png;base64,dGVh">'
+    for address in ("/cup.png", "/large.png", "/secret.txt", "/..%2Ftea.png", "/tea.png/x"):
+        assert "image/svg" in without_requests(f'<img src="https://shop.example{address}">', pictures=tmp_path)
 
 
 def test_the_logo() -> None:
