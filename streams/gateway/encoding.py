@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Literal
 
+from streams.core.model.events import AgentClass
 from streams.gateway.context import Unavailable
 from streams.runtime.avro.codec import Codec
 from streams.runtime.kafka.producer_record import ProducerRecord
@@ -17,6 +19,8 @@ ENGAGEMENT_FIELDS: Mapping[str, object] = {
     "question": None, "answer": None, "hard": None, "reason": None, "answer_thousandths": None, "sku": None, "order_id": None,
     "stars": None, "most_stars": 5, "event_id": None, "contest": None, "unit_price_minor": None, "currency": None,
 }  # fmt: skip
+#: The fields of a click or an open; all others have their defaults.
+_TRACKED_FIELDS = ("customer_id", "send_id", "kind", "occurred_at", "link", "agent", "event_id")
 
 
 class RecordEncoder:
@@ -38,6 +42,7 @@ class RecordEncoder:
         self._envelope = Envelope(codec, source)
         self._now = now
         self._write_engagement = codec.writer("engagement", (), given=tuple(ENGAGEMENT_FIELDS))
+        self._write_tracked = codec.writer("engagement", (), given=_TRACKED_FIELDS)
         self._write_order = codec.writer("order")  # orders are the largest records
 
     def record(self, topic: str, key: str, event_id: str, fields: Mapping[str, object]) -> ProducerRecord:
@@ -60,6 +65,22 @@ class RecordEncoder:
         moment = at if isinstance(at, datetime) else self._now()
         schema = topics.SCHEMA_OF[topic]
         return self._envelope.framed(topic, schema, key, event_id, self._encode(schema, fields), moment)
+
+    def tracked(
+        self,
+        customer_id: str,
+        send_id: str | None,
+        kind: Literal["clicked", "opened"],
+        at: datetime,
+        link: str | None,
+        agent: AgentClass,
+        event_id: str,
+    ) -> ProducerRecord:
+        """Return the record of a click or an open: the same bytes as `record`, in half of its time. Errors as `record`."""
+        if not self._codec.is_registered:
+            raise Unavailable
+        value = self._write_tracked(None, customer_id, send_id, kind, at, link, agent, event_id)
+        return self._envelope.framed(topics.ENGAGEMENT, "engagement", customer_id, event_id, value, at)
 
     def _encode(self, schema: str, fields: Mapping[str, object]) -> bytes:
         if schema == "order":

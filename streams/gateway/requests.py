@@ -49,27 +49,20 @@ class RecentEvents:
 RECENT: web.AppKey[RecentEvents] = web.AppKey("recent_events", RecentEvents)
 
 
-def open_link(request: web.Request, use: Use) -> Link:
-    """Return what the token in the path says.
-
-    Raises:
-        web.HTTPNotFound: the token is not valid for this use.
-    """
-    try:
-        return link_of(request, use)
-    except BadLink:
-        raise web.HTTPNotFound from None
-
-
 def link_of(request: web.Request, use: Use) -> Link:
-    """Return what the token in the path says. Tokens that are not valid are counted.
+    """Return what the token in the path says. Errors as `open_token`."""
+    gateway = request.app[GATEWAY]
+    return open_token(gateway, use, request.match_info["token"], gateway.now())
+
+
+def open_token(gateway: Gateway, use: Use, token: str, now: datetime) -> Link:
+    """Return the content of a token. Tokens that are not valid are counted.
 
     Raises:
         BadLink: the token is not valid for this use.
     """
-    gateway, token = request.app[GATEWAY], request.match_info["token"]
     try:
-        return gateway.keys.open(use, token, gateway.now())
+        return gateway.keys.open(use, token, now)
     except BadLink as error:
         if use in _SIGNED and (link := _signed_link(gateway, use, token)):
             return link

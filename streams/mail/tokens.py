@@ -7,7 +7,7 @@ The gateway verifies a token without asking anybody.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -25,6 +25,8 @@ VALID_FOR = timedelta(days=180)
 PERMANENT: frozenset[str] = frozenset({"u"})
 #: Bytes of a key of AES-SIV: two keys of 128 bits.
 KEY_BYTES = 32
+#: The ordinal of the first day of 1970.
+_FIRST_DAY = date(1970, 1, 1).toordinal()
 
 Reason = Literal["malformed", "unknown_key", "tampered", "expired", "foreign_shop"]
 
@@ -78,8 +80,8 @@ class LinkKeys:
         self._secrets: dict[str, list[bytes]] = {}
         for known in (secret, *old):
             self._secrets.setdefault(key_id(known), []).append(known)
-        self._ciphers: dict[tuple[bytes, str], AESSIV] = {}
-        self._secret = secret
+        #: Use -> its associated data, and its ciphers by the id of their secrets. Those that seal are the first of `self._id`.
+        self._ciphers: dict[str, tuple[list[bytes], dict[str, list[AESSIV]]]] = {}
 
     def __getstate__(self) -> dict[str, object]:
         """Return the state for a renderer process, which makes its own ciphers: they cannot be pickled."""
@@ -88,7 +90,8 @@ class LinkKeys:
     def seal(self, use: Use, customer_id: str, send_id: str, target: str, issued_at: datetime) -> str:
         """Return the URL-safe token of a link. The same arguments give the same token."""
         body = msgspec.msgpack.encode(Link(self._shop, customer_id, send_id, target, _day(issued_at)))
-        return self._id + SEPARATOR + to_text(self._cipher(self._secret, use).encrypt(body, [use.encode()]))
+        associated, ciphers = self._ciphers.get(use) or self._ciphers_of(use)
+        return self._id + SEPARATOR + to_text(ciphers[self._id][0].encrypt(body, associated))
 
     def open(self, use: Use, token: str, now: datetime) -> Link:
         """Return the content of a token.
@@ -110,11 +113,12 @@ class LinkKeys:
             sealed = from_text(text)
         except BadToken as error:
             raise BadLink("malformed") from error
-        if number not in self._secrets:
+        associated, ciphers = self._ciphers.get(use) or self._ciphers_of(use)
+        if number not in ciphers:
             raise BadLink("unknown_key")
-        for secret in self._secrets[number]:
+        for cipher in ciphers[number]:
             try:
-                body = self._cipher(secret, use).decrypt(sealed, [use.encode()])
+                body = cipher.decrypt(sealed, associated)
                 break
             except (InvalidTag, ValueError):
                 continue
@@ -123,15 +127,17 @@ class LinkKeys:
         link = _decoder.decode(body)
         if link.shop != self._shop:
             raise BadLink("foreign_shop")
-        if use not in PERMANENT and _day(now) - link.issued_on > VALID_FOR.days:
+        if use not in PERMANENT and now.toordinal() - _FIRST_DAY - link.issued_on > VALID_FOR.days:
             raise BadLink("expired")
         return link
 
-    def _cipher(self, secret: bytes, use: str) -> AESSIV:
-        found = self._ciphers.get((secret, use))
-        if found is None:
-            key = hkdf(secret, b"takk sealed link " + use.encode(), KEY_BYTES)
-            found = self._ciphers[secret, use] = AESSIV(key)
+    def _ciphers_of(self, use: str) -> tuple[list[bytes], dict[str, list[AESSIV]]]:
+        info = b"takk sealed link " + use.encode()
+        ciphers = {
+            number: [AESSIV(hkdf(secret, info, KEY_BYTES)) for secret in secrets]
+            for number, secrets in self._secrets.items()
+        }
+        found = self._ciphers[use] = [use.encode()], ciphers
         return found
 
 

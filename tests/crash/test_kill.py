@@ -30,7 +30,7 @@ def test_worker_and_mailer_killed(stack: Stack) -> None:
 
     Then their clock is ten years ahead for a moment: both exit, refuse to start by it, and no email is early.
     """
-    shop = stack.run_shop(SECONDS, 40.0, poison=0.02)
+    shop = stack.run_shop(SECONDS, 25.0, poison=0.03)
     kills = 0
     while shop.is_alive():
         for process in stack.processes:

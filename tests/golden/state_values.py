@@ -279,13 +279,19 @@ FULL_8 = replace(
 )
 
 #: The same customer with the fields of version 9.
-FULL = replace(
+FULL_9 = replace(
     FULL_8,
     purchase_log=PurchaseLog(
         (Purchase(_hours(39), 2, 12_000), Purchase(_hours(40), 3, 9_900)),
         (CategoryPurchases("thé", 4, (Purchase(_hours(41), 5, 700),)),),
     ),
     viewed=(Viewed("s1", _hours(42)), Viewed("s2", _hours(43))),
+)
+
+#: The same customer with the fields of version 10.
+FULL = replace(
+    FULL_9,
+    orders=tuple([replace(each, facts=replace(each.facts, more_items=3)) for each in FULL_9.orders]),
 )
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -51,6 +51,7 @@ from tests.golden.state_values import (
     FULL_6,
     FULL_7,
     FULL_8,
+    FULL_9,
     PLAIN,
     POOL,
     STEP,
@@ -92,7 +93,7 @@ def _pool_bytes(entry: code_pool_records.Entry, _: Path) -> bytes:
 CURRENT: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
     "customer": (
         customer_codec.VERSION,
-        {"customer_v9": lambda _: encode_customer(PLAIN), "customer_v9-full": lambda _: encode_customer(FULL)},
+        {"customer_v10": lambda _: encode_customer(PLAIN), "customer_v10-full": lambda _: encode_customer(FULL)},
     ),
     "address": (address_state.VERSION, {"address_v1": lambda _: encode_address(ADDRESS)}),
     "counts": (popularity.VERSION, {"counts_v1": lambda _: encode_counts(COUNTS)}),
@@ -130,29 +131,32 @@ def test_every_version_has_a_file(kind: str) -> None:
     assert versions == {f"{kind}_v{n + 1}" for n in range(CURRENT[kind][0])}
 
 
-@pytest.mark.parametrize(
-    ("name", "customer"),
-    [
-        ("customer_v1", PLAIN),
-        ("customer_v1-full", FULL_1),
-        ("customer_v2", PLAIN),
-        ("customer_v2-full", FULL_2),
-        ("customer_v3", PLAIN),
-        ("customer_v3-full", FULL_3),
-        ("customer_v4", PLAIN),
-        ("customer_v4-full", FULL_4),
-        ("customer_v5", PLAIN),
-        ("customer_v5-full", FULL_5),
-        ("customer_v6", PLAIN),
-        ("customer_v6-full", FULL_6),
-        ("customer_v7", PLAIN),
-        ("customer_v7-full", FULL_7),
-        ("customer_v8", PLAIN),
-        ("customer_v8-full", FULL_8),
-        ("customer_v9", PLAIN),
-        ("customer_v9-full", FULL),
-    ],
-)
+#: The files of each version of a customer, and what is decoded from them.
+CUSTOMERS = {
+    "customer_v1": PLAIN,
+    "customer_v1-full": FULL_1,
+    "customer_v2": PLAIN,
+    "customer_v2-full": FULL_2,
+    "customer_v3": PLAIN,
+    "customer_v3-full": FULL_3,
+    "customer_v4": PLAIN,
+    "customer_v4-full": FULL_4,
+    "customer_v5": PLAIN,
+    "customer_v5-full": FULL_5,
+    "customer_v6": PLAIN,
+    "customer_v6-full": FULL_6,
+    "customer_v7": PLAIN,
+    "customer_v7-full": FULL_7,
+    "customer_v8": PLAIN,
+    "customer_v8-full": FULL_8,
+    "customer_v9": PLAIN,
+    "customer_v9-full": FULL_9,
+    "customer_v10": PLAIN,
+    "customer_v10-full": FULL,
+}
+
+
+@pytest.mark.parametrize(("name", "customer"), CUSTOMERS.items())
 def test_a_customer_of_every_version(name: str, customer: Any) -> None:
     """Every field is decoded with its value, and unknown fields stay unknown."""
     assert decode_customer(fixture(name)) == customer
@@ -263,9 +267,7 @@ def test_state_of_every_version_is_restored_from_a_changelog(tmp_path: Path) -> 
     replay(sends, {name.encode(): fixture(name) for name in files["ledger"]})
     timer = fixture("timer_v1")
     replay(pending, {timer[: len(TIMER_KEY)]: timer[len(TIMER_KEY) :]})
-    full = (FULL_1, FULL_2, FULL_3, FULL_4, FULL_5, FULL_6, FULL_7, FULL_8, FULL)
-    expected = [customer for each in full for customer in (PLAIN, each)]
-    assert [decode_customer(value) for _, value in customers.items()] == expected
+    assert {key.decode(): decode_customer(value) for key, value in customers.items()} == CUSTOMERS
     assert [decode_entry(value) for _, value in sends.items()] == [ENTRY]
     fired: list[tuple[int, bytes]] = []
     timer_batch = batch(task(pending), [], DUE_MS)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from streams.gateway.api.keys import create_key, file_line
 from streams.gateway.context import Gateway
@@ -21,7 +21,7 @@ from streams.settings import Settings
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.topics import SCHEMA_OF
-from tests.harness.gateway_fakes import ListPublisher
+from tests.harness.gateway_fakes import GatewayServer, ListPublisher
 
 NOW = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -93,5 +93,5 @@ async def json_api(folder: Path, people: Mapping[str, Any] | None = None, **sett
     published, clock = ListPublisher(), Clock()
     configured = Settings(gateway_api_keys_file=keys_file, **settings)
     gateway = Gateway(configured, LINK_KEYS, published, ENCODER, cast(Any, people or {}), cast(Any, {}), clock)
-    async with TestClient(TestServer(make_app(gateway))) as client:
+    async with TestClient(GatewayServer(make_app(gateway))) as client:
         yield JsonApi(client, published, keys_file, clock)

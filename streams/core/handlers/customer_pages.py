@@ -140,7 +140,8 @@ def _page_order(order: OrderState | None) -> PageOrder | None:
         number=order_number(order),
         currency=facts.currency,
         city=place.city if place is not None else "",
-        lines=tuple([_page_line(line) for line in facts.lines if line.sku and line.is_goods]),
+        lines=tuple([_page_line(line) for line in facts.lines if line.is_orderable]),
+        more_lines=facts.more_items,
     )
 
 

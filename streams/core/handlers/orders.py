@@ -273,6 +273,7 @@ def _facts(uow: UnitOfWork, order: Order) -> OrderFacts:
         stored_lines(uow, order.lines),
         order.discount_minor,
         stored_details(order.details),
+        sum(line.is_orderable for line in order.lines[uow.ruleset.limits.lines_per_order :]),
     )
 
 

@@ -39,6 +39,7 @@ class PageOrder(Struct, frozen=True, gc=False, kw_only=True):
         currency: ISO 4217.
         city: the place of delivery, "" if unknown.
         lines: those that the state keeps of an order.
+        more_lines: the number of further items, which the state does not keep.
     """
 
     order_id: str
@@ -46,6 +47,7 @@ class PageOrder(Struct, frozen=True, gc=False, kw_only=True):
     currency: str
     city: str = ""
     lines: tuple[PageLine, ...]
+    more_lines: int = 0
 
 
 class CustomerPage(Struct, frozen=True, gc=False, kw_only=True):

@@ -39,6 +39,7 @@ async def again(visit: Visit, form: Form, error: str) -> web.Response:
         if order is None
         else {"order_id": order.order_id, "currency": order.currency, "city": order.city, "lines": lines},
         is_other=order is not None and order.order_id != visit.link.target,
+        more_lines=order.more_lines if order is not None else 0,
         total_minor=sum(line["total_minor"] for line in lines),
         has_pictures=any(line["image_url"] for line in lines),
         cart=_cart(visit, order) if order is not None else "",

@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from streams.endpoints import networks_of
 from streams.gateway import server
-from streams.gateway.server import HEADERS, MAX_FORM_BYTES
+from streams.gateway.answers import HEADERS
+from streams.gateway.guard import MAX_FORM_BYTES
 from streams.mail.tokens import LinkKeys
 from streams.observability import metrics
 from tests.harness.gateway_fakes import NOW, SECRET, FakeGateway

@@ -257,6 +257,11 @@ class OrderLine(Struct, frozen=True, gc=False, array_like=True):
         """Whether the line is something that the customer gets, not a fee or a discount, and has not been removed."""
         return self.quantity > 0 and (self.details or NO_LINE_DETAILS).kind in GOODS
 
+    @property
+    def is_orderable(self) -> bool:
+        """Whether the customer can order the line again."""
+        return bool(self.sku) and self.is_goods
+
 
 class Order(Struct, frozen=True, gc=False, kw_only=True):
     """An order as the shop described it at one time.

@@ -10,7 +10,10 @@ from streams.core.model.orders.order import OrderDetails, OrderLine, Parcel
 
 
 class OrderFacts(Struct, frozen=True, gc=False, array_like=True):
-    """An order as the shop last described it; `total_minor` is in minor units of `currency`. `details` are those that the shop gave."""
+    """An order as the shop last described it; `total_minor` is in minor units of `currency`. `details` are those that the shop gave.
+
+    `more_items`: how many items the order has that are not in `lines`, because the state keeps a limited number.
+    """
 
     email: str
     name: str
@@ -24,6 +27,7 @@ class OrderFacts(Struct, frozen=True, gc=False, array_like=True):
     lines: tuple[OrderLine, ...]
     discount_minor: int = 0
     details: OrderDetails | None = None
+    more_items: int = 0
 
 
 #: Statuses of a parcel that is late whatever its window says.

@@ -69,13 +69,15 @@ def test_a_page_shows_the_person_and_the_last_order() -> None:
 
 
 def test_a_page_shows_all_lines_that_are_stored() -> None:
-    """Ordering again means the whole order, as far as Takk has it."""
+    """Ordering again means the whole order, as far as Takk has it. The page counts the other items, not fees among them."""
     run = run_with_pages()
     most = Limits().lines_per_order
-    buy(run, lines=tuple([OrderLine(f"s{number}", "Tea", "tea", 1, 100) for number in range(most + 6)]))
+    lines = [OrderLine(f"s{number}", "Tea", "tea", 1, 100) for number in range(most + 6)]
+    buy(run, lines=(*lines, OrderLine("", "Gift wrapping", "", 1, 100)))
     page = last(run)
     assert page.order is not None
     assert [line.sku for line in page.order.lines] == [f"s{number}" for number in range(most)]
+    assert page.order.more_lines == 6
 
 
 def test_a_page_is_written_once_and_when_it_changes() -> None:

@@ -32,6 +32,28 @@ async def test_page_shows_the_last_order() -> None:
         assert text.replace(" ", "\xa0") in html or text in html
 
 
+@pytest.mark.parametrize(
+    ("language", "one", "many"),
+    [
+        ("da", "1 vare mere", "7 varer mere"),
+        ("nb", "1 vare til", "7 varer til"),
+        ("sv", "1 vara till", "7 varor till"),
+        ("nl", "nog 1 artikel", "nog 7 artikelen"),
+        ("en", "1 more item", "7 more items"),
+    ],
+)
+async def test_an_order_of_many_items(language: str, one: str, many: str) -> None:
+    """The page says how many items the order has that it does not list. It says nothing about others if it lists all."""
+    pages = Pages()
+    shown = []
+    async with pages.client() as client:
+        for more in (0, 1, 7):
+            pages.people["c-1"] = replace(ANNA, order=replace(ORDER, more_lines=more))
+            html = await opened(client, pages.link("b", "o-1"), params={"lang": language})
+            shown.append([text for text in (f"{one}.", f"{many}.") if text in html])
+    assert shown == [[], [f"{one}."], [f"{many}."]]
+
+
 async def test_products_of_today() -> None:
     """A picture that the order lacks, today's price and the stock are those of the shop's products; the order keeps its own prices."""
     pages = Pages()
