@@ -116,7 +116,7 @@ def _inserted(html: str, part: str, at: re.Pattern[str], *, is_before: bool) -> 
 
 
 def own_picture(folder: Path, address: str) -> str:
-    """Return the `data:` address of the picture in a folder that has the name of the one at an address; "" if there is none."""
+    """Return the `data:` address of the picture in a folder that has the name of the one at an address, or ""."""
     match = _NAME.search(address)
     if match is None:
         return ""
