@@ -1,4 +1,4 @@
-"""List the contents of the wheel: the packages, the site script, and the schemas and templates as `streams/share/`.
+"""List the contents of the wheel: the packages, the site script, the pages of tools, and the schemas and templates as `streams/share/`.
 
 All other metadata is in pyproject.toml, which cannot describe data outside a package.
 """
@@ -13,5 +13,7 @@ setup(
     package_data={
         **{f"streams.share.{folder}": ["**/*"] for folder in SHARED},
         "streams.gateway.site": ["*.js"],
+        "streams.tools.local.inbox": ["assets/*"],
+        "streams.tools.preview": ["assets/*"],
     },
 )

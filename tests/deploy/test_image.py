@@ -107,7 +107,7 @@ def test_the_wheel_runs_elsewhere(installed: Path) -> None:
 
 
 def test_the_wheel_is_complete(installed: Path) -> None:
-    """Schemas, their former versions, and every file of the templates are in the wheel, and nothing of the tests."""
+    """Schemas, their former versions, every file of the templates and of pages are in the wheel, and nothing of the tests."""
     packages = installed.parent / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
     for folder in ("schemas", "templates"):
         ours = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file()}
@@ -117,6 +117,8 @@ def test_the_wheel_is_complete(installed: Path) -> None:
             if path.is_file()
         }
         assert ours == theirs
+    for pages in ("streams/tools/preview/assets", "streams/tools/local/inbox/assets"):
+        assert {path.name for path in (packages / pages).iterdir()} == {path.name for path in (ROOT / pages).iterdir()}
     modules = {path.relative_to(ROOT) for path in (ROOT / "streams").rglob("*.py")}
     assert modules == {path.relative_to(packages) for path in (packages / "streams").rglob("*.py")}
     assert not (packages / "tests").exists()

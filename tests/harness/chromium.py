@@ -1,40 +1,30 @@
-"""A real Chromium without a window, driven over the Chrome DevTools Protocol, and axe-core for tests of accessibility.
+"""A real Chromium without a window for tests, and axe-core for tests of accessibility.
 
 Axe-core (MPL-2.0) is not part of the project: it is downloaded with npm and kept in `.takk/axe`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import contextlib
-import itertools
 import json
 import os
-import re
 import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
-
 from streams.settings import PROJECT_ROOT
+from streams.tools.preview.chromium import Tab as PreviewTab
+from streams.tools.preview.chromium import chromium, open_browser
+
+__all__ = ["Tab", "axe_source", "browser", "chromium"]
 
 AXE_VERSION = "4.14.1"
 _CACHE = PROJECT_ROOT / ".takk" / "axe"
-_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-_LISTENS = re.compile(r"DevTools listening on (ws://\S+)")
-_PATIENCE_S = 60.0
-
-
-def chromium() -> str | None:
-    """Return the program, or None if it is not installed."""
-    return next((path for name in _NAMES if (path := shutil.which(name))), None)
 
 
 @cache
@@ -64,77 +54,46 @@ def axe_source() -> str | None:
     return path.read_text(encoding="utf-8")
 
 
-class Tab:
-    """A tab of the browser."""
+class Tab(PreviewTab):
+    """A tab of the browser, with what a reader does in it.
 
-    def __init__(self, socket: ClientWebSocketResponse) -> None:
-        self._socket = socket
-        self._numbers = itertools.count(1)
-        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._loaded = asyncio.Event()
-        #: The requests of the page, as addresses, and messages of its console.
+    Attributes:
+        requests, messages: the addresses that the page asked for, and the messages of its console.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
         self.requests: list[str] = []
         self.messages: list[str] = []
-        self._reader = asyncio.create_task(self._read())
+        super().__init__(*arguments)
 
-    async def _read(self) -> None:
-        async for message in self._socket:
-            if message.type is not WSMsgType.TEXT:
-                break
-            data = json.loads(message.data)
-            if "id" in data:
-                self._answers.pop(data["id"]).set_result(data)
-            elif data["method"] == "Page.loadEventFired":
-                self._loaded.set()
-            elif data["method"] == "Network.requestWillBeSent":
-                self.requests.append(data["params"]["request"]["url"])
-            elif data["method"] == "Log.entryAdded":
-                self.messages.append(data["params"]["entry"]["text"])
-
-    async def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Call a method of the protocol and return its result."""
-        number = next(self._numbers)
-        answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        await self._socket.send_json({"id": number, "method": method, "params": params})
-        data = await asyncio.wait_for(answer, _PATIENCE_S)
-        assert "error" not in data, data["error"]
-        result: dict[str, Any] = data["result"]
-        return result
+    def on_event(self, method: str, params: dict[str, Any]) -> None:
+        """Note requests and messages."""
+        super().on_event(method, params)
+        if method == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
+        elif method == "Log.entryAdded":
+            self.messages.append(params["entry"]["text"])
 
     async def start(self) -> None:
         """Ask for the events that this class knows."""
         for domain in ("Page", "Network", "Log", "Runtime"):
             await self.call(f"{domain}.enable")
 
-    async def show(self, width: int, height: int = 844, *, is_dark: bool = False, is_mobile: bool = False) -> None:
-        """Set the size of the window, and dark mode."""
-        await self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=is_mobile
-        )
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
-        await self.call("Emulation.setEmulatedMedia", features=[scheme])
-
     async def without_scripts(self, is_off: bool = True) -> None:
         """Turn the scripts of pages off, or on."""
         await self.call("Emulation.setScriptExecutionDisabled", value=is_off)
-
-    async def open(self, url: str) -> None:
-        """Open a page and wait until it is loaded."""
-        self._loaded.clear()
-        await self.call("Page.navigate", url=url)
-        await asyncio.wait_for(self._loaded.wait(), _PATIENCE_S)
-
-    async def run(self, script: str) -> Any:
-        """Return the value of an expression, which may be a promise."""
-        result = await self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in result, result["exceptionDetails"]
-        return result["result"].get("value")
 
     async def press(self, selector: str) -> None:
         """Click on an element that leads to another page, as a mouse does, and wait for that page."""
         self._loaded.clear()
         await self.tap(selector)
-        await asyncio.wait_for(self._loaded.wait(), _PATIENCE_S)
+        await self.loaded()
+
+    async def load_after(self, action: Callable[[], object]) -> None:
+        """Do something that makes the page load again, and wait until it is loaded."""
+        self._loaded.clear()
+        action()
+        await self.loaded()
 
     async def tap(self, selector: str) -> None:
         """Click on the middle of an element, as a mouse does."""
@@ -150,67 +109,11 @@ class Tab:
         await self.tap(selector)
         await self.call("Input.insertText", text=text)
 
-    async def picture(self) -> bytes:
-        """Return the whole page as a PNG."""
-        size = (await self.call("Page.getLayoutMetrics"))["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        shot = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
-        return base64.b64decode(shot["data"])
-
-    async def close(self) -> None:
-        """Close the tab's connection."""
-        await self._socket.close()
-        await self._reader
-
 
 @contextlib.asynccontextmanager
 async def browser() -> AsyncIterator[Tab]:
     """Start Chromium, and return a tab. It must be installed."""
-    program = chromium()
-    assert program is not None
-    with tempfile.TemporaryDirectory(prefix="takk-chromium-", ignore_cleanup_errors=True) as folder:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            "--headless=new",
-            "--no-sandbox",  # tests run as root in containers; the pages are our own
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--hide-scrollbars",
-            "--no-first-run",
-            "--remote-debugging-port=0",
-            f"--user-data-dir={folder}",
-            "about:blank",
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            assert process.stderr is not None
-            address = await asyncio.wait_for(_address(process.stderr), _PATIENCE_S)
-            rest = asyncio.create_task(_drain(process.stderr))
-            async with ClientSession() as session:
-                host = address.removeprefix("ws://").partition("/")[0]
-                async with session.put(f"http://{host}/json/new?about:blank") as response:
-                    target = await response.json()
-                socket = await session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0)
-                tab = Tab(socket)
-                await tab.start()
-                yield tab
-                await tab.close()
-            rest.cancel()
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-
-
-async def _address(errors: asyncio.StreamReader) -> str:
-    while line := await errors.readline():
-        match = _LISTENS.search(line.decode(errors="replace"))
-        if match:
-            return match[1]
-    raise AssertionError("Chromium ended before it listened")
-
-
-async def _drain(errors: asyncio.StreamReader) -> None:
-    while await errors.readline():
-        pass
+    async with open_browser(Tab, is_offline=False) as running:
+        tab = await running.tab()
+        yield tab
+        await tab.close()

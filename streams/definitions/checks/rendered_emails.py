@@ -67,10 +67,10 @@ class _EmailChecker:
                 email = self._renderer.render(command(flow, step, language, data), LINKS)
             except RenderError:
                 continue  # `check_messages` reports it
-            page = _Page(email.html)
+            page = EmailPage(email.html)
             yield from self._check_unsubscribing(folder, step, email, page)
             for address, is_image in page.addresses:
-                if not _is_address(address, is_image=is_image):
+                if not is_address(address, is_image=is_image):
                     what = "image" if is_image else "link"
                     message = f"the {what} {address!r} is not an address" if address else f"a {what} has no address"
                     yield self._at(folder, step, language, address, Problem("message.W003", message, _HTTPS))
@@ -81,7 +81,9 @@ class _EmailChecker:
             for found in outlook_problems(email.html):
                 yield self._at(folder, step, language, found.words, found.problem)
 
-    def _check_unsubscribing(self, folder: Path, step: Send, email: RenderedEmail, page: _Page) -> Iterator[Problem]:
+    def _check_unsubscribing(
+        self, folder: Path, step: Send, email: RenderedEmail, page: EmailPage
+    ) -> Iterator[Problem]:
         """Yield the parts of an email, except one about an order, that lack the link to unsubscribe."""
         if step.purpose == "order":
             return
@@ -128,7 +130,7 @@ class _EmailChecker:
         return list(found)
 
 
-class _Page(HTMLParser):
+class EmailPage(HTMLParser):
     """The links and images in the HTML of an email.
 
     Attributes:
@@ -155,7 +157,7 @@ class _Page(HTMLParser):
                 self.without_text.append(source)
 
 
-def _is_address(value: str, *, is_image: bool) -> bool:
+def is_address(value: str, *, is_image: bool) -> bool:
     """Return whether an email program can open a link, or show an image."""
     try:
         parts = urlsplit(value)

@@ -11,6 +11,7 @@ import click
 
 from streams.tools.cli.audience import flows_audience
 from streams.tools.cli.explain import flows_explain
+from streams.tools.cli.new_flow import flows_new
 from streams.tools.cli.options import (
     on_kafka,
     read_settings,
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
 
 @click.group()
 def flows() -> None:
-    """Check, list, show, explain, count and migrate flows."""
+    """Check, list, show, copy, explain, count and migrate flows."""
 
 
 flows.add_command(flows_audience)
 flows.add_command(flows_explain)
+flows.add_command(flows_new)
 
 
 @flows.command("check")
@@ -59,34 +61,14 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     Exit codes: 0 no errors (there may be warnings), 1 errors.
     """
     from streams.core.values.text import counted
-    from streams.definitions.checks.advertising import check_advertising
-    from streams.definitions.checks.campaigns import check_past_campaigns
+    from streams.definitions.all_problems import check_all
     from streams.definitions.checks.languages import OTHERS, fallbacks
-    from streams.definitions.checks.messages import check_messages
-    from streams.definitions.checks.rendered_emails import check_rendered_emails
     from streams.definitions.checks.transactional import service_messages
-    from streams.definitions.checks.unused_copy import check_unused_copy
-    from streams.definitions.loader import brand_problems, read_templates
 
     root = read_settings(templates_dir=templates_dir).templates_dir
-    templates = read_templates(root)
-    rules, brand = templates.rules, brand_problems(root)
-    errors, warnings = (
-        [*found, *(problem for problem in brand if problem.level == level), *more]
-        for level, found, more in (
-            ("error", templates.errors, check_messages(root, templates.flows)),
-            (
-                "warning",
-                templates.warnings,
-                [
-                    *check_advertising(root, templates.flows),
-                    *check_rendered_emails(root, templates.flows),
-                    *check_past_campaigns(root, templates.newest, datetime.now(UTC)),
-                    *(check_unused_copy(root) if templates.flows else []),
-                ],
-            ),
-        )
-    )
+    checked = check_all(root, datetime.now(UTC))
+    templates, errors, warnings = checked.templates, checked.errors, checked.warnings
+    rules = templates.rules
     rule_count = len(rules.caps) + sum(
         map(bool, (rules.quiet, rules.holdout, rules.pause_if_late, rules.pause_after_refund, rules.pause_series))
     )

@@ -17,9 +17,11 @@ from streams.tools.cli import (
     local,
     operations,
     people,
+    preview,
     processes,
     schemas,
     simulate,
+    templates,
     topics,
 )
 
@@ -62,7 +64,9 @@ def main() -> None:
                      takk worker                  run the flows
                      takk mailer --web-port 8081  send the emails
                      takk gateway --web-port 8083 answer the links of the emails
-    Write flows:     takk flows check             list errors, with file, line and a hint
+    Write flows:     takk templates init shop     start a templates folder of your own
+                     takk preview                 see the emails while you edit them
+                     takk flows check             list errors, with file, line and a hint
                      takk flows explain EVENT     which flows an event would start, and why the others would not
                      takk simulate --from topic   simulate the flows on past orders
     Look back:       takk why CUSTOMER            which emails a customer received or missed, and why
@@ -84,6 +88,8 @@ for command in (
     api_keys.api_key,
     schemas.schemas,
     flows.flows,
+    preview.preview,
+    templates.templates,
     simulate.simulate,
     importing.import_,
     operations.why,

@@ -91,7 +91,7 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         keys_file.write_text(file_line(entry) + "\n")
         env["TAKK_GATEWAY_API_KEYS_FILE"] = str(keys_file.resolve())
         gateway = Process("gateway", env, DEMO_DIR / "gateway.log")
-        env["TAKK_MAIL_BASE_URL"] = gateway.public_url
+        env["TAKK_MAIL_BASE_URL"] = inbox.pictures_origin = gateway.public_url
         worker, mailer = (Process(role, env, DEMO_DIR / f"{role}.log") for role in ("worker", "mailer"))
         processes = [worker, gateway, mailer]
         for process in processes:

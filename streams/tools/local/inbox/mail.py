@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from email import policy
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.parser import BytesHeaderParser, BytesParser
+from email.utils import parseaddr
 
 _PARSE_HEADERS = BytesHeaderParser(policy=policy.compat32)  # 25 times as fast as the default policy
 _PARSE_MAIL = BytesParser(policy=policy.default)
 _PICTURES = ("image/png", "image/jpeg")
+#: The language of the HTML part, in quoted-printable or as it is.
+_LANGUAGE = re.compile(rb'<html\b[^>]{0,200}?\blang=(?:3D)?"([A-Za-z0-9-]{2,20})"')
 
 
 class ReceivedEmail:
@@ -47,6 +51,38 @@ class ReceivedEmail:
     def subject(self) -> str:
         """The decoded subject."""
         return _decoded(self.raw_headers.get("subject", ""))
+
+    @property
+    def name(self) -> str:
+        """The name of the recipient in the header To, or ""."""
+        return _decoded(parseaddr(self.raw_headers.get("to", ""))[0])
+
+    @property
+    def flow(self) -> str:
+        """The flow that sent the email, or "" if another program did."""
+        return self._feedback[1]
+
+    @property
+    def message(self) -> str:
+        """The message of the flow, or ""."""
+        return self._feedback[0]
+
+    @property
+    def purpose(self) -> str:
+        """The purpose of the email, or ""."""
+        return self._feedback[2]
+
+    @property
+    def _feedback(self) -> tuple[str, str, str]:
+        """Message, flow and purpose, from the header Feedback-ID that `mime.py` writes."""
+        parts = self.raw_headers.get("feedback-id", "").strip().split(":")
+        return (parts[0], parts[1], parts[2]) if len(parts) == 4 and parts[3] == "takk" else ("", "", "")
+
+    @property
+    def language(self) -> str:
+        """The language of the HTML part; "" if it is unknown or was dropped."""
+        match = _LANGUAGE.search(self._raw) if self._raw is not None else None
+        return match[1].decode() if match else ""
 
     @property
     def send_id(self) -> str:

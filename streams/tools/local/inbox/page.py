@@ -1,66 +1,58 @@
-"""The inbox's web page: a list, a search by address, and a view that shows an email's HTML in a sandbox."""
+"""The inbox's web page: a list with a search, and a view of one email: its HTML in a sandbox, its text, its source and its headers."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlencode
 
 from aiohttp import web
-from jinja2 import Environment
-from markupsafe import Markup
+from jinja2 import Environment, FileSystemLoader
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from streams.tools.local.inbox.search import FoundEmail, find
+from streams.tools.preview.shown_html import Scheme, with_scheme, without_requests
 
 #: Emails per page of the list.
-PAGE_SIZE = 100
-#: The page runs no script and loads nothing from other servers.
-PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+PAGE_SIZE = 50
+#: Newest emails whose flows and languages the search offers.
+MOST_OFFERED = 2_000
+#: Seconds between two looks for new emails, and after which a stream of events gets a comment.
+LOOK_S, KEEP_ALIVE_S = 0.5, 15.0
+#: The page runs its own script only, and loads nothing from other servers.
+PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; connect-src 'self'; frame-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
 #: An email may use its own styles and embedded images, and open links in a new tab. It runs no script and sends no request.
 MAIL_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; "
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:{origin}; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox"
 )
-
-_ENVIRONMENT = Environment(autoescape=True)
-_FRAME = """\
-<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
-<meta name="viewport" content="width=device-width"><style>
-:root { color-scheme: light dark } body { font: 15px/1.5 system-ui, sans-serif; margin: 1.5rem auto; max-width: 62rem; padding: 0 1rem }
-table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid #8884 }
-th { font-weight: 600; white-space: nowrap; vertical-align: top } td { overflow-wrap: anywhere } .quiet { opacity: .65; white-space: nowrap }
-iframe { width: 100%; height: 46rem; border: 1px solid #8886; background: #fff } pre { white-space: pre-wrap; overflow-wrap: anywhere }
-input { font: inherit; padding: .25rem .5rem; width: 20rem; max-width: 100% }
-</style></head><body>{{ body }}</body></html>"""
-_LIST = """\
-<h1>Inbox</h1>
-<form method="get" action="/"><label>Address <input type="search" name="to" value="{{ to }}" autofocus></label> <button>Search</button></form>
-<p>{% if to %}{{ found }} of {{ accepted }} emails match{% else %}{{ accepted }} email{{ "" if accepted == 1 else "s" }} received{% endif %}
-{%- if refused %}, {{ refused }} rejected{% endif %}.{% if not accepted %} Reload the page to see new emails.{% endif %}</p>
-<table><tr><th>Received (UTC)</th><th>To</th><th>Subject</th><th>Bytes</th></tr>
-{% for mail in mails %}<tr><td class="quiet">{{ mail.received_at_ms | utc_time }}</td><td>{{ mail.to | join(", ") }}</td>
-<td><a href="/mail/{{ mail.number }}">{{ mail.subject or "(no subject)" }}</a></td><td class="quiet">{{ mail.size }}</td></tr>
-{% endfor %}</table>
-<p>{% if page > 1 %}<a href="/?to={{ to | urlencode }}&amp;page={{ page - 1 }}">Newer</a>{% endif %}
-{% if page < pages %}<a href="/?to={{ to | urlencode }}&amp;page={{ page + 1 }}">Older</a>{% endif %}</p>"""
-_MAIL = """\
-<p><a href="/">Inbox</a></p><h1>{{ mail.subject or "(no subject)" }}</h1>
-<p>{{ mail.received_at_ms | utc_time }} UTC, to {{ mail.to | join(", ") }}. <a href="/mail/{{ mail.number }}/raw">Source</a></p>
-{% if html is not none %}<iframe title="The email" sandbox="allow-popups allow-popups-to-escape-sandbox" referrerpolicy="no-referrer"
- src="/mail/{{ mail.number }}/html"></iframe>{% endif %}
-{% if mail.raw is none %}<p>The body was dropped to save memory.</p>{% endif %}
-{% if text is not none %}<h2>Text</h2><pre>{{ text }}</pre>{% endif %}
-<h2>Headers</h2><table>{% for name, value in mail.headers.items() %}<tr><th>{{ name }}</th><td>{{ value }}</td></tr>{% endfor %}</table>"""
+PARTS = {"html": "HTML", "text": "Text", "source": "Source", "headers": "Headers"}
+_CHOICES = {
+    "width": {"desk": "Desk", "phone": "Phone"},
+    "scheme": {"light": "Light", "dark": "Dark"},
+    "pictures": {"drawn": "Drawn", "load": "Loaded", "off": "Off"},
+    "part": PARTS,
+}
+_ASSETS = Path(__file__).parent / "assets"
+_TYPES = {"css": "text/css", "js": "text/javascript"}
+_ENVIRONMENT = Environment(loader=FileSystemLoader(_ASSETS), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
-class ShownEmail(Protocol):
+class ShownEmail(FoundEmail, Protocol):
     """The part of an email that the page shows."""
 
     number: int
-    to: tuple[str, ...]
     size: int
     received_at_ms: int
 
-    @property
-    def subject(self) -> str: ...
     @property
     def headers(self) -> dict[str, str]: ...
     @property
@@ -69,6 +61,8 @@ class ShownEmail(Protocol):
     def html(self) -> str | None: ...
     @property
     def text(self) -> str | None: ...
+    @property
+    def purpose(self) -> str: ...
 
 
 class Mailbox(Protocol):
@@ -76,9 +70,39 @@ class Mailbox(Protocol):
 
     accepted: int
     refused: int
+    #: Where pictures may be loaded from: scheme, host and port of the demo's gateway, or "".
+    pictures_origin: str
 
     def mails(self, to: str | None = None) -> Sequence[ShownEmail]: ...
     def mail(self, number: int) -> ShownEmail | None: ...
+
+
+class View(Struct, frozen=True, kw_only=True):
+    """The choices of the reader: the search, and how an email is shown. The address of the page has it."""
+
+    q: str = ""
+    flow: str = ""
+    language: str = ""
+    page: int = 1
+    width: str = "desk"
+    scheme: str = "light"
+    pictures: str = "drawn"
+    part: str = "html"
+
+    @classmethod
+    def of(cls, request: web.Request) -> View:
+        """Return the view in the query of a request. Invalid values count as missing."""
+        query = request.query
+        words = {name: query.get(name, "").strip() for name in ("q", "flow", "language")}
+        chosen = {name: query[name] for name, known in _CHOICES.items() if query.get(name) in known}
+        number = query.get("page", "1")
+        return cls(page=max(1, int(number)) if number.isdecimal() and len(number) < 10 else 1, **words, **chosen)
+
+    def query(self, **changes: Any) -> str:
+        """Return the query of an address, with its question mark; "" for the view at the start."""
+        values, initial = asdict(replace(self, **changes)), asdict(View())
+        changed = {name: value for name, value in values.items() if value != initial[name]}
+        return f"?{urlencode(changed)}" if changed else ""
 
 
 def _utc_time(at_ms: int) -> str:
@@ -89,55 +113,125 @@ _ENVIRONMENT.filters["utc_time"] = _utc_time
 
 
 def make_page(mailbox: Mailbox) -> web.Application:
-    """Return the web application of `mailbox`: `/` (list; `?to=` searches), `/mail/N`, `/mail/N/html`, `/mail/N/raw`, `/counts.json`."""
+    """Return the web application of `mailbox`: `/` (list; `?q=` searches), `/mail/N`, its parts `html` and `raw`, `/counts.json`, `/events`."""
+    app = web.Application(middlewares=[_guard])
+    page = _Page(mailbox)
+    app.router.add_get("/", page.show_list)
+    app.router.add_get("/counts.json", page.show_counts)
+    app.router.add_get("/events", page.show_events)
+    app.router.add_get(r"/assets/{name:inbox\.(?:css|js)}", page.show_asset)
+    app.router.add_get(r"/mail/{number:\d{1,12}}", page.show_mail)
+    app.router.add_get(r"/mail/{number:\d{1,12}}/html", page.show_html)
+    app.router.add_get(r"/mail/{number:\d{1,12}}/raw", page.show_raw)
+    return app
 
-    async def show_list(request: web.Request) -> web.Response:
-        to = request.query.get("to", "").strip()
-        matches = mailbox.mails(to)
-        pages = max(1, -(-len(matches) // PAGE_SIZE))
-        number = request.query.get("page", "1")
-        page = min(max(int(number) if number.isdecimal() else 1, 1), pages)
-        newest_first = matches[::-1][(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
-        counts = {"found": len(matches), "accepted": mailbox.accepted, "refused": mailbox.refused}
-        return _page("Inbox", _LIST, mails=newest_first, to=to, page=page, pages=pages, **counts)
 
-    async def show_mail(request: web.Request) -> web.Response:
-        mail = _find(request)
-        return _page(mail.subject or "Email", _MAIL, mail=mail, html=mail.html, text=mail.text)
+class _Page:
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
 
-    async def show_html(request: web.Request) -> web.Response:
-        html = _find(request).html
+    async def show_list(self, request: web.Request) -> web.Response:
+        view = View.of(request)
+        return _html(await asyncio.to_thread(self._render, view, None))
+
+    async def show_mail(self, request: web.Request) -> web.Response:
+        mail, view = self._find(request), View.of(request)
+        return _html(await asyncio.to_thread(self._render, view, mail))
+
+    async def show_html(self, request: web.Request) -> web.Response:
+        html, view = self._find(request).html, View.of(request)
         if html is None:
             raise web.HTTPNotFound(text="no HTML part")
-        return web.Response(text=html, content_type="text/html", headers={"Content-Security-Policy": MAIL_POLICY})
+        origin = self._mailbox.pictures_origin if view.pictures == "load" else ""
+        html = without_requests(html, has_pictures=view.pictures != "off", origin=origin)
+        scheme: Scheme = "dark" if view.scheme == "dark" else "light"
+        policy = MAIL_POLICY.format(origin=f" {origin}" if origin else "")
+        text = with_scheme(html, scheme)
+        return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": policy})
 
-    async def show_raw(request: web.Request) -> web.Response:
-        raw = _find(request).raw
+    async def show_raw(self, request: web.Request) -> web.Response:
+        raw = self._find(request).raw
         if raw is None:
             raise web.HTTPNotFound(text="the body was dropped to save memory")
         return web.Response(text=raw.decode("utf-8", "replace"), content_type="text/plain")
 
-    async def show_counts(request: web.Request) -> web.Response:
-        return web.json_response({"accepted": mailbox.accepted, "refused": mailbox.refused})
+    async def show_counts(self, request: web.Request) -> web.Response:
+        return web.json_response({"accepted": self._mailbox.accepted, "refused": self._mailbox.refused})
 
-    def _find(request: web.Request) -> ShownEmail:
-        mail = mailbox.mail(int(request.match_info["number"]))
+    async def show_asset(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        text = (_ASSETS / name).read_text(encoding="utf-8")
+        return web.Response(text=text, content_type=_TYPES[name.rpartition(".")[2]])
+
+    async def show_events(self, request: web.Request) -> web.StreamResponse:
+        """Send the number of accepted emails whenever it has changed (server-sent events)."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        seen, looks = -1, 0
+        with contextlib.suppress(ConnectionError):  # the page was closed
+            while True:
+                if self._mailbox.accepted != seen:
+                    seen, looks = self._mailbox.accepted, 0
+                    await response.write(f"data: {seen}\n\n".encode())
+                elif looks * LOOK_S >= KEEP_ALIVE_S:
+                    looks = 0
+                    await response.write(b":\n\n")
+                looks += 1
+                await asyncio.sleep(LOOK_S)
+        return response
+
+    def _find(self, request: web.Request) -> ShownEmail:
+        mail = self._mailbox.mail(int(request.match_info["number"]))
         if mail is None:
             raise web.HTTPNotFound(text="unknown email")
         return mail
 
-    app = web.Application(middlewares=[_guard])
-    app.router.add_get("/", show_list)
-    app.router.add_get("/counts.json", show_counts)
-    app.router.add_get(r"/mail/{number:\d{1,12}}", show_mail)
-    app.router.add_get(r"/mail/{number:\d{1,12}}/html", show_html)
-    app.router.add_get(r"/mail/{number:\d{1,12}}/raw", show_raw)
-    return app
+    def _render(self, view: View, mail: ShownEmail | None) -> str:
+        """Return the page with the list, and with an email if there is one."""
+        mails = self._mailbox.mails()
+        found = find(mails, view.q, view.flow, view.language)
+        pages = max(1, -(-len(found) // PAGE_SIZE))
+        view = replace(view, page=min(view.page, pages))
+        newest = mails[-MOST_OFFERED:]
+        values: dict[str, Any] = {
+            "view": view,
+            "mails": found[(view.page - 1) * PAGE_SIZE : view.page * PAGE_SIZE],
+            "found": len(found),
+            "pages": pages,
+            "accepted": self._mailbox.accepted,
+            "refused": self._mailbox.refused,
+            "flows": sorted({each.flow for each in newest} - {""}),
+            "languages": sorted({each.language for each in newest} - {""}),
+            "mail": mail,
+            "title": "Inbox",
+        }
+        if mail is not None:
+            values |= self._shown(view, mail)
+        return _ENVIRONMENT.get_template("mail.html.j2" if mail is not None else "list.html.j2").render(values)
+
+    def _shown(self, view: View, mail: ShownEmail) -> dict[str, Any]:
+        """Return what the view of an email needs besides the list."""
+        html, text, raw = mail.html, mail.text, mail.raw
+        has = {"html": html is not None, "text": text is not None, "source": raw is not None, "headers": True}
+        part = view.part if has[view.part] else next(name for name, is_there in has.items() if is_there)
+        known = {**_CHOICES, "part": {name: label for name, label in PARTS.items() if has[name]}}
+        if not self._mailbox.pictures_origin:
+            known["pictures"] = {name: label for name, label in _CHOICES["pictures"].items() if name != "load"}
+        current = {"width": view.width, "scheme": view.scheme, "pictures": view.pictures, "part": part}
+        return {
+            "title": mail.subject or "Email",
+            "part": part,
+            "text": text if part == "text" else None,
+            "source": raw.decode("utf-8", "replace") if part == "source" and raw is not None else None,
+            "origin": self._mailbox.pictures_origin,
+            "choices": [
+                (name, [(label, f"/mail/{mail.number}{view.query(**{name: value})}", value == current[name]) for value, label in known[name].items()])
+                for name in (("part", "width", "scheme", "pictures") if part == "html" else ("part",))
+            ],
+        }  # fmt: skip
 
 
-def _page(title: str, template: str, **values: object) -> web.Response:
-    body = Markup(_ENVIRONMENT.from_string(template).render(values))  # noqa: S704 - rendered with autoescape a word before
-    text = _ENVIRONMENT.from_string(_FRAME).render(title=title, body=body)
+def _html(text: str) -> web.Response:
     return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
 
 
@@ -147,7 +241,8 @@ async def _guard(
 ) -> web.StreamResponse:
     """Add headers to every answer: no MIME sniffing, no referrer, no caching."""
     answer = await handler(request)
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    answer.headers["Cache-Control"] = "no-store"
+    if not answer.prepared:
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Referrer-Policy"] = "no-referrer"
+        answer.headers["Cache-Control"] = "no-store"
     return answer

@@ -71,6 +71,8 @@ class Inbox:
         self.on_phase: Callable[[str], None] | None = None
         self.accepted = 0
         self.refused = 0
+        #: Where the page may load pictures of emails from: scheme, host and port of a gateway on this machine, or "".
+        self.pictures_origin = ""
         self._tls_context = tls_context
         self._login = login
         self._journal = Journal(journal) if journal is not None else None

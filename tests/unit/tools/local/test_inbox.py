@@ -20,6 +20,7 @@ from aiosmtpd.smtp import Envelope
 from streams.tools.local.inbox import server as server
 from streams.tools.local.inbox.journal import Journal, JournalEntry, read_journal
 from streams.tools.local.inbox.mail import ReceivedEmail
+from streams.tools.local.inbox.page import PAGE_SIZE
 from streams.tools.local.inbox.server import HANG_UP, Inbox, InboxStartError
 
 EVIL = "<script>alert(1)</script>"
@@ -151,14 +152,101 @@ def test_a_login_is_required(tmp_path: Path) -> None:
         assert inbox.accepted == 1
 
 
-def test_search_is_by_address(inbox: Inbox) -> None:
-    """A part of the address finds the email, ignoring case; the page shows only matches."""
-    _send(inbox, _message("s1", "for Anna"), "anna@post.example")
-    _send(inbox, _message("s2", "for Bo"), "bo@post.example")
+def _from_takk(send_id: str, subject: str, flow: str, language: str) -> EmailMessage:
+    message = _message(send_id, subject, f'<!doctype html>\n<html lang="{language}" dir="ltr"><p>Hej</p></html>')
+    message["Feedback-ID"] = f"ask:{flow}:review:takk"
+    return message
+
+
+def test_an_email_knows_its_flow_and_its_customer(inbox: Inbox) -> None:
+    """Flow, message, purpose, language and name come from the email; other programs' emails have none of the first three."""
+    _send(inbox, _from_takk("s1", "Hvad synes du?", "review", "da"))
+    _send(inbox, _message())
+    first, other = inbox.wait_for(2, 60)
+    assert (first.flow, first.message, first.purpose, first.language, first.name) == (
+        "review",
+        "ask",
+        "review",
+        "da",
+        "Åse",
+    )
+    assert (other.flow, other.message, other.purpose, other.language) == ("", "", "", "")
+    page, _ = _get(inbox, "/mail/1")
+    for text in ("review / ask", ">da<", "Åse", "aase@post.example", "Hvad synes du?"):
+        assert text in page
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["q=BO%40", "q=for+bo", "q=review", "q=s2", "flow=review", "language=sv", "q=bo+review&flow=review&language=sv"],
+)
+def test_search(inbox: Inbox, query: str) -> None:
+    """Parts of address, subject, flow and send id find an email, ignoring case; so do its flow and its language."""
+    _send(inbox, _from_takk("s1", "for Anna", "nps", "da"), "anna@post.example")
+    _send(inbox, _from_takk("s2", "for Bo", "review", "sv"), "bo@post.example")
     assert [mail.send_id for mail in inbox.mails("ANNA@")] == ["s1"]
-    page, _ = _get(inbox, "/?to=bo%40")
+    page, _ = _get(inbox, f"/?{query}")
     assert "for Bo" in page
     assert "for Anna" not in page
+
+
+def test_pages_of_the_list(inbox: Inbox) -> None:
+    """The newest emails are first; older ones are on further pages, and a page past the last is the last."""
+    for number in range(PAGE_SIZE + 1):
+        _send(inbox, _message(f"s{number}", f"subject {number}."))
+    first, last = _get(inbox, "/")[0], _get(inbox, "/?page=999")[0]
+    assert f"subject {PAGE_SIZE}." in first
+    assert "subject 0." not in first
+    assert "subject 0." in last
+    assert last.count("<time") == 1
+
+
+def test_parts_of_an_email(inbox: Inbox) -> None:
+    """The text part, the source and the headers are views of their own, and links keep the search."""
+    _send(inbox, _message())
+    assert "Hej Åse" in _get(inbox, "/mail/1?part=text&q=aase")[0]
+    assert "Content-Transfer-Encoding" in _get(inbox, "/mail/1?part=source")[0]
+    assert "auto-submitted" not in _get(inbox, "/mail/1?part=headers")[0]
+    page, _ = _get(inbox, "/mail/1?part=headers&q=aase")
+    assert "list-id" in page
+    assert "/mail/1?q=aase&amp;part=text" in page
+
+
+def test_dark_colors_and_pictures(inbox: Inbox) -> None:
+    """Dark rules apply on request. Pictures are drawings, or loaded from the gateway alone, or left out."""
+    inbox.pictures_origin = "http://127.0.0.1:8083"
+    html = (
+        "<style>@media (prefers-color-scheme: dark) { p { color: #fff } }</style><p>Hej</p>"
+        '<img src="http://127.0.0.1:8083/o/x"><img src="https://shop.example/a.jpg">'
+    )
+    _send(inbox, _message(html=html))
+    light, policy = _get(inbox, "/mail/1/html")
+    assert "@media (max-width:0)" in light
+    assert light.count('src="data:image/svg+xml') == 2
+    assert "img-src data:;" in policy["Content-Security-Policy"]
+    dark, policy = _get(inbox, "/mail/1/html?scheme=dark&pictures=load")
+    assert "@media (min-width:0)" in dark
+    assert 'src="http://127.0.0.1:8083/o/x"' in dark
+    assert "shop.example/a.jpg" not in dark
+    assert "img-src data: http://127.0.0.1:8083;" in policy["Content-Security-Policy"]
+    assert _get(inbox, "/mail/1/html?pictures=off")[0].count('src=""') == 2
+
+
+def test_new_emails_are_announced(inbox: Inbox) -> None:
+    """The stream of events sends the number of emails at its start and after each new one."""
+    with urllib.request.urlopen(f"{inbox.web_url}events", timeout=60) as stream:
+        assert stream.readline() == b"data: 0\n"
+        stream.readline()
+        _send(inbox, _message())
+        assert stream.readline() == b"data: 1\n"
+
+
+def test_the_assets_of_the_page(inbox: Inbox) -> None:
+    """The style sheet and the script are served, and nothing else of the folder."""
+    assert _get(inbox, "/assets/inbox.css")[1]["Content-Type"].startswith("text/css")
+    assert _get(inbox, "/assets/inbox.js")[1]["Content-Type"].startswith("text/javascript")
+    with pytest.raises(urllib.error.HTTPError):
+        _get(inbox, "/assets/list.html.j2")
 
 
 def test_the_page_escapes_everything(inbox: Inbox) -> None:
@@ -167,11 +255,12 @@ def test_the_page_escapes_everything(inbox: Inbox) -> None:
     message["X-Evil"] = EVIL
     message.get_body(("plain",)).set_content(EVIL)  # type: ignore[union-attr]
     _send(inbox, message)
-    for path in ("/", "/mail/1", "/?to=%3Cscript%3E", "/?page=%3Cscript%3E"):
+    paths = ["/", "/?q=%3Cscript%3E", "/?page=%3Cscript%3E", "/?flow=%3Cscript%3E"]
+    for path in (*paths, *(f"/mail/1?part={part}" for part in ("html", "text", "source", "headers"))):
         page, headers = _get(inbox, path)
-        assert "<script" not in page
+        assert page.count("<script") == 1  # the page's own
         assert "default-src 'none'" in headers["Content-Security-Policy"]
-    assert "&lt;script&gt;" in _get(inbox, "/mail/1")[0]
+        assert "&lt;script&gt;" in page or path.startswith("/?")
 
 
 def test_html_is_shown_in_a_sandbox(inbox: Inbox) -> None:

@@ -1,0 +1,54 @@
+"""Every problem of a templates folder: what `takk flows check` prints, and what the preview shows beside each message."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from streams.definitions.checks.advertising import check_advertising
+from streams.definitions.checks.campaigns import check_past_campaigns
+from streams.definitions.checks.messages import check_messages
+from streams.definitions.checks.rendered_emails import check_rendered_emails
+from streams.definitions.checks.unused_copy import check_unused_copy
+from streams.definitions.loader import Templates, brand_problems, read_templates
+from streams.definitions.problems import Problem
+
+
+class CheckedTemplates(Struct, frozen=True):
+    """A templates folder with all of its problems.
+
+    Attributes:
+        templates: its flows, segments and rules.
+        errors, warnings: the problems of flows, brand and messages.
+    """
+
+    templates: Templates
+    errors: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def check_all(root: Path, now: datetime) -> CheckedTemplates:
+    """Return the content of a templates folder with all of its problems. Every message is rendered in every language.
+
+    Args:
+        root: the templates folder.
+        now: the current time, UTC: campaigns before it are over.
+    """
+    templates = read_templates(root)
+    brand = brand_problems(root)
+    errors = (
+        *templates.errors,
+        *(problem for problem in brand if problem.level == "error"),
+        *check_messages(root, templates.flows),
+    )
+    warnings = (
+        *templates.warnings,
+        *(problem for problem in brand if problem.level == "warning"),
+        *check_advertising(root, templates.flows),
+        *check_rendered_emails(root, templates.flows),
+        *check_past_campaigns(root, templates.newest, now),
+        *(check_unused_copy(root) if templates.flows else []),
+    )
+    return CheckedTemplates(templates, errors, warnings)

@@ -1,0 +1,113 @@
+"""`takk templates`: a templates folder of a shop's own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from streams.tools.cli.options import read_settings
+
+
+@click.group()
+def templates() -> None:
+    """Start and test a templates folder of your own."""
+
+
+@templates.command("init")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--name", default="", help="Name of the shop, for emails and pages.")
+@click.option(
+    "--language", "languages", multiple=True, help="Language of the emails; the first is the default. Repeatable."
+)
+@click.option(
+    "--live",
+    multiple=True,
+    metavar="FLOW",
+    help="Flow that sends from the start. Repeatable. Default: only transactional flows.",
+)
+def templates_init(directory: Path, name: str, languages: tuple[str, ...], live: tuple[str, ...]) -> None:
+    """Write a templates folder with all that a shop edits.
+
+    It has the brand, rules, consent policy, segments, texts and flows of Takk, a README, and tests. Transactional flows are
+    live, all others are drafts: they send nothing until you set `status: live`. Existing files are never overwritten.
+
+    \b
+    takk templates init ~/shop --name "Tea Shop" --language da --language en
+    takk preview --templates ~/shop
+
+    Exit code 1 if the directory has files.
+    """
+    from streams.settings import PROJECT_ROOT
+    from streams.tools.preview.shop_folder import CannotInit, init_folder
+
+    try:
+        is_live = init_folder(PROJECT_ROOT / "templates", directory, name, live, languages)
+    except CannotInit as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"cannot write {error.filename}: {error.strerror}") from error
+    click.echo(f"Wrote {directory}. These flows are live, all others are drafts: {', '.join(is_live)}.")
+    click.echo(f"1. Write your brand into {directory / 'shared' / 'brand.yaml'}")
+    click.echo(f"2. See the emails while you edit them: takk preview --templates {directory}")
+    click.echo(f"3. Test them: takk templates test {directory}")
+    click.echo(f"4. Use them: export TAKK_TEMPLATES_DIR={directory.absolute()}")
+    click.echo(f"{directory / 'README.md'} explains the files.")
+
+
+@templates.command("test")
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.option("--no-browser", is_flag=True, help="Do not measure the contrast of emails in Chromium.")
+@click.pass_context
+def templates_test(context: click.Context, directory: Path | None, no_browser: bool) -> None:
+    """Test a templates folder.
+
+    Runs what `takk flows check` checks. Renders every message in each language with each example, and checks its size, links,
+    pictures, subject and text part. With Chromium, measures the contrast of all texts in light and dark colors. Then runs
+    the functions test_* in tests/test_*.py. Nothing is sent, and no Kafka is needed. Default: TAKK_TEMPLATES_DIR.
+
+    \b
+    takk templates test ~/shop
+
+    Exit codes: 0 no errors (there may be warnings), 1 errors or failed tests.
+    """
+    from streams.core.values.text import counted
+    from streams.definitions.all_problems import check_all
+    from streams.tools.preview.chromium import ChromiumFailed, chromium
+    from streams.tools.preview.emails import Emails
+    from streams.tools.preview.folder_checks import check_emails, measure_contrast, run_tests
+    from streams.tools.preview.shop_folder import TESTS
+
+    settings = read_settings(templates_dir=directory)
+    root = settings.templates_dir
+    if not root.is_dir():
+        raise click.ClickException(f"{root} is not a folder. `takk templates init {root}` makes one")
+    checked = check_all(root, datetime.now(UTC))
+    for problem in (*checked.errors, *checked.warnings):
+        click.echo(str(problem), err=True)
+    emails = Emails(root, settings.mail_from)
+    result = check_emails(emails, list(emails.variants(has_samples=True)))
+    findings = list(result.findings)
+    measured = ""
+    if no_browser or chromium() is None:
+        measured = "not measured" + ("" if no_browser else ", because Chromium is not installed")
+    else:
+        try:
+            findings += measure_contrast(emails, list(emails.variants()))
+        except ChromiumFailed as error:
+            measured = f"not measured: {error}"
+    for finding in findings:
+        click.echo(str(finding), err=True)
+    tests = run_tests(root / TESTS)
+    for name, trace in tests.failures:
+        click.echo(f"{name} failed:\n{trace}", err=True)
+    errors = len(checked.errors) + sum(finding.is_error for finding in findings)
+    warnings = len(checked.warnings) + sum(not finding.is_error for finding in findings)
+    click.echo(
+        f"{counted(result.emails, 'email')} rendered. The largest has {result.largest / 1000:.1f} kB: {result.largest_name}."
+    )
+    click.echo(f"Contrast: {measured or 'measured in light and dark colors'}.")
+    click.echo(f"Tests: {tests.passed} passed, {len(tests.failures)} failed.")
+    click.echo(f"{counted(errors, 'error')}, {counted(warnings, 'warning')}.")
+    context.exit(1 if errors or tests.failures else 0)
