@@ -21,7 +21,8 @@ from streams.mail.command import Command
 from streams.mail.links import Links, Sender
 from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.languages import read_languages
-from streams.mail.rendering.renderer import RenderedEmail, Renderer, RenderError
+from streams.mail.rendering.render_errors import RenderError
+from streams.mail.rendering.renderer import RenderedEmail, Renderer
 from streams.mail.rendering.template_folders import SHARED, flow_folders, message_names
 from streams.mail.tokens import LinkKeys
 from streams.tools.preview.examples import InvalidExample, example_names, read_example

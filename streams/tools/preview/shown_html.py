@@ -64,8 +64,7 @@ def shown_html(
         pictures: the folder with pictures for examples. One with the name of an address is shown instead of a drawing.
     """
     html = email.html
-    logo = email.logo
-    if logo is not None:
+    for logo in email.logos:
         data = f"data:{logo.media_type};base64,{b64encode(logo.data).decode()}"
         html = html.replace(f"cid:{logo.content_id}", data)
     return with_scheme(without_requests(html, has_pictures=has_pictures, pictures=pictures), scheme)
