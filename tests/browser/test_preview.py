@@ -15,7 +15,6 @@ from streams.mail.mime import compose
 from streams.settings import load_settings
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.preview.changes import compare
-from streams.tools.preview.chromium import ChromiumFailed
 from streams.tools.preview.emails import Emails, Variant
 from streams.tools.preview.folder_checks import check_contrast
 from streams.tools.preview.gallery import write_gallery
@@ -56,13 +55,11 @@ async def findings(tab: Tab, url: str) -> dict[str, list[str]]:
     return found
 
 
-async def words_on(tab: Tab) -> str:
-    """Return the text of a page that may be loading again: after a change it does so twice, also when the folder is checked."""
-    while True:
-        try:
-            return str(await tab.run("document.body.innerText"))
-        except ChromiumFailed:
-            await tab.loaded()
+async def checked(state: PreviewState) -> None:
+    """Wait until the folder is checked."""
+    async for _ in state.changes("" if state.is_checked else state.version):
+        if state.is_checked:
+            return
 
 
 async def test_the_local_page(tmp_path: Path) -> None:
@@ -70,9 +67,7 @@ async def test_the_local_page(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "templates")
     state = PreviewState(load_settings(templates_dir=root), root)
     async with TestServer(PreviewServer(state).app()) as server, browser() as tab:
-        async for _ in state.changes("" if state.is_checked else state.version):
-            if state.is_checked:
-                break
+        await checked(state)
         found: dict[str, list[str]] = {}
         for path in (
             "/",
@@ -87,9 +82,14 @@ async def test_the_local_page(tmp_path: Path) -> None:
         await tab.open(str(server.make_url("/message/hello/hi")))
         assert await tab.run("document.querySelector('.mail iframe').offsetHeight") < 700
         copy = root / FLOW / "copy" / "en.yaml"
-        changed = copy.read_text().replace("Hello there", "Good day")
-        await tab.load_after(lambda: copy.write_text(changed))
-        assert "Good day" in await words_on(tab)
+        before = state.version
+        copy.write_text(copy.read_text().replace("Hello there", "Good day"))
+        async for _ in state.changes(before):
+            break
+        await checked(state)
+        # The newest version of the page waits for changes of its own: it does not load again.
+        await tab.requested(str(server.make_url(f"/events?version={state.version}")))
+        assert "Good day" in await tab.run("document.body.innerText")
         assert {
             url for url in tab.requests if not url.startswith((str(server.make_url("/")), "data:", "about:"))
         } == set()

@@ -5,6 +5,7 @@ Axe-core (MPL-2.0) is not part of the project: it is downloaded with npm and kep
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -12,14 +13,14 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from streams.settings import PROJECT_ROOT
+from streams.tools.preview.chromium import PATIENCE_S, chromium, open_browser
 from streams.tools.preview.chromium import Tab as PreviewTab
-from streams.tools.preview.chromium import chromium, open_browser
 
 __all__ = ["Tab", "axe_source", "browser", "chromium"]
 
@@ -64,13 +65,17 @@ class Tab(PreviewTab):
     def __init__(self, *arguments: Any) -> None:
         self.requests: list[str] = []
         self.messages: list[str] = []
+        self._expected: dict[str, asyncio.Event] = {}
         super().__init__(*arguments)
 
     def on_event(self, method: str, params: dict[str, Any]) -> None:
         """Note requests and messages."""
         super().on_event(method, params)
         if method == "Network.requestWillBeSent":
-            self.requests.append(params["request"]["url"])
+            url = params["request"]["url"]
+            self.requests.append(url)
+            if url in self._expected:
+                self._expected[url].set()
         elif method == "Log.entryAdded":
             self.messages.append(params["entry"]["text"])
 
@@ -89,11 +94,10 @@ class Tab(PreviewTab):
         await self.tap(selector)
         await self.loaded()
 
-    async def load_after(self, action: Callable[[], object]) -> None:
-        """Do something that makes the page load again, and wait until it is loaded."""
-        self._loaded.clear()
-        action()
-        await self.loaded()
+    async def requested(self, url: str) -> None:
+        """Wait until a page has asked for an address."""
+        if url not in self.requests:
+            await asyncio.wait_for(self._expected.setdefault(url, asyncio.Event()).wait(), PATIENCE_S)
 
     async def tap(self, selector: str) -> None:
         """Click on the middle of an element, as a mouse does."""

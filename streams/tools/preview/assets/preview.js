@@ -12,6 +12,10 @@ events.onerror = () => {
   live.textContent = "takk preview has stopped";
 };
 
+// A browser keeps pages for its button "back", with their open connections, and allows six to a server. So the stream ends with the page.
+addEventListener("pagehide", () => events.close());
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
 // A frame is as high as its email. Frames run no scripts, so their documents can be read.
 for (const frame of document.querySelectorAll(".mail iframe")) {
   const fit = () => {

@@ -34,6 +34,9 @@ const events = new EventSource("/events");
 events.onmessage = (event) => {
   if (event.data !== document.querySelector("[data-accepted]")?.dataset.accepted) refresh();
 };
+// A browser keeps pages for its button "back", with their open connections, and allows six to a server. So the stream ends with the page.
+addEventListener("pagehide", () => events.close());
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 box.addEventListener("change", () => {
   sessionStorage.setItem("live", box.checked ? "on" : "off");
   if (box.checked && isStale) refresh();
