@@ -58,7 +58,7 @@ def test_pictures_of_examples(tmp_path: Path) -> None:
 def test_the_logo() -> None:
     """The logo that an email carries is shown."""
     logo = Logo(b"picture", "image/png", 10, 10)
-    shown = shown_html(RenderedEmail("s", f'<img src="cid:{logo.content_id}">', "t", logo))
+    shown = shown_html(RenderedEmail("s", f'<img src="cid:{logo.content_id}">', "t", (logo,)))
     assert shown == '<img src="data:image/png;base64,cGljdHVyZQ==">'
 
 
