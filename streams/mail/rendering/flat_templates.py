@@ -14,7 +14,8 @@ the flat template is
 It is made of the parsed trees, so that the sandbox adds its limits to it as to any template. Values that are the same in all emails, such as
 the brand, are in it as text, and conditions on them are decided.
 
-Templates that would read other variables in a flat template, or that use `super()` or includes with a computed name, are not flattened.
+Templates that would read other variables in a flat template, or that use `super()`, includes with a computed name or imports with context,
+are not flattened.
 """
 
 from __future__ import annotations
@@ -88,6 +89,8 @@ class _Flattening:
         tree = self._environment.parse(source, name)
         if _UNFIT_NAMES & loaded_in(tree.body) or any(tree.find_all(_UNFIT_NODES)):
             raise CannotFlatten(f"{name} must be rendered on its own")
+        if any(node.with_context for node in tree.find_all((nodes.Import, nodes.FromImport))):
+            raise CannotFlatten("an imported template may read any variable")
         return tree
 
     def _with_layouts(self, name: str) -> list[nodes.Node]:

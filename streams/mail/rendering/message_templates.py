@@ -75,7 +75,7 @@ class MessageTemplates:
         try:
             tree = flatten(environment, name, self._sources, copy.sources, known)
             code = environment.compile(tree, name, template.filename)
-        except (CannotFlatten, TemplateError):
+        except (CannotFlatten, TemplateError, RecursionError):
             return template  # an invalid part is reported when it is rendered
         return environment.template_class.from_code(environment, code, environment.make_globals(None))
 

@@ -107,6 +107,13 @@ APART = {
         "page": "{% extends 'layout.END.j2' %}{% for row in rows %}{% endfor %}{% block end %}x{% endblock %}",
         "layout": LAYOUT,
     },
+    "import with context": {
+        "page": "{% for row in rows %}{% block a %}{% from 'part.END.j2' import m with context %}{{ m() }}{% endblock %}{% endfor %}",
+        "part": "{% macro m() %}{{ row is defined }}{% endmacro %}",
+    },
+    "long chain of includes": in_layout("{% include 'p0.END.j2' %}")
+    | {f"p{n}": f"{{% if count %}}{{% if rows %}}{{% include 'p{n + 1}.END.j2' %}}{{% endif %}}{{% endif %}}" for n in range(120)}
+    | {"p120": "x"},
     "deep loops": in_layout("{% for a in rows %}" * 7 + "{% include 'part.END.j2' %}" + "{% endfor %}" * 7)
     | {"part": "{% for a in rows %}" * 7 + "x" + "{% endfor %}" * 7},
 }  # fmt: skip
