@@ -68,6 +68,15 @@ class Scope:
             if count > 1 or (count and not self._is_assigned(name)) or (name == "loop" and self.is_in_loop):
                 raise CannotFlatten(f"an included template reads {name}")
 
+    def check_inner(self, names: Iterable[str]) -> None:
+        """Raise CannotFlatten if a loop or `with` reads a variable that is assigned after it, or on a condition.
+
+        In a template of its own such a variable may be undefined there, even if the email has a value of that name.
+        """
+        for name in names:
+            if self.stores(name) and not self._is_assigned(name):
+                raise CannotFlatten(f"{name} is read before it is assigned")
+
     def check_block(self, names: Iterable[str]) -> None:
         """Raise CannotFlatten if a block would read another value of a variable than it would on its own.
 

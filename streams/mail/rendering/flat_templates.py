@@ -140,11 +140,13 @@ class _Flattening:
             yield from self._condition(node, scope)
         elif isinstance(node, nodes.For):
             if not self._known.is_empty_loop(node, scope):
+                scope.check_inner(loaded_in([node]))
                 inner = Scope(node.body, scope, targets_of(node.target), is_loop=True)
                 node.body = self._body(node.body, inner)
                 node.else_ = self._body(node.else_, Scope(node.else_, scope))
                 yield node
         elif isinstance(node, nodes.With):
+            scope.check_inner(loaded_in([node]))
             targets = {name for target in node.targets for name in targets_of(target)}
             node.body = self._body(node.body, Scope(node.body, scope, targets))
             yield node

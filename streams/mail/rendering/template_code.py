@@ -16,6 +16,8 @@ from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.idtracking import VAR_LOAD_PARAMETER
 
+from streams.mail.rendering.flat_scopes import stored_by
+
 
 class CountingCodeGenerator(CodeGenerator):
     """Jinja's code generator for a synchronous `Sandbox` without `finalize`."""
@@ -46,7 +48,7 @@ class CountingCodeGenerator(CodeGenerator):
 
     def _visit_pass(self, body: list[nodes.Node], frame: Frame) -> None:
         """Write the code of a pass of a loop, after that of the dictionaries of its variables."""
-        assigned = {name.name for node in body for name in node.find_all(nodes.Name) if name.ctx == "store"}
+        assigned = {name for node in body for part in (node, *node.find_all(nodes.Stmt)) for name in stored_by(part)}
         before = self._dictionaries
         for name in sorted(set(frame.symbols.stores) - assigned - {"loop"}):
             variable = frame.symbols.ref(name)

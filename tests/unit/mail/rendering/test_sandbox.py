@@ -356,6 +356,9 @@ PARTS = {
     "static": "S{% for i in range(2) %}{{ i }}{% endfor %}",
     "alone": "a{{ x }}{% include 'static' without context %}b{% block d %}c{% include 'static' without context %}d{% endblock %}"
     "{% if x in ['<x>', 1] %}e{% endif %}",
+    "names": "{% for y in order.lines %}{% from 'macros' import m as y %}{{ y.name }}{% endfor %}"
+    "{% for y in order.lines %}{% import 'macros' as y %}{{ y.m is defined }}{% endfor %}"
+    "{% for y in order.lines %}{% macro y() %}{% endmacro %}{{ y.name }}{% endfor %}",
     "sometimes": "before{% if x %}{% extends 'layout' %}{% endif %}after{% block a %}{% include 'static' %}{% endblock %}",
 }
 
