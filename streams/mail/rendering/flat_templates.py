@@ -192,10 +192,13 @@ class _Flattening:
         self._including.pop()
 
     def _in_place(self, body: list[nodes.Node], scope: Scope) -> list[nodes.Node]:
-        """Return the statements of a block or of an included template. Variables that they assign are not seen after them."""
+        """Return the statements of a block or of an included template. Variables that they assign are not seen after them.
+
+        In a loop they have a scope that counts its own steps, because a pass may skip them.
+        """
         inner = Scope(body, scope)
         flat = self._body(body, inner)
-        return [nodes.Scope(flat, lineno=1)] if inner.has_stores else flat
+        return [nodes.Scope(flat, lineno=1)] if inner.has_stores or scope.is_in_loop else flat
 
     def _output(self, node: nodes.Output, scope: Scope) -> Iterator[nodes.Node]:
         """Yield a written text with the texts of the copy in their places."""

@@ -15,7 +15,7 @@ STRIPTAGS = "takk striptags"
 #: Parts of a body that cost a step.
 _NODES_PER_STEP = 16
 #: The bodies of a template: each pass through one is counted.
-_BODIES = (nodes.Template, nodes.For, nodes.Macro, nodes.CallBlock, nodes.Block)
+_BODIES = (nodes.Template, nodes.For, nodes.Macro, nodes.CallBlock, nodes.Block, nodes.Scope)
 #: The reasons why Jinja or Python cannot read a template, by whether a number is the cause.
 UNREADABLE = {False: "the template is nested too deeply", True: "a number with too many digits"}
 

@@ -58,6 +58,9 @@ FLAT = {
     "include": {**in_layout("{% include 'part.END.j2' %}"), "part": "{% for row in rows %}{{ row.a }}{{ row.b.c }},{% endfor %}"},
     "include twice": {**in_layout("{% include 'part.END.j2' %}{% include 'part.END.j2' %}{{ x is defined }}"), "part": "{% set x = count %}{{ x }}"},
     "include in a loop": {**in_layout("{% for row in rows %}{% include 'part.END.j2' %}{% endfor %}"), "part": "{{ row.a }}"},
+    "include on a condition in a long loop": in_layout(
+        "{% for i in range(5000) %}{% if count > 5 %}{% include 'part.END.j2' %}{% endif %}{% endfor %}"
+    ) | {"part": "{{ count }}" * 50},
     "include with a variable": {**in_layout("{% set q = 'nps' %}{% include 'part.END.j2' %}"), "part": "{{ q }}{% set q = 'x' %}{{ q }}"},
     "include in an include": {**in_layout("{% include 'part.END.j2' %}"), "part": "{% include 'other.END.j2' %}", "other": "{{ count }}"},
     "loop in an include": {**in_layout("{% include 'part.END.j2' %}"), "part": "{% for row in rows %}{{ loop.index }}{% endfor %}"},
