@@ -89,7 +89,11 @@ class _Flattening:
         tree = self._environment.parse(source, name)
         if _UNFIT_NAMES & loaded_in(tree.body) or any(tree.find_all(_UNFIT_NODES)):
             raise CannotFlatten(f"{name} must be rendered on its own")
-        if any(node.with_context for node in tree.find_all((nodes.Import, nodes.FromImport))):
+        imports: list[nodes.Import | nodes.FromImport] = [
+            *tree.find_all(nodes.Import),
+            *tree.find_all(nodes.FromImport),
+        ]
+        if any(node.with_context for node in imports):
             raise CannotFlatten("an imported template may read any variable")
         return tree
 

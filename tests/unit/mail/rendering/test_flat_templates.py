@@ -99,8 +99,10 @@ APART = {
     "set after an include": in_layout("{% include 'part.END.j2' %}{% set count = 9 %}{{ count }}") | {"part": "{{ count }}"},
     "set on a condition": in_layout("{% if rows %}{% set count = 9 %}{% endif %}{% include 'part.END.j2' %}") | {"part": "{{ count }}"},
     "set twice": in_layout("{% set q = 1 %}{% include 'part.END.j2' %}{% set q = 2 %}{% include 'part.END.j2' %}") | {"part": "{{ q }}"},
-    "set after a loop": in_layout("{{ count }}{% include 'part.END.j2' %}") | {"part": "{% for row in rows %}{{ count is defined }}{% endfor %}{% set count = 9 %}"},
-    "set after with": in_layout("{{ count }}{% include 'part.END.j2' %}") | {"part": "{% with a = 1 %}{{ count is defined }}{% endwith %}{% set count = 9 %}"},
+    "set after a loop": in_layout("{{ count }}{% include 'part.END.j2' %}")
+    | {"part": "{% for row in rows %}{{ count is defined }}{% endfor %}{% set count = 9 %}"},
+    "set after with": in_layout("{{ count }}{% include 'part.END.j2' %}")
+    | {"part": "{% with a = 1 %}{{ count is defined }}{% endwith %}{% set count = 9 %}"},
     "block of a loop": {"page": "{% for row in rows %}{% block a %}{{ row is defined }}{% endblock %}{% endfor %}"},
     "block in a block with a variable": {"page": "{% block a %}{% set q = 1 %}{% block b %}{{ q is defined }}{% endblock %}{% endblock %}"},
     "loop around an include": in_layout("{% for row in rows %}{% include 'part.END.j2' %}{% endfor %}") | {"part": "{{ loop is defined }}"},
