@@ -16,6 +16,8 @@ DAYS_UNTIL = "customer.days_until"
 #: The birthday, beside the names of the important dates.
 BIRTHDAY = "birthday"
 _SEPARATOR = " "
+#: Dates that are more days away do not change segments as the days pass.
+_FARTHEST = 5_000
 
 
 def placed(context: EvalContext) -> datetime | None:
@@ -56,8 +58,13 @@ def days_until(name: str) -> Callable[[Any], int]:
         day, here = _date_of(context, name), context.uow.now.astimezone(context.uow.zone_of(None)).date()
         if day is None:
             return NEVER_DAYS
-        coming = [local_time.day_in(year, day) for year in (here.year, here.year + 1)]
-        return next((each - here).days for each in coming if each >= here)
+        first = max(
+            here.year, day.year
+        )  # a date that is still to come, such as next year's wedding, comes first in its own year
+        coming = local_time.day_in(first, day)
+        if coming < here:
+            coming = local_time.day_in(first + 1, day)
+        return min((coming - here).days, NEVER_DAYS)
 
     return read
 
@@ -77,10 +84,10 @@ def changes_of(context: EvalContext, dependency: str, numbers: Iterable[int]) ->
     day, zone = _date_of(context, dependency.partition(_SEPARATOR)[2]), context.uow.zone_of(None)
     if day is None:
         return
-    this_year = context.uow.now.astimezone(zone).year
-    for year in (this_year - 1, this_year, this_year + 1, this_year + 2):
+    first = max(context.uow.now.astimezone(zone).year - 1, day.year)
+    for year in range(first, min(first + 4, date.max.year)):
         coming = local_time.day_in(year, day)
-        for before in (-1, *[number for number in numbers if 0 <= number <= 366]):
+        for before in (-1, *[number for number in numbers if 0 <= number <= _FARTHEST]):
             yield datetime.combine(coming - timedelta(days=before), time(), zone).astimezone(UTC)
 
 

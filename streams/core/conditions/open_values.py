@@ -7,6 +7,7 @@ from typing import Any
 
 from streams.core.conditions.context import EvalContext
 from streams.core.conditions.names import NAMES
+from streams.core.model.customer import day_text
 from streams.core.model.fields import field_of
 from streams.core.values.text import FIELD_NAME
 
@@ -49,7 +50,7 @@ def _attribute(name: str) -> Callable[[Any], Any]:
 def _date(name: str) -> Callable[[Any], Any]:
     def read(context: EvalContext) -> str | None:
         day = context.uow.profile.traits.date(name)
-        return day.isoformat() if day is not None else None
+        return day_text(day) if day is not None else None
 
     return read
 

@@ -6,13 +6,11 @@ compared by a fingerprint that the state keeps, so that most events write none.
 
 from __future__ import annotations
 
-from datetime import date
-
 from msgspec import msgpack
 from msgspec.structs import replace
 
 from streams.core.model.consent import Consent
-from streams.core.model.customer import NO_YEAR, Customer, Profile
+from streams.core.model.customer import Customer, Profile, day_text
 from streams.core.model.customer_page import CustomerPage, PageLine, PageOrder
 from streams.core.model.effects import Effect, ShowCustomer
 from streams.core.model.orders.order import NO_DETAILS, NO_LINE_DETAILS, OrderLine
@@ -83,8 +81,8 @@ def page_of(uow: UnitOfWork) -> CustomerPage:
         answers=answers_of(uow.consent),
         tracking=uow.consent.tracking,
         frequency="fewer" if uow.gateway.wants_fewer else "normal",
-        birthday=_day(person.birthday) if person.birthday is not None else "",
-        dates={each.name: _day(each.value) for each in traits.dates if each.value is not None},
+        birthday=day_text(person.birthday) if person.birthday is not None else "",
+        dates={each.name: day_text(each.value) for each in traits.dates if each.value is not None},
         wishes=traits.skus(WISH)[:MOST] if traits.collected else (),
         likes=traits.skus(LIKE)[:MOST] if traits.collected else (),
         order=_page_order(order),
@@ -118,11 +116,6 @@ def masked(address: str) -> str:
         return ""
     _, dot, last = domain.rpartition(".")
     return f"{local[0]}{_MASK}{at}{domain[0]}{_MASK}{dot}{last if dot else ''}"
-
-
-def _day(day: date) -> str:
-    """Return a day as the contracts write it: 1984-05-01, or --05-01 without the year."""
-    return f"--{day:%m-%d}" if day.year <= NO_YEAR else day.isoformat()
 
 
 def _facts(order: OrderState | None) -> OrderFacts | None:

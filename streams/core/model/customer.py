@@ -28,6 +28,11 @@ NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 NO_YEAR = 1604
 
 
+def day_text(day: date) -> str:
+    """Return a day as the contracts write it: 1984-05-01, or --05-01 without the year."""
+    return f"--{day:%m-%d}" if day.year <= NO_YEAR else day.isoformat()
+
+
 class Profile(Struct, frozen=True, gc=False, array_like=True):
     """The customer's profile.
 

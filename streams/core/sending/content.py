@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams.core.conditions.names import EVENT_DATA
+from streams.core.model.customer import day_text
 from streams.core.model.effects import Content
 from streams.core.model.traits import NO_TRAITS, Traits
 from streams.core.offers.recommendations import REQUEST_KEY, request_for
@@ -108,7 +109,7 @@ def _traits(traits: Traits) -> dict[str, Any]:
         "postal_code": traits.postal_code,
         "city": traits.city,
         "is_company": traits.is_company is True,
-        "dates": {each.name: each.value.isoformat() for each in traits.dates if each.value is not None},
+        "dates": {each.name: day_text(each.value) for each in traits.dates if each.value is not None},
         "attributes": {each.name: each.value for each in traits.attributes if each.value is not None},
     }
 

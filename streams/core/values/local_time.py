@@ -65,7 +65,7 @@ def next_day(day: date, after: datetime, tz: ZoneInfo, days_before: int = 0) -> 
     """Return when an anniversary begins next.
 
     Args:
-        day: the date whose month and day recur every year.
+        day: the date whose month and day recur every year. One that is still to come begins first in its own year.
         after: the anniversary begins after this time (UTC).
         tz: the time zone in which it begins.
         days_before: return the time that many days earlier. It still has to be after `after`.
@@ -75,7 +75,8 @@ def next_day(day: date, after: datetime, tz: ZoneInfo, days_before: int = 0) -> 
     """
     local = after.astimezone(tz)
     # With `days_before` an anniversary in January may begin in December.
-    for year in range(local.year, local.year + 3):
+    first = max(local.year, day.year)
+    for year in range(first, first + 3):
         midnight = datetime.combine(day_in(year, day), time(), tz)
         at = (midnight - timedelta(days=days_before)).astimezone(UTC)
         if at > after:

@@ -108,6 +108,32 @@ def test_a_date_moves_customers_between_segments() -> None:
     assert started == [date(2026, 5, 17), date(2027, 5, 17)]
 
 
+@pytest.mark.parametrize(
+    ("day", "condition"),
+    [
+        (date(2027, 3, 2), "customer.days_until('day') == 365"),
+        (date(2028, 2, 29), "customer.days_until('day') == 729"),
+        (date(9999, 12, 31), "customer.days_until('day') == 100000"),
+        (date(1604, 3, 12), "customer.days_until('day') == 10 and customer.dates.day == '--03-12'"),
+    ],
+)
+def test_days_until_a_date_to_come(day: date, condition: str) -> None:
+    """A date that is still to come comes first in its own year. One without a year is written without one."""
+    assert takes(condition, {"dates": (("day", day),)})
+
+
+def test_a_date_to_come_starts_flows_in_its_own_year() -> None:
+    """Next year's wedding starts no flow this year, and moves the customer into no segment."""
+    by_date = flow_text("trigger: {on: customer.date, date: wedding, before: 14d}\nsteps: [{send: {message: a}}]\n")
+    by_segment = flow_text("trigger: {on: segment.entered, segment: soon}\nsteps: [{send: {message: b}}]\n", name="g")
+    run = Driver(ruleset_of(by_date, by_segment, segments="soon: customer.days_until('wedding') <= 20"))
+    update_profile(run, dates=(("wedding", date(2027, 6, 1)),), time_zone="Europe/Copenhagen")
+    buy(run)
+    run.advance(3 * 366 * DAY)
+    started = [(message, (START + timedelta(days=days)).date()) for message, days in sent(run)]
+    assert started == [("b", date(2027, 5, 11)), ("a", date(2027, 5, 17)), ("a", date(2028, 5, 17))]
+
+
 def test_the_shop() -> None:
     """Conditions and messages know the country, the currency and the locale of the shop."""
     body = IF.format("shop.country == 'SE' and shop.currency == 'SEK' and shop.locale != 'da'")
