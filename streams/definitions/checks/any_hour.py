@@ -28,6 +28,10 @@ def check_any_hour(flow: Flow, consent: ConsentPolicy) -> Iterator[Problem]:
             yield problem_at(
                 send.path, "flow.E082", message, "remove `any_hour`, or send the email for another purpose"
             )
+        elif send.together or send.not_before is not None:
+            key = "together" if send.together else "not_before"
+            message = f"`any_hour` has no effect: with `{key}` the email comes later than its event"
+            yield problem_at(send.path, "flow.E083", message, f"remove `any_hour` or `{key}`")
         elif not is_awaited:
             message = "the customer does not wait for this email"
             hint = f"send it directly after {', '.join(ACTIONS[:-1])} or {ACTIONS[-1]}, or remove `any_hour`"

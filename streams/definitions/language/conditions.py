@@ -17,13 +17,14 @@ from msgspec import Struct
 
 from streams.core.conditions.date_values import DAYS_UNTIL
 from streams.core.conditions.names import NAMES, ROUND_NAMES, TOP_CATEGORY, Closure, Kind
-from streams.core.conditions.open_values import open_value_of
+from streams.core.conditions.open_values import DATES, open_value_of
 from streams.core.conditions.postal_codes import POSTAL_CODE
 from streams.core.conditions.purchase_values import CALLS
 from streams.core.rules.flow import Condition
 from streams.core.values.text import nearest
-from streams.definitions.language.attributes import POSTAL, UNTYPED, OperandKind, typed
-from streams.definitions.language.calls import check_reachable, compile_call
+from streams.definitions.language.attributes import POSTAL, UNTYPED, OperandKind, as_text, typed
+from streams.definitions.language.bounds import check_possible, check_range
+from streams.definitions.language.calls import compile_call
 from streams.definitions.language.expressions import (
     ALLOWED,
     MAX_NUMBER,
@@ -37,13 +38,15 @@ from streams.definitions.language.expressions import (
     InvalidCondition as InvalidCondition,
 )
 from streams.definitions.language.text_calls import (
+    CALLED,
     EXAMPLES,
     STARTS_WITH,
+    check_days,
     compile_days_until,
     compile_starts_with,
+    hint_for_call,
 )
 from streams.definitions.language.time_dependencies import time_dependencies_of
-from streams.definitions.language.weekdays import check_weekdays
 
 #: Why a name cannot be used at some place, and what to do instead.
 Absence: TypeAlias = tuple[str, str]
@@ -80,9 +83,7 @@ OF_PURCHASES = frozenset((*CALLS, TOP_CATEGORY))
 #: The names as hints list them.
 _LISTED = (
     *NAMES,
-    *CALLS,
-    DAYS_UNTIL,
-    STARTS_WITH,
+    *CALLED,
     "customer.attributes.<name>",
     "customer.dates.<name>",
     "field.<name>",
@@ -171,7 +172,7 @@ def _build_name(node: nodes.Name | nodes.Getattr, site: _Site) -> tuple[OperandK
         hint = "repeat the condition of the other segment"
         raise InvalidCondition("condition.E011", "a segment cannot refer to other segments", hint, column)
     if (value := open_value_of(name)) is not None:
-        return UNTYPED, value
+        return ("text", lambda context: as_text(value(context))) if name.startswith(DATES) else (UNTYPED, value)
     if name in ROUND_NAMES:
         number = site.scope.rounds[ROUND_NAMES.index(name)]
         return "number", lambda context: number
@@ -197,11 +198,10 @@ def _build_call(node: nodes.Call, site: _Site) -> tuple[Kind, Closure]:
         first: tuple[OperandKind, Closure] = _build(node.args[0], site) if node.args else ("boolean", bool)
         return "boolean", compile_starts_with(node, *first, site.source)
     column = column_of(site.source, name)
-    if not name.startswith("customer."):
-        raise InvalidCondition("condition.E006", "a call is not allowed in a condition", ALLOWED, column)
     if name in NAMES:
         raise InvalidCondition("condition.E006", f"{name} takes no parentheses", f"write {name}", column)
-    hint = nearest(name, tuple(CALLS))
+    if not (hint := hint_for_call(name)):
+        raise InvalidCondition("condition.E006", "a call is not allowed in a condition", ALLOWED, column)
     raise InvalidCondition("condition.E009", f"unknown name {name!r} before a parenthesis", hint, column)
 
 
@@ -255,12 +255,13 @@ def _build_comparison(node: nodes.Compare, site: _Site) -> tuple[Kind, Closure]:
         kind, right = _build(operand.expr, site)
         typed_left, left = typed(left_kind, left, operand.op, kind, operand.expr)
         typed_right, typed_read = typed(kind, right, operand.op, left_kind, left_node)
+        check_days(left_node, typed_left, operand.expr, typed_right, site.source)
         _check_kinds(typed_left, operand.op, typed_right)
         _check_segment(node.expr, operand, site)
-        check_weekdays(left_node, operand.expr, site.source)
-        check_reachable(left_node, operand.op, operand.expr, site.source)
+        check_possible(left_node, operand.op, operand.expr, site.source, site.scope.rounds[1])
         tests.append((left, operand.op, typed_read))
         left_kind, left, left_node = kind, right, operand.expr
+    check_range(node, site.source)
     closures = [_test(*test) for test in tests]
     if len(closures) == 1:
         return "boolean", closures[0]

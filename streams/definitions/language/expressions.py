@@ -26,6 +26,7 @@ _HINTS = {
     "=": "use == to compare",
     "between": "write a range as 8000 <= customer.postal_code <= 8270",
     "starts": 'write starts_with(customer.postal_code, "80")',
+    "starts_with": 'write starts_with(customer.postal_code, "80")',
 }
 _NUMBER = re.compile(r"[0-9][0-9a-zA-Z_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _ENVIRONMENT = Environment(autoescape=True)  # only its lexer is used: nothing is rendered

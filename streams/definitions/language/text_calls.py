@@ -8,13 +8,17 @@ from types import MappingProxyType
 from jinja2 import nodes
 
 from streams.core.conditions import date_values
-from streams.core.conditions.names import Closure
+from streams.core.conditions.names import Closure, Kind
+from streams.core.conditions.open_values import DATES
 from streams.core.conditions.postal_codes import compact
-from streams.core.values.text import FIELD_NAME
+from streams.core.conditions.purchase_values import CALLS
+from streams.core.values.text import FIELD_NAME, nearest, similar
 from streams.definitions.language.attributes import POSTAL, UNTYPED, OperandKind, as_text
 from streams.definitions.language.expressions import InvalidCondition, column_of, name_of
 
 STARTS_WITH = "starts_with"
+#: The names that a condition may call.
+CALLED = (*CALLS, date_values.DAYS_UNTIL, STARTS_WITH)
 #: A comparison with each call.
 EXAMPLES: Mapping[str, str] = MappingProxyType(
     {
@@ -24,6 +28,14 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
 )
 #: The beginnings that one call compares, at most.
 _MOST = 100
+
+
+def hint_for_call(name: str) -> str:
+    """Return a hint for an unknown call: the one that was likely meant, or those about the customer; "" for others."""
+    if name.startswith("customer."):
+        return nearest(name, CALLED)
+    meant = f"customer.{name}" if f"customer.{name}" in CALLED else similar(name, CALLED)
+    return f"did you mean {meant!r}?" if meant is not None else ""
 
 
 def compile_starts_with(node: nodes.Call, kind: OperandKind, read: Closure, source: str) -> Closure:
@@ -65,6 +77,26 @@ def compile_days_until(node: nodes.Call, source: str) -> Closure:
         column = column_of(source, date_values.DAYS_UNTIL)
         raise InvalidCondition("condition.E019", message, f"write {EXAMPLES[date_values.DAYS_UNTIL]}", column)
     return date_values.days_until(name)
+
+
+def check_days(left: nodes.Node, left_kind: Kind, right: nodes.Node, right_kind: Kind, source: str) -> None:
+    """Reject a date beside a number: it is a text, and the days until it are another value.
+
+    Args:
+        left: the left side of the comparison.
+        left_kind: its kind.
+        right: the right side.
+        right_kind: its kind.
+        source: the condition.
+
+    Raises:
+        InvalidCondition: one side is an important date, and the other a number.
+    """
+    for day, kind in ((left, right_kind), (right, left_kind)):
+        name = name_of(day) or ""
+        if name.startswith(DATES) and kind == "number":
+            hint = f'compare the days until it: {date_values.DAYS_UNTIL}("{name.removeprefix(DATES)}") <= 30'
+            raise InvalidCondition("condition.E016", "a date is compared with a number", hint, column_of(source, name))
 
 
 def countdowns_of(tree: nodes.Node) -> Iterator[str]:

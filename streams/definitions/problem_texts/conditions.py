@@ -55,7 +55,7 @@ ENTRIES = {
     ),
     "condition.E019": Entry(
         "Invalid call",
-        "The name is called with a period, a category in quotes, or both.",
+        "The name is called with a period, a category in quotes, or both; other calls with texts in quotes.",
         '`customer.orders_in(90d, "tea") >= 2`',
     ),
     "condition.E020": Entry(
@@ -69,4 +69,9 @@ ENTRIES = {
         "`customer.orders_in(1y) >= 20`",
     ),
     "condition.E022": Entry("Unknown weekday", "No day has this name.", "`order.weekday in ['sat', 'sun']`"),
+    "condition.E023": Entry(
+        "Number that never occurs",
+        "Months are 1 to 12, hours 0 to 23 and rounds those of the `repeat`, and the first number of a range is the smaller one.",
+        "`today.hour >= 22 or today.hour < 6`",
+    ),
 }

@@ -82,6 +82,16 @@ def test_an_email_that_waited_keeps_the_quiet_hours() -> None:
         ("survey", "trigger: {on: order.placed}\nsteps: [{wait: 1h}, {send: {message: a, any_hour: true}}]", ["flow.E083"]),
         ("survey", "trigger: {on: shipment.delivered}\nsteps: [{send: {message: a, any_hour: true}}]", ["flow.E083"]),
         ("survey", "trigger: {on: order.placed}\nsteps: [{send: {message: b}}, {send: {message: a, any_hour: true}}]", ["flow.E083"]),
+        (
+            "survey",
+            "trigger: {on: order.placed}\nsteps: [{send: {message: a, any_hour: true, not_before: 2026-04-01}}]",
+            ["flow.E083"],
+        ),
+        (
+            "survey",
+            "trigger: {on: order.placed, once_per: product}\nsteps: [{send: {message: a, any_hour: true, together: true}}]",
+            ["flow.E083"],
+        ),
         ("service", "trigger: {on: order.placed}\nsteps: [{send: {message: a, any_hour: true}}]", ["flow.W014"]),
         ("marketing", "trigger: {on: order.placed}\nsteps: [{send: {message: a, any_hour: true}}]", ["flow.E082"]),
         (

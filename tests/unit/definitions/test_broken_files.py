@@ -23,6 +23,7 @@ from streams.core.rules.sending_rules import QuietHours, SendingRules
 from streams.definitions.checks.flow import check_flow
 from streams.definitions.checks.migrations import check_migrations
 from streams.definitions.language import (
+    bounds,
     brand,
     calls,
     conditions,
@@ -83,6 +84,7 @@ PARSERS: Mapping[str, Callable[[str], object]] = {
     "segments": parse_segments,
 }
 READERS: tuple[ModuleType, ...] = (
+    bounds,
     brand,
     calls,
     conditions,
