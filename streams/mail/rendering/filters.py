@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_skeleton, format_time
 from babel.numbers import format_currency, format_decimal
 from jinja2 import pass_context
 from jinja2.runtime import Context
@@ -23,6 +23,9 @@ from streams.core.values.money import exponent, major
 _MOST_AMOUNTS = 8192
 #: Characters of a day such as 2026-11-25, which has no time zone.
 _LENGTH_OF_DAY = 10
+#: The beginning of a day without a year, such as --11-25, and a year that has all of them.
+_NO_YEAR, _LEAP_YEAR = "--", 2024
+_WEEKDAY = "EEEE"
 #: Characters of an address that is cached.
 _LONGEST_LINK = 500
 _DIGIT = re.compile(r"[0-9]")
@@ -41,7 +44,12 @@ def money(context: Context, amount: Mapping[str, Any], times: int = 1) -> str:
 
 @pass_context
 def day(context: Context, iso_time: str) -> str:
-    """Return the local day of an ISO 8601 time, or a day such as `2026-11-25`: `onsdag den 25. november 2026`."""
+    """Return the local day of an ISO 8601 time, or a day such as `2026-11-25`: `onsdag den 25. november 2026`.
+
+    A day without a year, such as `--11-25`, is `25. november`.
+    """
+    if iso_time.startswith(_NO_YEAR):
+        return _day_of_any_year(date.fromisoformat(f"{_LEAP_YEAR}{iso_time[1:]}"), context.parent["_formats"].locale)
     if len(iso_time) == _LENGTH_OF_DAY:
         return _day(date.fromisoformat(iso_time), context.parent["_formats"].locale)
     return _day(_local(iso_time, context["_zone"]).date(), context.parent["_formats"].locale)
@@ -50,7 +58,7 @@ def day(context: Context, iso_time: str) -> str:
 @pass_context
 def weekday(context: Context, iso_time: str) -> str:
     """Return the word for the local weekday of an ISO 8601 time, or of a day such as `2026-11-25`: `onsdag`."""
-    return _word(context, iso_time, "EEEE")
+    return _word(context, iso_time, _WEEKDAY)
 
 
 @pass_context
@@ -110,6 +118,10 @@ FILTERS: Mapping[str, Callable[..., str]] = MappingProxyType(
 
 
 def _word(context: Context, iso_time: str, pattern: str) -> str:
+    if iso_time.startswith(_NO_YEAR):
+        if pattern == _WEEKDAY:
+            return ""  # it is another one in each year
+        iso_time = f"{_LEAP_YEAR}{iso_time[1:]}"
     is_day = len(iso_time) == _LENGTH_OF_DAY
     value = date.fromisoformat(iso_time) if is_day else _local(iso_time, context["_zone"]).date()
     return _formatted_day(value, pattern, context.parent["_formats"].locale)
@@ -177,6 +189,11 @@ def plain_amount(minor: int, currency: str) -> str:
 @lru_cache(maxsize=2048)
 def _day(value: date, locale: Locale) -> str:
     return format_date(value, "full", locale=locale)
+
+
+@lru_cache(maxsize=1024)
+def _day_of_any_year(value: date, locale: Locale) -> str:
+    return format_skeleton("MMMMd", value, locale=locale)
 
 
 @lru_cache(maxsize=2048)

@@ -115,6 +115,14 @@ def test_words_for_days_and_the_shop(tmp_path: Path) -> None:
     assert email.text.split() == ["søndag", "marts", "fredag", "Shop", "DK"]
 
 
+def test_a_day_without_a_year(tmp_path: Path) -> None:
+    """A date of the customer without a year is shown without one, and has no weekday."""
+    text = "{{ day | day }}; {{ day | month }}; {{ day | weekday }}."
+    files = {"flows/g/f/m.txt.j2": text, "flows/g/f/copy/da.yaml": "m.subject: Hej"}
+    email = _render(_templates(tmp_path, **files), context={"day": "--02-29"}, locale="da", country="DK")
+    assert email.text.strip() == "29. februar; februar; ."
+
+
 def test_an_unknown_language_falls_back_to_english(renderer: Renderer) -> None:
     """A language without copy gets English texts, and the HTML declares English for screen readers."""
     email = renderer.render(command(locale="fi"), NO_LINKS)
