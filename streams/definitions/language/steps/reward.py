@@ -104,6 +104,10 @@ def _read_pools(reader: StepReader, node: yaml.Node) -> tuple[str, tuple[tuple[s
     if "pools" in values and isinstance(values["pools"], yaml.MappingNode) and not 0 < len(pairs) <= keys.MOST_POOLS:
         hint = f"write 1 to {keys.MOST_POOLS} values, for example {{tea: tea-10}}"
         reader.error("flow.E085", values["pools"], f"{len(pairs)} values in `pools`", hint)
+    for key, value, _ in pairs:
+        if value == "otherwise":
+            hint = "write it beside `pools`, not below it"
+            reader.error("flow.E085", key, "`otherwise` is the pool of all other values, not one of `pools`", hint)
     pools = tuple([(value, reader.name(pool, "pool")) for _, value, pool in pairs])
     return by, pools, reader.name(values["otherwise"], "pool") if "otherwise" in values else ""
 

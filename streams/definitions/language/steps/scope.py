@@ -36,6 +36,9 @@ _OF_CHANGES = {
 }
 _OF_EVENTS = tuple(name for name in NAMES if name.startswith("event."))
 
+#: The hint for a call in the place of a name.
+_NO_CALL = "names with parentheses are only for conditions: use them in a `split` around the step"
+
 
 class ScopedReader(Reader):
     """Reads parts of a flow. The reader of the trigger sets `purpose`, `trigger` and `is_trigger_valid` before steps are read.
@@ -109,7 +112,8 @@ class ScopedReader(Reader):
         if absent is not None:
             self.error("condition.E010", node, f"{name} is not available here: {absent[0]}", absent[1])
         elif name not in known and not (is_open and open_value_of(name) is not None):
-            self.error("flow.E068", node, f"{name!r} is not the name of {what}", nearest(name, known))
+            hint = _NO_CALL if "(" in name else nearest(name, known)
+            self.error("flow.E068", node, f"{name!r} is not the name of {what}", hint)
         return name
 
     def round_text(self, name: str) -> str:
