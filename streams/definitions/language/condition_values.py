@@ -31,7 +31,11 @@ def values_of(condition: Condition, context: EvalContext) -> dict[str, Any]:
 
 def _readers(source: str) -> Iterator[tuple[str, Closure]]:
     tree = parse_expression(source)
+    inner = {id(node.node) for node in tree.find_all(nodes.Getattr)}  # customer.dates in customer.dates.wedding
+    inner |= {id(tree.node)} if isinstance(tree, nodes.Getattr) else set()
     for node in (tree, *tree.find_all((nodes.Getattr, nodes.Call))):
+        if id(node) in inner:
+            continue
         if isinstance(node, nodes.Call):
             name = name_of(node.node)
             written = f"{name}({', '.join([_argument(each) for each in node.args])})"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Literal, TypeAlias, get_args
 
 from msgspec import Struct
@@ -14,7 +13,7 @@ from streams.core.conditions.context import EvalContext
 from streams.core.engine import advance
 from streams.core.handlers.erasure import FOLLOW_UPS, is_known
 from streams.core.model.customer import Customer
-from streams.core.model.effects import LogDecision
+from streams.core.model.effects import EmitSignal, LogDecision
 from streams.core.model.events import Event, ShipmentUpdated
 from streams.core.model.instance import EARLIER_ID, Instance
 from streams.core.model.unit_of_work import UnitOfWork
@@ -27,7 +26,7 @@ from streams.definitions.language.condition_values import values_of
 from streams.definitions.language.durations import duration_text
 from streams.definitions.views.words import step_text, trigger_text
 from streams.tools.operations.customer_story import format_time, waiting_text
-from streams.tools.operations.rule_texts import decision_text
+from streams.tools.operations.rule_texts import decision_text, value_text
 
 Result: TypeAlias = Literal["starts", "continues", "ends", "scheduled", "does not start"]
 #: The results in the order in which flows are listed. Of several instances of a flow, the first result is that of the flow.
@@ -36,6 +35,7 @@ _RESULTS: tuple[Result, ...] = get_args(Result)
 _NOT_STARTED = frozenset(("where", "too_old", "imported", "already_delivered", "left_segment"))
 #: Rules that would defer an email and last longer than a night.
 _PAUSES = frozenset(("order_late", "refunded", "calm_series", "clash"))
+_FINISHED = "the flow is finished"
 
 
 class FlowExplanation(Struct, frozen=True, kw_only=True):
@@ -99,6 +99,7 @@ def explain(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> E
         no_order = f"the order {event.order_id} is unknown: flows about its parcels start once it is placed"
     notes += [note for note in (ignored, no_order) if note]
     change = _Change(ruleset, state, after, decisions, now)
+    change.signals = [effect for effect in effects if isinstance(effect, EmitSignal)]
     blocks = _Blocks(ruleset, state, event, now, ignored, no_order)
     names = {each.flow.name: each for each in map(ruleset.newest_flow, ruleset.by_name) if each is not None}
     flows = [change.of_flow(each) or _not_started(each.flow, tried, blocks, change) for each in names.values()]
@@ -164,8 +165,13 @@ def _not_started(flow: Flow, tried: _Tried, blocks: _Blocks, change: _Change) ->
     trigger = flow.trigger
     if (decided := next(iter(change.of_name(flow.name)), None)) is not None:
         values = tried.rejected.get(flow.name) if decided.rule == "where" else None
-        named = f"; {', '.join([f'{name} is {_shown(value)}' for name, value in values.items()])}" if values else ""
+        named = f"; {', '.join([f'{name} is {value_text(value)}' for name, value in values.items()])}" if values else ""
         reason = decision_text(decided.rule, decided.detail) + named
+    elif flow.name in tried.rejected:  # its condition held, and it has no decision and no wait
+        done = [f"step {each.step}: signal {each.kind}" for each in change.signals if each.flow == flow.name]
+        return FlowExplanation(
+            flow=flow.name, version=flow.version, status=flow.status, result="starts", steps=(*done, _FINISHED)
+        )
     elif flow.name in blocks.is_repeated and trigger.again_after is not None:
         reason = f"it started less than {duration_text(trigger.again_after)} ago (again_after)"
     elif flow.name in blocks.is_repeated:
@@ -182,16 +188,6 @@ def _not_started(flow: Flow, tried: _Tried, blocks: _Blocks, change: _Change) ->
     )  # fmt: skip
 
 
-def _shown(value: object) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, tuple | list):
-        return f"[{', '.join(map(str, value))}]"
-    if isinstance(value, str):
-        return f"'{value}'"
-    return f"{value:f}" if isinstance(value, Decimal) else str(value).lower()
-
-
 class _Change:
     """A customer before and after an event, with the decisions about it."""
 
@@ -199,6 +195,7 @@ class _Change:
         self, ruleset: Ruleset, before: Customer, after: Customer, decisions: list[LogDecision], now: datetime
     ) -> None:
         self.ruleset, self.after, self.decisions, self.now = ruleset, after, decisions, now
+        self.signals: list[EmitSignal] = []
         self.before = {instance.instance_id: instance for instance in before.instances}
 
     def of_name(self, flow: str) -> list[LogDecision]:
@@ -223,7 +220,7 @@ class _Change:
                 continue
             results.append(result)
             steps += map(_step_of, logged)
-            steps += self.ahead(compiled, instance) if instance is not None else ["the flow is finished"]
+            steps += self.ahead(compiled, instance) if instance is not None else [_FINISHED]
         if not results:
             return None
         return FlowExplanation(

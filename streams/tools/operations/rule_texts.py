@@ -6,6 +6,7 @@ A decision's `detail` adds the specifics, so the texts contain no names, numbers
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
 
 RULES: Mapping[str, str] = MappingProxyType(
@@ -182,3 +183,14 @@ def decision_text(rule: str, detail: str) -> str:
     """Return the meaning of a decision: that of its rule, with the specifics in parentheses."""
     meaning = RULES.get(rule, rule)
     return f"{meaning} ({detail})" if detail and detail != meaning else meaning
+
+
+def value_text(value: object) -> str:
+    """Return the value of a name in a condition as its reader writes it."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(str, value))}]"
+    if isinstance(value, str):
+        return f"'{value}'"
+    return f"{value:f}" if isinstance(value, Decimal) else str(value).lower()

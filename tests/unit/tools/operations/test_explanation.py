@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from streams.core.engine import advance
 from streams.core.model.customer import Customer, Merge, new_customer
-from streams.core.model.effects import SendMail
+from streams.core.model.effects import EmitSignal, IssueReward, SendMail
 from streams.core.model.events import Event, OrderPlaced, SurveyAnswered
 from streams.core.rules.ruleset import Ruleset
 from streams.tools.operations.explanation import Explanation, FlowExplanation, explain, format_explanation
@@ -23,6 +23,8 @@ from tests.harness.flow_texts import DAY, buy, flow_text, ruleset_of, unsubscrib
 SEND = "steps: [{send: {message: a}}]"
 LATER = "steps: [{wait: 2d}, {send: {message: a}}]"
 PLACED = "trigger: {on: order.placed}\n"
+#: What flows give.
+_GIVEN = (SendMail, EmitSignal, IssueReward)
 
 
 def explained(run: Driver, event: Event) -> Explanation:
@@ -65,6 +67,30 @@ def test_a_flow_that_waits() -> None:
         .steps[2]
         .startswith("as of now, step 1 would send nothing: the customer unsubscribed")
     )
+
+
+def test_a_flow_that_finishes_without_an_email() -> None:
+    """A flow that only publishes a signal or sets a field starts, and a second event finds it started."""
+    signal = flow_text("trigger: {on: order.placed, once_per: customer}\nsteps: [{emit: call}]", "signal")
+    field = flow_text(PLACED + "steps: [{set: {name: tier, value: gold}}]", "field")
+    run = Driver(ruleset_of(signal, field))
+    explanation = explained(run, placed(run))
+    assert of_flow(explanation, "signal").result == of_flow(explanation, "field").result == "starts"
+    assert of_flow(explanation, "signal").steps == ("step 0: signal call", "the flow is finished")
+    buy(run)
+    again = of_flow(explained(run, placed(run, "o2")), "signal")
+    assert (again.result, again.reason) == (
+        "does not start",
+        "it already started for this customer (once_per: customer)",
+    )
+
+
+def test_the_values_of_dates() -> None:
+    """The values of a condition about a date do not include the names of all dates."""
+    where = "customer.dates.wedding == '2027-05-30'"
+    run = Driver(ruleset_of(flow_text(f"trigger: {{on: order.placed, where: {where}}}\n{SEND}")))
+    update_profile(run, dates=(("wedding", date(1604, 5, 30)),))
+    assert of_flow(explained(run, placed(run))).reason.endswith("; customer.dates.wedding is '--05-30'")
 
 
 def test_the_consent_of_an_email_that_is_due_now() -> None:
@@ -205,10 +231,10 @@ def test_an_event_that_counts_only_for_known_customers() -> None:
 
 
 def changed_flows(ruleset: Ruleset, state: Customer, event: Event, run: Driver) -> set[str]:
-    """The flows that the core starts or moves at an event: those that send, or whose instances differ."""
+    """The flows that the core starts or moves at an event: those that send or give something, or whose instances differ."""
     after, effects = advance(ruleset, state, event, run.now)
     differing = set(after.instances).symmetric_difference(state.instances)
-    return {each.flow for each in differing} | {effect.flow for effect in effects if isinstance(effect, SendMail)}
+    return {each.flow for each in differing} | {effect.flow for effect in effects if isinstance(effect, _GIVEN)}
 
 
 @pytest.mark.parametrize("case", [*CASES, *LANGUAGE_CASES], ids=lambda case: case.name)
