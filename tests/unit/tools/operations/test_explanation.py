@@ -23,7 +23,7 @@ from tests.harness.flow_texts import DAY, buy, flow_text, ruleset_of, unsubscrib
 SEND = "steps: [{send: {message: a}}]"
 LATER = "steps: [{wait: 2d}, {send: {message: a}}]"
 PLACED = "trigger: {on: order.placed}\n"
-#: What flows give.
+#: Effects of flows that customers or other systems get.
 _GIVEN = (SendMail, EmitSignal, IssueReward)
 
 
