@@ -14,6 +14,7 @@ from streams.core.model.events import (
     OrderPlaced,
     ProductBrowsed,
 )
+from streams.core.model.orders.order import ParcelDetails
 from streams.core.rules.ruleset import Limits
 from streams.core.sending.content import template_data
 from tests.harness.driver import START, timer_fired
@@ -84,6 +85,23 @@ def test_changed_delivery_window(promised: int | None, moved: int | None, found:
     assert sent(run) == [("a", found)]
     moves = [effect for effect in run.effects if isinstance(effect, LogDecision) and effect.rule == "moment_moved"]
     assert len(moves) == (moved is not None)
+
+
+@pytest.mark.parametrize(
+    ("last_day", "found"), [("", 5), ("0001-01-01", 5), ("9999-12-31", 5), ("2026-03-10", 6), ("2026-03-03", 1)]
+)
+def test_last_day_to_collect(last_day: str, found: int) -> None:
+    """A wait ends before the last day to collect a parcel, after its length if that is unknown or absurd, and soon if it is near."""
+    wait = 'wait: {until: shipment.last_day, before: 2d, at: "10:00", days: 4}'
+    run = run_of(
+        f"trigger: {{on: shipment.ready_for_pickup, once_per: parcel}}\nsteps: [{{{wait}}}, {{send: {{message: a}}}}]"
+    )
+    buy(run)
+    run.advance(HOUR)
+    update = shipment("o1", "ready_for_pickup", run.now)
+    run.handle(replace(update, details=ParcelDetails(last_day=last_day)))
+    run.advance(10 * DAY)
+    assert sent(run) == [("a", found)]
 
 
 def test_wait_for_after_a_delivery_window() -> None:

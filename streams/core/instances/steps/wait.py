@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -17,9 +17,14 @@ from streams.core.rules.flow import Clock, Step
 from streams.core.values import local_time
 
 TargetTime: TypeAlias = Literal[
-    "order.placed_at", "shipment.window_from", "shipment.window_to", "product.runs_out", "product.launch"
+    "order.placed_at",
+    "shipment.window_from",
+    "shipment.window_to",
+    "shipment.last_day",
+    "product.runs_out",
+    "product.launch",
 ]
-#: The longest time until a product is used up. It keeps numbers from events within the range of valid dates.
+#: The longest time until a product is used up, or a parcel is collected. It keeps values from events within the range of valid dates.
 LONGEST = timedelta(days=3_650)
 # A week, and room for a clock change: an allowed weekday is always within that.
 _DAYS_AHEAD = 9
@@ -102,13 +107,13 @@ def due(wait: Wait, start: datetime, zone: ZoneInfo) -> datetime:
     local = earliest.astimezone(zone)
     clock = wait.at or local.time()
     for days in range(_DAYS_AHEAD):
-        date = local.date() + timedelta(days=days)
-        if date.weekday() in wait.not_on:
+        day = local.date() + timedelta(days=days)
+        if day.weekday() in wait.not_on:
             continue
         for fold in (0, 1):
-            time = datetime.combine(date, clock, zone).replace(fold=fold).astimezone(UTC)
-            if time >= earliest:
-                return time
+            end = datetime.combine(day, clock, zone).replace(fold=fold).astimezone(UTC)
+            if end >= earliest:
+                return end
     raise ValueError(f"the wait at step {wait.path} excludes every day of the week")
 
 
@@ -125,10 +130,23 @@ def target_time(until: WaitTarget, context: EvalContext) -> datetime | None:
         return context.parcel.window_from if context.parcel else None
     if until.time == "shipment.window_to":
         return context.parcel.window_to if context.parcel else None
+    if until.time == "shipment.last_day":
+        return _last_day(context)
     if until.time == "product.launch":
         launch = context.data("launches_at")
         return datetime.fromisoformat(launch) if launch else None
     return _runs_out_at(context, until.lasts * context.uow.ruleset.day_scale)
+
+
+def _last_day(context: EvalContext) -> datetime | None:
+    """Return when the last day to collect the parcel begins (UTC), by the customer's clock, or None if it is unknown or years away."""
+    parcel = context.parcel
+    if parcel is None or parcel.details is None or not parcel.details.last_day:
+        return None
+    day = date.fromisoformat(parcel.details.last_day)
+    if abs(day - parcel.at.date()) > LONGEST:
+        return None
+    return datetime.combine(day, time(), context.uow.zone_of(context.order)).astimezone(UTC)
 
 
 def _runs_out_at(context: EvalContext, default_span: timedelta) -> datetime | None:
