@@ -54,7 +54,9 @@ def test_the_shop_s_own_layout_is_right(root: Path) -> None:
     (root / "flows" / "README.md").touch()
     assert errors(root) == []
     assert [flow.name for flow in load_flows(root)] == list(FOLDERS)
-    assert {name: folder.parent.name for name, folder in FOLDERS.items()} == {
+    groups = {name: folder.parent.name for name, folder in FOLDERS.items()}
+    assert set(groups.values()) == {"asking", "care", "loyalty", "selling", "transactional"}
+    assert groups.items() >= {
         "address-changed": "transactional",
         "confirm-request": "transactional",
         "goes-well-with": "selling",
@@ -64,7 +66,7 @@ def test_the_shop_s_own_layout_is_right(root: Path) -> None:
         "review": "asking",
         "shipment-confirmation": "transactional",
         "thank-you": "care",
-    }
+    }.items()
 
 
 def test_the_layout_of_earlier_versions_is_one_error(root: Path) -> None:
