@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from msgspec.structs import replace
 
 from streams.definitions.loader import load_email_brand
@@ -22,11 +23,8 @@ from tests.harness.commands import NOW, SENDER, TEMPLATES, command, example
 BRAND = replace(load_email_brand(TEMPLATES, ""), name="Butik Ø")
 MAILS = Path(__file__).parent / "mails"
 PURPOSES = {
-    "review": "review",
-    "thank-you": "marketing",
-    "goes-well-with": "marketing",
-    "nps": "survey",
-    "photo-contest": "marketing",
+    path.parent.name: yaml.safe_load(path.read_text(encoding="utf-8"))["purpose"]
+    for path in TEMPLATES.glob("flows/*/*/flow.yaml")
 }
 MESSAGES = sorted(path.relative_to(TEMPLATES) for path in TEMPLATES.glob("flows/*/*/*.html.j2"))
 GMAIL_CUTS_AT = 102_000
@@ -59,7 +57,7 @@ def test_email(path: Path, locale: str) -> None:
         flow=flow,
         message=message,
         locale=locale,
-        purpose=PURPOSES.get(flow, "order"),
+        purpose=PURPOSES[flow],
         tracking=flow in ("review", "goes-well-with"),
         context=_with_greeting(flow),
     )
