@@ -106,7 +106,7 @@ def test_pickup(is_collected: bool) -> None:
 
 
 def test_imported_orders_get_no_email() -> None:
-    """What happens to an order of an earlier system sends nothing."""
+    """Events of an order that was imported send nothing."""
     shop = Scenario(TEMPLATES)
     shop.order("anna", is_imported=True)
     for kind in ("changed", "refunded", "cancelled"):
