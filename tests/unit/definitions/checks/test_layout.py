@@ -17,7 +17,8 @@ from tests.harness.events import FOLDERS, TEMPLATES
 GROUPS = "groups are for example transactional, care, asking, selling and loyalty"
 OLD = (
     "{root}:1:1: error files.E005: flows or shared templates are at the top of the folder, as in earlier versions (hint: "
-    f"move {', '.join(FOLDERS)} to flows/<group>/ ({GROUPS}), and "
+    f"move {', '.join(sorted(FOLDERS))} "
+    f"to flows/<group>/ ({GROUPS}), and "
     "move layout.html.j2, layout.txt.j2, style.css to shared/, and "
     'name them in templates as "shared/layout.html.j2")'
 )
