@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def patient_templates(folder: Path) -> Path:
     """
     templates = Path(shutil.copytree(PROJECT_ROOT / "templates", folder))
     for file in templates.glob("flows/*/*/flow.yaml"):
-        text = file.read_text(encoding="utf-8")
+        text = re.sub(r"^max_age:.*\n", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
         file.write_text(text.replace("\ntrigger:", "\nmax_age: 4000d\ntrigger:", 1), encoding="utf-8")
     rules = templates / "rules.yaml"
     text = rules.read_text(encoding="utf-8")
