@@ -221,7 +221,11 @@ class _Flow:
     def wait(self) -> Any:
         """Choose a wait for a length, a time of day, a weekday, or a target time that is known with this trigger."""
         one = self.one
-        times = ["order.placed_at", "shipment.window_from", "shipment.window_to"] if is_about_order(self.on) else []
+        times = (
+            ["order.placed_at", "shipment.window_from", "shipment.window_to", "shipment.last_day"]
+            if is_about_order(self.on)
+            else []
+        )
         if self.first == "order":
             times = times[:1]
         if self.once_per == "product" and is_about_order(self.on):
