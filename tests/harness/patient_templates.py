@@ -12,12 +12,14 @@ from streams.settings import PROJECT_ROOT
 def patient_templates(folder: Path) -> Path:
     """Copy the shipped templates to `folder`, and return it.
 
-    Their flows start by events of any age: the three days of `max_age` would be three seconds, less than a restart takes. The shop knows
-    the history of its customers, so that their first orders are first orders.
+    Their flows start by events of any age: the three days of `max_age` would be three seconds, less than a restart takes. Their emails expire
+    after two days at the earliest, because a test that stops a server stops it for more than a few hours. The shop knows the history of its
+    customers, so that their first orders are first orders.
     """
     templates = Path(shutil.copytree(PROJECT_ROOT / "templates", folder))
     for file in templates.glob("flows/*/*/flow.yaml"):
         text = re.sub(r"^max_age:.*\n", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        text = re.sub(r"expires: (\d+h|1d)\b", "expires: 2d", text)
         file.write_text(text.replace("\ntrigger:", "\nmax_age: 4000d\ntrigger:", 1), encoding="utf-8")
     rules = templates / "rules.yaml"
     text = rules.read_text(encoding="utf-8")
