@@ -55,16 +55,15 @@ def days_until(name: str) -> Callable[[Any], int]:
     """Return the function that reads the days until a date of the customer comes next: 0 on the day, many if it is unknown."""
 
     def read(context: EvalContext) -> int:
-        day, here = _date_of(context, name), context.uow.now.astimezone(context.uow.zone_of(None)).date()
+        day, today = _date_of(context, name), context.uow.now.astimezone(context.uow.zone_of(None)).date()
         if day is None:
             return NEVER_DAYS
-        first = max(
-            here.year, day.year
-        )  # a date that is still to come, such as next year's wedding, comes first in its own year
+        # A date that is still to come, such as next year's wedding, comes first in its own year.
+        first = max(today.year, day.year)
         coming = local_time.day_in(first, day)
-        if coming < here:
+        if coming < today:
             coming = local_time.day_in(first + 1, day)
-        return min((coming - here).days, NEVER_DAYS)
+        return min((coming - today).days, NEVER_DAYS)
 
     return read
 

@@ -10,12 +10,13 @@ from typing import Any, Literal, TypeAlias
 
 from streams.core.conditions import date_values, order_values, product_values
 from streams.core.conditions.context import EvalContext
-from streams.core.conditions.date_values import NEVER_DAYS as NEVER_DAYS
+from streams.core.conditions.date_values import NEVER_DAYS
 from streams.core.conditions.postal_codes import POSTAL_CODE
 from streams.core.conditions.purchase_values import top_category
 from streams.core.model.customer import NO_YEAR
 from streams.core.model.instance import REWARD_ENDS, REWARD_NAME
 from streams.core.model.orders.order import OrderLine
+from streams.core.model.orders.purchase_log import is_purchase
 from streams.core.model.traits import LIKE, WISH
 from streams.core.rules.purchase_use import TOP_CATEGORY as TOP_CATEGORY
 from streams.core.values import local_time, money
@@ -75,13 +76,13 @@ def _age(context: EvalContext) -> int:
     born = context.uow.profile.birthday
     if born is None or born.year <= NO_YEAR:
         return 0
-    today = context.uow.now.astimezone(context.uow.zone_of(context.order)).date()
+    today = date_values.here(context).date()
     return today.year - born.year - (today < local_time.day_in(today.year, born))
 
 
 def _is_birthday_month(context: EvalContext) -> bool:
     born = context.uow.profile.birthday
-    return born is not None and born.month == context.uow.now.astimezone(context.uow.zone_of(context.order)).month
+    return born is not None and born.month == date_values.here(context).month
 
 
 def _opened_at(context: EvalContext) -> datetime | None:
@@ -94,7 +95,7 @@ def _clicked_at(context: EvalContext) -> datetime | None:
 
 def _bought(context: EvalContext) -> Iterator[OrderLine]:
     for order in context.uow.orders:
-        if order.placed and order.cancelled_at is None and order.facts is not None and not order.is_test:
+        if order.facts is not None and is_purchase(order):
             yield from [line for line in order.facts.lines if line.is_goods]
 
 

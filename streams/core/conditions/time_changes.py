@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from streams.core.conditions import date_values, purchase_values
 from streams.core.conditions.context import EvalContext
-from streams.core.conditions.names import NEVER_DAYS, RECENCY, SINCE
+from streams.core.conditions.date_values import NEVER_DAYS
+from streams.core.conditions.names import RECENCY, SINCE
 from streams.core.conditions.open_values import FIELDS
 from streams.core.conditions.purchase_values import is_period
 from streams.core.model.customer import NO_YEAR

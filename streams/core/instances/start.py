@@ -82,7 +82,7 @@ def _keys(flow: Flow, occurrence: Occurrence) -> list[tuple[str, TriggerData]]:
         return [(f"{order.order_id}/{parcel.parcel_id}", ())]
     if once_per == "product":
         lines = order.facts.lines if order.facts is not None else ()
-        skus = [line.sku for line in lines if line.sku and line.is_goods]
+        skus = [line.sku for line in lines if line.is_orderable]
         return [(f"product/{sku}", (("sku", sku),)) for sku in dict.fromkeys(skus)]
     return [(order.order_id, ())]
 

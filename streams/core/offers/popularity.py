@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from streams.core.model.orders.order_state import OrderState
+from streams.core.model.orders.purchase_log import is_purchase
 from streams.core.model.versioned_codec import VersionedCodec
 
 #: The number of weeks that count. An order of this week has weight 8, one of the week before 7, one of eight weeks ago 0.
@@ -243,12 +244,10 @@ _NO_SALES: tuple[int, frozenset[str]] = (0, frozenset())
 
 def _week_and_skus(order: OrderState | None) -> tuple[int, frozenset[str]]:
     """Return the week in which an order counts, and its products; none if it does not count."""
-    if order is None or order.facts is None or not order.placed or order.cancelled_at or order.refunded_at:
-        return _NO_SALES
-    if order.is_test:
+    if order is None or order.facts is None or order.refunded_at or not is_purchase(order):
         return _NO_SALES
     facts = order.facts
-    return week_of(facts.placed_at), frozenset([line.sku for line in facts.lines if line.sku and line.is_goods])
+    return week_of(facts.placed_at), frozenset([line.sku for line in facts.lines if line.is_orderable])
 
 
 def _earlier_skus(orders: Sequence[OrderState], new: frozenset[str]) -> tuple[str, ...]:

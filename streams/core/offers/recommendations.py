@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from streams.core.model.orders.order_state import OrderState
+from streams.core.model.orders.purchase_log import is_purchase
 from streams.core.offers.assortment import Assortment
 from streams.core.offers.candidates import SOURCES, Candidates, Reason, RecommendationRequest
 from streams.core.offers.candidates import Bought as Bought
@@ -107,9 +108,9 @@ def bought_of(orders: Iterable[OrderState]) -> Bought:
     categories: set[str] = set()
     returned: set[str] = set()
     for order in orders:
-        if order.facts is None or not order.placed or order.cancelled_at is not None or order.is_test:
+        if order.facts is None or not is_purchase(order):
             continue
-        lines = [line for line in order.facts.lines if line.sku and line.is_goods]
+        lines = [line for line in order.facts.lines if line.is_orderable]
         parcels = [parcel for parcel in order.parcels if parcel.is_back]
         back = {sku for parcel in parcels for sku, _ in parcel.lines if sku}
         # The contents of a parcel may be unknown: then the whole order may have been returned.

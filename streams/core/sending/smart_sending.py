@@ -177,21 +177,14 @@ def _caps(uow: UnitOfWork, flow: Flow, step: Send, rank: tuple[int, datetime, st
         if uow.gateway.wants_fewer:
             return Deferral("fewer", "the customer wants fewer emails", until)
         return Deferral("cap", "enough emails for now", until)
+    own = (flow.name, step.path) if step.together else None
     for cap, places, _ in caps:
-        higher = {_email_of(uow, other) for other in uow.instances if _ranks_higher(uow, other, cap, rank)}
-        if len(higher - ({(flow.name, step.path)} if step.together else set())) >= places:
+        higher = {_rival(uow, other, cap, rank) for other in uow.instances} - {None, own}
+        if len(higher) >= places:
             # Whether those are sent is only decided when their own timers fire.
             recheck_at = uow.now + local_time.scale(RECHECK_BEHIND_OTHERS_AFTER, uow.ruleset.day_scale)
             return Deferral("cap", "other emails that are due now go first", recheck_at)
     return None
-
-
-def _email_of(uow: UnitOfWork, instance: Instance) -> tuple[str, str]:
-    """Return the same value for instances whose emails are sent together."""
-    compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
-    step = compiled.steps[instance.step] if compiled is not None else None
-    is_joint = isinstance(step, Send) and step.together
-    return (instance.flow, instance.step) if is_joint else (instance.flow, instance.instance_id)
 
 
 def caps_of(uow: UnitOfWork) -> tuple[Cap, ...]:
@@ -232,18 +225,23 @@ def _contact_takes_place(contact: ExternalContact, cap: Cap) -> bool:
     return not contact.is_series and not is_transactional(contact.purpose) and cap.covers(contact.purpose)
 
 
-def _ranks_higher(uow: UnitOfWork, instance: Instance, cap: Cap, rank: tuple[int, datetime, str]) -> bool:
-    """Return whether another instance's email is due now too, counts for the cap, and ranks higher by priority and expiry."""
+def _rival(uow: UnitOfWork, instance: Instance, cap: Cap, rank: tuple[int, datetime, str]) -> tuple[str, str] | None:
+    """Return the email of another instance that is due now too, counts for the cap, and ranks higher by priority and expiry; else None.
+
+    It is the flow and the instance, or the step for emails that are sent together.
+    """
     if instance.due_at > uow.now or instance.instance_id == rank[2]:
-        return False
+        return None
     compiled = uow.ruleset.find_flow(instance.flow, instance.flow_version, instance.step)
     step = compiled.steps[instance.step] if compiled is not None else None
     if compiled is None or not isinstance(step, Send) or compiled.flow.status != "live":
-        return False
+        return None
     if is_transactional(step.purpose) or not cap.covers(step.purpose):
-        return False
+        return None
     order = uow.order(instance.order_id)
     not_after = expires_at(uow, step, instance.wanted_at or instance.due_at, uow.zone_of(order))
     if not consent.decide(uow, step.purpose, order).is_allowed:
-        return False
-    return uow.now <= not_after and (-step.priority, not_after, instance.instance_id) < rank
+        return None
+    if uow.now > not_after or (-step.priority, not_after, instance.instance_id) >= rank:
+        return None
+    return instance.flow, instance.step if step.together else instance.instance_id

@@ -53,7 +53,7 @@ def interests(state: Customer, *, with_wishes: bool, with_purchases: bool) -> di
         if facts is None or not is_purchase(order):
             continue
         for line in facts.lines:
-            if line.sku and line.is_goods:
+            if line.is_orderable:
                 wished_at, bought_at = found.get(line.sku, NO_INTEREST)
                 found[line.sku] = (wished_at, min(bought_at or facts.placed_at, facts.placed_at))
     return found
