@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from streams.core.instances.steps.wait import Wait
 from streams.core.instances.steps.wait_for import WaitFor
@@ -38,33 +38,23 @@ def check_any_hour(flow: Flow, consent: ConsentPolicy) -> Iterator[Problem]:
             yield problem_at(send.path, "flow.E083", message, hint)
 
 
-def _sends_in(steps: tuple[Step, ...], is_awaited: bool) -> Iterator[tuple[Send, bool]]:
-    """Yield the sends below `steps`, each with whether the customer has just done something on every path to it."""
+def _sends_in(steps: tuple[Step, ...], is_awaited: bool) -> Generator[tuple[Send, bool], None, bool]:
+    """Yield the sends below `steps`, each with whether the customer has just done something on every path to it; return that of their end."""
     for step in steps:
         if isinstance(step, Send):
             yield step, is_awaited
-        following = _after(step, is_awaited)
+        ends = []
         for number, branch in enumerate(step.inner):
-            yield from _sends_in(branch, _at_branch(step, number, is_awaited))
-        is_awaited = following
+            ends.append((yield from _sends_in(branch, _at_branch(step, number, is_awaited))))
+        if isinstance(step, (Wait, Send)) or (isinstance(step, Reward) and not step.is_signed):
+            is_awaited = False
+        elif ends:
+            is_awaited = all(ends) and (is_awaited or not step.falls_through)
+        elif isinstance(step, WaitFor):
+            is_awaited = False
+    return is_awaited
 
 
 def _at_branch(step: Step, number: int, is_awaited: bool) -> bool:
     """Return whether the customer has just done something at the start of a branch."""
     return number == 0 and step.event in ACTIONS if isinstance(step, WaitFor) else is_awaited
-
-
-def _after(step: Step, is_awaited: bool) -> bool:
-    """Return whether the customer has just done something after a step and all of its branches."""
-    if isinstance(step, (Wait, Send)) or (isinstance(step, Reward) and not step.is_signed):
-        return False
-    if not step.inner:
-        return is_awaited and not isinstance(step, WaitFor)
-    ends = [_end_of(branch, _at_branch(step, number, is_awaited)) for number, branch in enumerate(step.inner)]
-    return all(ends) and (is_awaited or not step.falls_through)
-
-
-def _end_of(steps: tuple[Step, ...], is_awaited: bool) -> bool:
-    for step in steps:
-        is_awaited = _after(step, is_awaited)
-    return is_awaited
