@@ -7,7 +7,7 @@ The gateway verifies a token without asking anybody.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -25,8 +25,6 @@ VALID_FOR = timedelta(days=180)
 PERMANENT: frozenset[str] = frozenset({"u"})
 #: Bytes of a key of AES-SIV: two keys of 128 bits.
 KEY_BYTES = 32
-#: The ordinal of the first day of 1970.
-_FIRST_DAY = date(1970, 1, 1).toordinal()
 
 Reason = Literal["malformed", "unknown_key", "tampered", "expired", "foreign_shop"]
 
@@ -127,7 +125,7 @@ class LinkKeys:
         link = _decoder.decode(body)
         if link.shop != self._shop:
             raise BadLink("foreign_shop")
-        if use not in PERMANENT and now.toordinal() - _FIRST_DAY - link.issued_on > VALID_FOR.days:
+        if use not in PERMANENT and _day(now) - link.issued_on > VALID_FOR.days:
             raise BadLink("expired")
         return link
 

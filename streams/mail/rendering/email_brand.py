@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +71,7 @@ class EmailBrand(Struct, frozen=True, kw_only=True):
 
         Other names stay as they are.
         """
-        known = {name.replace("_", "-"): color for name, color in self.colors.palette().items()}
-        # In a `style` attribute, the quotes of a font's name would end the attribute.
-        known |= {
-            "font-heading": self.fonts.heading.replace('"', "'"),
-            "font-text": self.fonts.text.replace('"', "'"),
-            "font-heading-outlook": _outlook_font(self.fonts.heading),
-            "font-text-outlook": _outlook_font(self.fonts.text),
-            "radius": f"{self.radius}px",
-            "radius-small": f"{round(self.radius * 2 / 3)}px",
-        }
+        known = _style_values(self.colors, self.fonts, self.radius)
         return _VALUE.sub(lambda match: known.get(match[1], match[0]), styles)
 
 
@@ -125,15 +116,39 @@ def _picture(logo: Logo | None) -> dict[str, Any] | None:
 
 
 def _texts(details: Details) -> dict[str, Any]:
-    names = ("shop_url", "privacy_url", "terms_url", "withdrawal_url", "help_url", "phone", "hours", "email", "company")
-    social: Mapping[str, str] = details.social
+    names = (
+        "shop_url",
+        "privacy_url",
+        "terms_url",
+        "withdrawal_url",
+        "help_url",
+        "phone",
+        "hours",
+        "email",
+        "company",
+        "address",
+    )
     return {
         **{name: getattr(details, name) for name in names},
-        "address": details.address,
         "legal": list(details.legal_lines),
         "phone_url": f"tel:{re.sub(r'[^0-9+]', '', details.phone)}" if details.phone else "",
         "email_url": f"mailto:{details.email}" if details.email else "",
-        "social": [{"name": SOCIAL_SITES[site], "url": url} for site, url in social.items()],
+        "social": [{"name": SOCIAL_SITES[site], "url": url} for site, url in details.social.items()],
+    }
+
+
+@lru_cache(maxsize=16)
+def _style_values(colors: Colors, fonts: Fonts, radius: int) -> dict[str, str]:
+    """Return the values of a brand in style sheets, by name. Every template of a folder needs them once."""
+    return {
+        **{name.replace("_", "-"): color for name, color in colors.palette().items()},
+        # In a `style` attribute, the quotes of a font's name would end the attribute.
+        "font-heading": fonts.heading.replace('"', "'"),
+        "font-text": fonts.text.replace('"', "'"),
+        "font-heading-outlook": _outlook_font(fonts.heading),
+        "font-text-outlook": _outlook_font(fonts.text),
+        "radius": f"{radius}px",
+        "radius-small": f"{round(radius * 2 / 3)}px",
     }
 
 

@@ -25,7 +25,6 @@ _MOST_AMOUNTS = 8192
 _LENGTH_OF_DAY = 10
 #: The beginning of a day without a year, such as --11-25, and a year that has all of them.
 _NO_YEAR, _LEAP_YEAR = "--", 2024
-_WEEKDAY = "EEEE"
 #: Characters of an address that is cached.
 _LONGEST_LINK = 500
 _DIGIT = re.compile(r"[0-9]")
@@ -48,23 +47,22 @@ def day(context: Context, iso_time: str) -> str:
 
     A day without a year, such as `--11-25`, is `25. november`.
     """
-    if iso_time.startswith(_NO_YEAR):
-        return _day_of_any_year(date.fromisoformat(f"{_LEAP_YEAR}{iso_time[1:]}"), context.parent["_formats"].locale)
-    if len(iso_time) == _LENGTH_OF_DAY:
-        return _day(date.fromisoformat(iso_time), context.parent["_formats"].locale)
-    return _day(_local(iso_time, context["_zone"]).date(), context.parent["_formats"].locale)
+    value, locale = _date(context, iso_time), context.parent["_formats"].locale
+    return _day_of_any_year(value, locale) if iso_time.startswith(_NO_YEAR) else _formatted_day(value, "full", locale)
 
 
 @pass_context
 def weekday(context: Context, iso_time: str) -> str:
     """Return the word for the local weekday of an ISO 8601 time, or of a day such as `2026-11-25`: `onsdag`."""
-    return _word(context, iso_time, _WEEKDAY)
+    if iso_time.startswith(_NO_YEAR):
+        return ""  # it is another one in each year
+    return _formatted_day(_date(context, iso_time), "EEEE", context.parent["_formats"].locale)
 
 
 @pass_context
 def month(context: Context, iso_time: str) -> str:
     """Return the word for the local month of an ISO 8601 time, or of a day such as `2026-11-25`: `november`."""
-    return _word(context, iso_time, "LLLL")
+    return _formatted_day(_date(context, iso_time), "LLLL", context.parent["_formats"].locale)
 
 
 @pass_context
@@ -117,14 +115,13 @@ FILTERS: Mapping[str, Callable[..., str]] = MappingProxyType(
 )
 
 
-def _word(context: Context, iso_time: str, pattern: str) -> str:
+def _date(context: Context, iso_time: str) -> date:
+    """Return the local day of a time, or a day. One without a year is in a leap year."""
     if iso_time.startswith(_NO_YEAR):
-        if pattern == _WEEKDAY:
-            return ""  # it is another one in each year
         iso_time = f"{_LEAP_YEAR}{iso_time[1:]}"
-    is_day = len(iso_time) == _LENGTH_OF_DAY
-    value = date.fromisoformat(iso_time) if is_day else _local(iso_time, context["_zone"]).date()
-    return _formatted_day(value, pattern, context.parent["_formats"].locale)
+    if len(iso_time) == _LENGTH_OF_DAY:
+        return date.fromisoformat(iso_time)
+    return _local(iso_time, context["_zone"]).date()
 
 
 def _local(iso_time: str, zone: str) -> datetime:
@@ -184,11 +181,6 @@ def plain_amount(minor: int, currency: str) -> str:
     if minor >= 0 and exponent(currency) == 2:  # most amounts; a decimal takes five times as long
         return f"{minor // 100}.{minor % 100:02}"
     return str(major(minor, currency))
-
-
-@lru_cache(maxsize=2048)
-def _day(value: date, locale: Locale) -> str:
-    return format_date(value, "full", locale=locale)
 
 
 @lru_cache(maxsize=1024)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from jinja2 import nodes
 
@@ -94,19 +94,21 @@ class Scope:
         return name in self.assigned or (self.outer is not None and self.outer._is_assigned(name))
 
 
+def names_in(body: Iterable[nodes.Node]) -> Iterator[nodes.Name]:
+    """Yield the names in statements, and the statements that are names themselves."""
+    return (name for node in body for name in (node, *node.find_all(nodes.Name)) if isinstance(name, nodes.Name))
+
+
 def loaded_in(body: Iterable[nodes.Node]) -> set[str]:
     """Return the variables that statements read."""
-    names = (name for node in body for name in (node, *node.find_all(nodes.Name)) if isinstance(name, nodes.Name))
-    return {name.name for name in names if name.ctx == "load"} | {
+    return {name.name for name in names_in(body) if name.ctx == "load"} | {
         reference.name for node in body for reference in node.find_all(nodes.NSRef)
     }
 
 
 def targets_of(target: nodes.Node) -> set[str]:
     """Return the variables of a target such as `a, b`."""
-    if isinstance(target, nodes.Name):
-        return {target.name}
-    return {name.name for name in target.find_all(nodes.Name) if name.ctx != "load"}
+    return {name.name for name in names_in([target]) if name.ctx != "load"}
 
 
 def stored_by(statement: nodes.Node) -> list[str]:

@@ -26,7 +26,7 @@ from typing import Any
 from jinja2 import Environment, TemplateError, nodes
 from markupsafe import escape
 
-from streams.mail.rendering.flat_scopes import CannotFlatten, Scope, loaded_in, stored_by, targets_of
+from streams.mail.rendering.flat_scopes import CannotFlatten, Scope, loaded_in, names_in, stored_by, targets_of
 from streams.mail.rendering.flat_values import KnownValues
 from streams.mail.rendering.template_tree import MAX_SOURCE, check_depth
 
@@ -272,7 +272,7 @@ def _with_lookups(body: list[nodes.Node]) -> list[nodes.Node]:
 
     Jinja looks up a variable at the beginning of the outermost body that names it. So a condition that is never true names them all.
     """
-    names = [name for node in body for name in (node, *node.find_all(nodes.Name)) if isinstance(name, nodes.Name)]
+    names = list(names_in(body))
     found = sorted({name.name for name in names} - {name.name for name in names if name.ctx != "load"} - {"loop"})
     never = nodes.If(nodes.Const(False), [], [], [], lineno=1)
     never.body = [nodes.Output([nodes.Name(name, "load")], lineno=1) for name in found]

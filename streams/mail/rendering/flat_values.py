@@ -34,7 +34,7 @@ class KnownValues:
 
     def is_empty_loop(self, node: nodes.For, scope: Scope) -> bool:
         """Return whether a loop has no pass in any email, and writes nothing instead."""
-        return self._value(node.iter, scope) == () and not node.else_
+        return self._value(node.iter, scope) in ((), []) and not node.else_
 
     def decided(self, test: nodes.Node, scope: Scope) -> tuple[nodes.Node, bool | None]:
         """Return a condition without the parts that are the same in all emails, and the result if it is the same in all emails."""

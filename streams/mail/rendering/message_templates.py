@@ -21,15 +21,15 @@ class MessageTemplates:
 
     Args:
         html, text: the environments of the HTML parts and of the text parts, with the same loader.
-        brand: the values of the brand that are the same in all emails, by variable.
+        brands: by country of the brand, the values that are the same in all emails there, by variable.
     """
 
-    def __init__(self, html: Sandbox, text: Sandbox, brand: Mapping[str, Any]) -> None:
+    def __init__(self, html: Sandbox, text: Sandbox, brands: Mapping[str, Mapping[str, Any]]) -> None:
         self._html = html
         self._text = text
-        self._brand = brand
+        self._brands = brands
         self._pairs: dict[str, Pair] = {}
-        self._flat_pairs: dict[tuple[str, FlowCopy], Pair] = {}
+        self._flat_pairs: dict[tuple[str, FlowCopy, str], Pair] = {}
         self._sources = _Sources(html)
 
     def pair(self, page: str) -> Pair:
@@ -52,26 +52,28 @@ class MessageTemplates:
             self._pairs[page] = found
         return found
 
-    def flat_pair(self, page: str, copy: FlowCopy) -> Pair:
+    def flat_pair(self, page: str, copy: FlowCopy, country: str) -> Pair:
         """Return the templates of a message in one language, flat if possible.
 
         Args:
             page: the name of the message's templates, without `.html.j2`.
             copy: the texts.
+            country: the country of the brand.
 
         Raises:
             TemplateNotFound: the message has no template.
             TemplateError: a template is invalid.
         """
-        found = self._flat_pairs.get((page, copy))
+        found = self._flat_pairs.get((page, copy, country))
         if found is None:
             html, text = self.pair(page)
-            found = self._flat_pairs[(page, copy)] = (self._flat(html, copy), text and self._flat(text, copy))
+            found = (self._flat(html, copy, country), text and self._flat(text, copy, country))
+            self._flat_pairs[(page, copy, country)] = found
         return found
 
-    def _flat(self, template: Template, copy: FlowCopy) -> Template:
+    def _flat(self, template: Template, copy: FlowCopy, country: str) -> Template:
         environment, name = template.environment, str(template.name)
-        known = {**self._brand, "language": copy.language}
+        known = {**self._brands[country], "language": copy.language}
         try:
             tree = flatten(environment, name, self._sources, copy.sources, known)
             code = environment.compile(tree, name, template.filename)

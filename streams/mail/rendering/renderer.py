@@ -86,11 +86,8 @@ class Renderer:
         self._html = new_environment(loader, autoescape=True)
         self._text = new_environment(loader, autoescape=False)
         self._copies = FlowCopies(templates_dir, self._text, self._html, is_strict=is_strict)
-        #: The templates by country, as far as the brand differs there.
-        self._templates = {
-            country: MessageTemplates(self._html, self._text, {"brand": values, "shop_name": brand.name})
-            for country, values in self._brand_values.items()
-        }
+        known = {country: {"brand": values, "shop_name": brand.name} for country, values in self._brand_values.items()}
+        self._templates = MessageTemplates(self._html, self._text, known)
         #: The copies and templates by flow, message, locale and country of the brand.
         self._prepared: dict[tuple[str, str, str, str], _Prepared] = {}
 
@@ -180,12 +177,12 @@ class Renderer:
         """
         page = f"{self._copies.folder(flow)}/{message}"
         try:
-            pair = self._templates[country].pair(page)
+            pair = self._templates.pair(page)
         except TemplateNotFound as error:
             raise MissingMessage(f"missing template {page}.html.j2") from error
         copy = self._copies.copy(flow, locale)
         if not self._is_strict:  # a check reports the line of an error in the template that it is in
-            pair = self._templates[country].flat_pair(page, copy)
+            pair = self._templates.flat_pair(page, copy, country)
         if len(self._prepared) >= MOST_PREPARED:
             self._prepared.clear()  # bounded, because records may contain any locale
         prepared = self._prepared[(flow, message, locale, country)] = _Prepared(copy, *pair)
