@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from streams.definitions.loader import load_email_brand
 from streams.mail.rendering.renderer import Renderer
+from streams.tools.preview.shown_html import with_logos
 from tests.harness import all_blocks
 from tests.harness.chromium import axe_source, browser, chromium
 from tests.harness.commands import SENDER, TEMPLATES, command
@@ -39,12 +39,7 @@ FINDINGS = (
 def html_of(folder: Path, flow: str, message: str, purpose: str) -> str:
     """Return the HTML of an email, with the logo in it as email programs show it."""
     order = command(flow=flow, message=message, purpose=purpose, locale="en")
-    email = Renderer(folder, load_email_brand(folder, "Shop")).render(order, SENDER.links(order))
-    html = email.html
-    for logo in email.logos:
-        data = base64.b64encode(logo.data).decode()
-        html = html.replace(f"cid:{logo.content_id}", f"data:{logo.media_type};base64,{data}")
-    return html
+    return with_logos(Renderer(folder, load_email_brand(folder, "Shop")).render(order, SENDER.links(order)))
 
 
 #: Texts with less contrast than WCAG 2.2 asks for (1.4.3), whatever their size: each with its colors.

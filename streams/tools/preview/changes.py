@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from streams.core.values.text import counted
 from streams.tools.preview.choices import SCHEMES, WIDTHS
+from streams.tools.preview.emails import shown_name
 from streams.tools.preview.gallery import EMAILS, INDEX, PICTURES, Gallery, GalleryEmail, picture_name
 from streams.tools.preview.gallery_pages import percent, write_changes
 
@@ -99,10 +100,10 @@ class Changes(Struct, frozen=True, kw_only=True):
         """Yield a line for each email that differs, and a summary."""
         for change in self.changed:
             share = percent(change.share) if self.has_pictures else ""
-            yield f"changed {share:>8}  {_title(change.after)}: {change.what}"
+            yield f"changed {share:>8}  {shown_name(change.after)}: {change.what}"
         for word, emails in (("new", self.added), ("removed", self.removed)):
             for email in emails:
-                yield f"{word:7} {'':>8}  {_title(email)}"
+                yield f"{word:7} {'':>8}  {shown_name(email)}"
         counts = (
             f"{len(self.changed)} changed",
             f"{len(self.added)} new",
@@ -213,7 +214,3 @@ def _on_canvas(picture: Image, size: tuple[int, int]) -> Image:
     canvas = Image.new("RGBA", size, (0, 0, 0, 0))
     canvas.paste(picture.convert("RGBA"))
     return canvas
-
-
-def _title(email: GalleryEmail) -> str:
-    return f"{email.flow}/{email.message} {email.language} {email.example}"

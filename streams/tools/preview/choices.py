@@ -24,7 +24,7 @@ _LABELS = {
 }  # fmt: skip
 
 
-class Choice(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Choice(Struct, frozen=True, kw_only=True):
     """The values that are chosen. A message without the chosen language or example shows its first."""
 
     language: str = ""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import Purpose
@@ -26,6 +26,9 @@ from streams.mail.rendering.renderer import RenderedEmail, Renderer
 from streams.mail.rendering.template_folders import SHARED, flow_folders, message_names
 from streams.mail.tokens import LinkKeys
 from streams.tools.preview.examples import InvalidExample, example_names, read_example
+
+if TYPE_CHECKING:
+    from streams.tools.preview.gallery import GalleryEmail
 
 #: Where the links of shown emails lead: no such host exists (RFC 2606).
 LINK_BASE = "https://links.example"
@@ -53,6 +56,11 @@ class Variant:
     def name(self) -> str:
         """The name of its files."""
         return f"{self.flow}.{self.message}.{self.language}.{self.example}"
+
+
+def shown_name(email: Variant | GalleryEmail) -> str:
+    """Return the name of an email for people."""
+    return f"{email.flow}/{email.message} {email.language} {email.example}"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from streams.definitions.checks.rendered_emails import EmailPage, is_address
 from streams.mail.rendering.renderer import RenderedEmail
 from streams.tools.preview.choices import SCHEMES, WIDTHS
 from streams.tools.preview.chromium import Tab, open_browser
-from streams.tools.preview.emails import EmailFailed, Emails, Variant
+from streams.tools.preview.emails import EmailFailed, Emails, Variant, shown_name
 from streams.tools.preview.shown_html import shown_html, with_policy
 
 #: Bytes of HTML after which Gmail cuts an email.
@@ -69,11 +69,6 @@ def check_emails(emails: Emails, variants: Sequence[Variant]) -> EmailChecks:
     return EmailChecks(
         emails=len(sizes), largest=sizes.get(largest, 0), largest_name=largest, findings=tuple(dict.fromkeys(findings))
     )
-
-
-def shown_name(variant: Variant) -> str:
-    """Return the name of an email for people."""
-    return f"{variant.flow}/{variant.message} {variant.language} {variant.example}"
 
 
 def _findings(name: str, email: RenderedEmail, size: int) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from streams.tools.preview.choices import SCHEMES, WIDTHS
 from streams.tools.preview.chromium import Tab, chromium, open_browser
-from streams.tools.preview.emails import EmailFailed, Emails, Variant
+from streams.tools.preview.emails import EmailFailed, Emails, Variant, shown_name
 from streams.tools.preview.gallery_pages import write_sheets
 from streams.tools.preview.shown_html import preheader, shown_html, with_policy
 
@@ -98,9 +98,7 @@ def write_gallery(emails: Emails, variants: Sequence[Variant], out: Path, progre
     gallery = Gallery(shop=emails.shop_name, emails=tuple(written))
     (out / INDEX).write_bytes(msgspec.json.format(msgspec.json.encode(gallery)) + b"\n")
     write_sheets(out, gallery)
-    problems = tuple(
-        f"{each.flow}/{each.message} {each.language} {each.example}: {each.error}" for each in written if each.error
-    )
+    problems = tuple(f"{shown_name(each)}: {each.error}" for each in written if each.error)
     return Written(len(pages), len(pages) * len(WIDTHS) * len(SCHEMES) if has_chromium else 0, problems)
 
 

@@ -58,6 +58,11 @@ def copy_flow(library: Path, source: str, root: Path, name: str, group: str = ""
     return folder
 
 
+def with_value(text: str, key: str, value: str) -> tuple[str, int]:
+    """Return the text of a flow.yaml with another value of a key, and how often it had the key: 0 or 1. Comments stay."""
+    return re.subn(rf"^({key}:[ \t]*)[^\s#]+", rf"\g<1>{value}", text, count=1, flags=re.MULTILINE)
+
+
 def as_draft(text: str, name: str) -> str:
     """Return the text of a flow.yaml with another name, as version 1 and a draft, without migrations. Comments stay.
 
@@ -77,7 +82,7 @@ def as_draft(text: str, name: str) -> str:
             lines[start:end] = [""] * (end - start)
     text = "".join(lines)
     for key, value in (("flow", name), ("version", "1"), ("status", "draft")):
-        text, count = re.subn(rf"^({key}:[ \t]*)[^\s#]+", rf"\g<1>{value}", text, count=1, flags=re.MULTILINE)
+        text, count = with_value(text, key, value)
         if not count:
             raise CannotCopy(f"the flow has no line `{key}: ...`")
     return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,12 @@ from streams.definitions.views.words import trigger_text
 from streams.mail.rendering.renderer import RenderedEmail
 from streams.tools.preview.choices import ALL, SCHEMES, VIEWS, WIDTHS, Choice, chosen, label_of, language_name, options
 from streams.tools.preview.emails import EmailFailed, Message, Variant
+from streams.tools.preview.folder_checks import LONG_SUBJECT, MAX_HTML_BYTES
 from streams.tools.preview.placed_problems import problems_elsewhere, problems_of_flow, problems_of_message
 from streams.tools.preview.shown_html import Scheme, preheader, shown_html
 from streams.tools.preview.state import PreviewState
 
 ASSETS = Path(__file__).parent / "assets"
-#: Bytes of HTML after which Gmail cuts an email, and letters of a subject after which phones cut it.
-GMAIL_CUTS_AT, LONG_SUBJECT = 102_000, 50
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(ASSETS), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
 )
@@ -59,7 +58,7 @@ class Pages:
         return self._page(
             "overview.html.j2", "All", choice, page="overview", choices=choices, elsewhere=elsewhere, root=self._state.root,
             count=len(emails.messages), languages=len(known), width=choice.width, scheme=choice.scheme,
-            has_errors_elsewhere=any(problem.level == "error" for problem in elsewhere),
+            has_errors_elsewhere=any(problem.level == "error" for problem in elsewhere), groups=self._groups(choice, self._card),
         )  # fmt: skip
 
     def message(self, message: Message, choice: Choice, notice: Mapping[str, Any] | None) -> str:
@@ -124,15 +123,17 @@ class Pages:
             "is_checked": state.is_checked,
             "errors": levels.count("error"),
             "warnings": levels.count("warning"),
-            "groups": self._groups(choice),
+            "groups": self._groups(choice, self._link),
             "page": "",
             "current_flow": "",
             "current_message": "",
         }
         return _ENVIRONMENT.get_template(template).render(common | values)
 
-    def _groups(self, choice: Choice) -> list[tuple[str, list[dict[str, Any]]]]:
-        """Return the flows with their messages, by group."""
+    def _groups(
+        self, choice: Choice, shown: Callable[[Message, Choice], dict[str, Any]]
+    ) -> list[tuple[str, list[dict[str, Any]]]]:
+        """Return the flows with their messages, by group. `shown` returns what is shown of a message."""
         groups: list[tuple[str, list[dict[str, Any]]]] = []
         emails = self._state.emails
         for group, in_group in groupby(emails.messages.values(), key=lambda message: message.group):
@@ -147,14 +148,18 @@ class Pages:
                         "status": flow.status if flow is not None else "",
                         "errors": levels.count("error"),
                         "warnings": levels.count("warning"),
-                        "messages": [self._card(message, choice) for message in cards],
+                        "messages": [shown(message, choice) for message in cards],
                     }
                 )
             groups.append((group, flows))
         return groups
 
+    def _link(self, message: Message, choice: Choice) -> dict[str, Any]:
+        """Return a message with its link."""
+        return {"name": message.name, "link": f"{_path(message)}{choice.with_values(example='', view='html').query}"}
+
     def _card(self, message: Message, choice: Choice) -> dict[str, Any]:
-        """Return a message with its link, its frame and its subject."""
+        """Return a message with its link, its frame and its subject. It is rendered for that."""
         language, example = chosen(choice.language, message.languages), chosen(choice.example, message.examples)
         variant = Variant(message.flow, message.name, language, example)
         try:
@@ -162,13 +167,7 @@ class Pages:
         except EmailFailed:
             subject = "cannot be rendered"
         frame = choice.with_values(language=language, example=example, scheme=chosen(choice.scheme, SCHEMES))
-        link = choice.with_values(example="", view="html")
-        return {
-            "name": message.name,
-            "link": f"{_path(message)}{link.query}",
-            "frame": _frame_address(message, frame),
-            "subject": subject,
-        }
+        return {**self._link(message, choice), "frame": _frame_address(message, frame), "subject": subject}
 
     def _frames(self, variant: Variant, choice: Choice) -> list[dict[str, Any]]:
         """Return the frames of a message in one language: one for each width and color scheme."""
@@ -214,7 +213,7 @@ class Pages:
             ("Subject", email.subject, False),
             ("Letters", f"{len(email.subject)} of {LONG_SUBJECT}", len(email.subject) > LONG_SUBJECT),
             ("Preheader", preheader(email.html) or "none", False),
-            ("HTML", f"{size / 1000:.1f} of {GMAIL_CUTS_AT // 1000} kB", size > GMAIL_CUTS_AT),
+            ("HTML", f"{size / 1000:.1f} of {MAX_HTML_BYTES // 1000} kB", size > MAX_HTML_BYTES),
             ("Text", f"{len(email.text.encode()) / 1000:.1f} kB", False),
         ]
 

@@ -11,6 +11,7 @@ from streams.core.values.text import nearest
 from streams.definitions.checks.layout import ANY_KEPT, FLOW
 from streams.mail.rendering.languages import LANGUAGES_FILE, is_language
 from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED, flow_folders
+from streams.tools.preview.new_flow import with_value
 
 #: The flows of this group are live from the start: customers expect their emails, whatever they consented to.
 LIVE_GROUP = "transactional"
@@ -18,7 +19,6 @@ _FILES = ("consent.yaml", "rules.yaml", "segments.yaml", LANGUAGES_FILE)
 _ASSETS = Path(__file__).parent / "assets"
 TESTS = "tests"
 _NAME = re.compile(r"^name:.*$", re.MULTILINE)
-_STATUS = re.compile(r"^(status:[ \t]*)[^\s#]+", re.MULTILINE)
 
 
 class CannotInit(ValueError):
@@ -84,7 +84,7 @@ def _set_statuses(target: Path, live: Collection[str]) -> list[str]:
     for flow, folder in flow_folders(target).items():
         status = "live" if folder.parent.name == LIVE_GROUP or flow in live else "draft"
         path = folder / FLOW
-        path.write_text(_STATUS.sub(rf"\g<1>{status}", path.read_text(encoding="utf-8"), count=1), encoding="utf-8")
+        path.write_text(with_value(path.read_text(encoding="utf-8"), "status", status)[0], encoding="utf-8")
         if status == "live":
             is_live.append(flow)
     return is_live

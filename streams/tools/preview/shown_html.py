@@ -63,11 +63,17 @@ def shown_html(
         has_pictures: whether pictures are shown. Those from other servers are replaced by drawings. Without them, alt texts are shown.
         pictures: the folder with pictures for examples. One with the name of an address is shown instead of a drawing.
     """
+    html = with_logos(email)
+    return with_scheme(without_requests(html, has_pictures=has_pictures, pictures=pictures), scheme)
+
+
+def with_logos(email: RenderedEmail) -> str:
+    """Return the HTML part of an email with the pictures that the email carries in it."""
     html = email.html
     for logo in email.logos:
         data = f"data:{logo.media_type};base64,{b64encode(logo.data).decode()}"
         html = html.replace(f"cid:{logo.content_id}", data)
-    return with_scheme(without_requests(html, has_pictures=has_pictures, pictures=pictures), scheme)
+    return html
 
 
 def without_requests(html: str, *, has_pictures: bool = True, origin: str = "", pictures: Path | None = None) -> str:
