@@ -12,6 +12,7 @@ from streams.definitions.checks.campaigns import check_past_campaigns
 from streams.definitions.checks.messages import check_messages
 from streams.definitions.checks.rendered_emails import check_rendered_emails
 from streams.definitions.checks.unused_copy import check_unused_copy
+from streams.definitions.layers import Layers, open_layers
 from streams.definitions.loader import Templates, brand_problems, read_templates
 from streams.definitions.problems import Problem
 
@@ -29,26 +30,30 @@ class CheckedTemplates(Struct, frozen=True):
     warnings: tuple[Problem, ...]
 
 
-def check_all(root: Path, now: datetime) -> CheckedTemplates:
+def check_all(templates_dir: Path | Layers, now: datetime) -> CheckedTemplates:
     """Return the content of a templates folder with all of its problems. Every message is rendered in every language.
 
     Args:
-        root: the templates folder.
+        templates_dir: the templates folder.
         now: the current time, UTC: campaigns before it are over.
     """
-    templates = read_templates(root)
-    brand = brand_problems(root)
+    if not isinstance(templates_dir, Layers):
+        with open_layers(templates_dir) as layers:
+            return check_all(layers, now)
+    layers, root = templates_dir, templates_dir.path
+    templates = read_templates(layers)
+    brand = layers.shown(brand_problems(root))
     errors = (
         *templates.errors,
         *(problem for problem in brand if problem.level == "error"),
-        *check_messages(root, templates.flows),
+        *layers.shown(check_messages(root, templates.flows)),
     )
     warnings = (
         *templates.warnings,
         *(problem for problem in brand if problem.level == "warning"),
-        *check_advertising(root, templates.flows),
-        *check_rendered_emails(root, templates.flows),
-        *check_past_campaigns(root, templates.newest, now),
-        *(check_unused_copy(root) if templates.flows else []),
+        *layers.shown(check_advertising(root, templates.flows)),
+        *layers.shown(check_rendered_emails(root, templates.flows)),
+        *layers.shown(check_past_campaigns(root, templates.newest, now)),
+        *layers.shown(check_unused_copy(root) if templates.flows else ()),
     )
     return CheckedTemplates(templates, errors, warnings)

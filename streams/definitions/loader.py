@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from streams.core.rules.consent_policy import STRICT, ConsentPolicy
 from streams.core.rules.flow import Condition, Flow
 from streams.core.rules.ruleset import RATES, Limits, Ruleset, Shop
 from streams.core.rules.sending_rules import NO_RULES, TRANSACTIONAL_PER_ADDRESS, SendingRules
-from streams.core.values.text import nearest, similar
-from streams.definitions.checks.flow import check_flow, check_flows_together, check_unused_messages
+from streams.definitions.checks.flow import check_flow, check_flows_together, check_not_with, check_unused_messages
 from streams.definitions.checks.layout import ANY_KEPT, FLOW, layout_problems, version_file
 from streams.definitions.checks.migrations import check_migrations
 from streams.definitions.checks.shop_brand import BRAND, check_contrast, check_example, check_logo
@@ -26,6 +26,7 @@ from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.positions import brand_positions, positions_in
 from streams.definitions.language.rules import parse_rules, parse_segments, segment_names
+from streams.definitions.layers import Layers, open_layers
 from streams.definitions.problems import FlowFileError, Problem, not_utf8, problem_at, unreadable
 from streams.mail.rendering.brand import Brand
 from streams.mail.rendering.email_brand import EmailBrand, email_brand
@@ -54,9 +55,16 @@ class Templates(Struct, frozen=True, kw_only=True):
         return tuple({flow.name: flow for flow in self.flows}.values())
 
 
-def read_templates(templates_dir: Path | str) -> Templates:
-    """Return the content of `templates_dir` with all problems in it. Older versions of flows are included."""
-    return _Loader(Path(templates_dir)).load()
+def read_templates(templates_dir: Path | str | Layers) -> Templates:
+    """Return the content of a templates folder with all problems in it. Older versions of flows are included."""
+    if not isinstance(templates_dir, Layers):
+        with open_layers(Path(templates_dir)) as layers:
+            return read_templates(layers)
+    layers = templates_dir
+    loader = _Loader(layers.path, layers.off)
+    loader.errors += layers.problems
+    templates = loader.load()
+    return replace(templates, errors=layers.shown(templates.errors), warnings=layers.shown(templates.warnings))
 
 
 def load_flows(templates_dir: Path | str) -> tuple[Flow, ...]:
@@ -75,10 +83,11 @@ def _without_errors(templates: Templates) -> Templates:
 
 
 class _Loader:
-    """Reads file by file and collects problems."""
+    """Reads file by file and collects problems. `off` are flows of Takk that do not run, and that others may name."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, off: Collection[str] = ()) -> None:
         self.root = root
+        self.off = off
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
 
@@ -102,15 +111,9 @@ class _Loader:
             self.warnings.append(Problem("consent.W001", message, hint).in_file(self.root / _CONSENT))
         for flow, problem in check_flows_together(newest):
             self.note(folders[flow.name] / FLOW, [problem])
-        names = [*(flow.name for flow in newest), *rules.external_series]
-        for flow in newest:
-            for other in [name for name in flow.not_with if name not in names]:
-                message = f"unknown flow {other!r} in `not_with`, and {_RULES} (`outside`) has no such series"
-                hint = nearest(other, names)
-                if similar(other, names) is None:
-                    hint = f"if it is a series of another system, add it to `outside` in {_RULES}; {hint}"
-                problem = problem_at("not_with", "flow.E053", message, hint)
-                self.note(folders[flow.name] / FLOW, [problem])
+        known = [flow.name for flow in newest] + sorted(self.off)
+        for flow, problem in check_not_with(newest, known, rules.external_series):
+            self.note(folders[flow.name] / FLOW, [problem])
         return Templates(
             flows=tuple(flows),
             segments=segments,
@@ -255,7 +258,7 @@ def load_email_brand(templates_dir: Path | str, shop_name: str) -> EmailBrand:
 
 
 def load_ruleset(
-    templates_dir: Path | str,
+    templates_dir: Path | str | Layers,
     *,
     shop: Shop | None = None,
     rates: Mapping[str, Decimal] = RATES,

@@ -12,6 +12,7 @@ from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import ConsentPolicy, is_transactional
 from streams.core.rules.flow import Flow, Send
 from streams.core.rules.sending_rules import SendingRules
+from streams.core.values.text import nearest, similar
 from streams.definitions.checks.any_hour import check_any_hour
 from streams.definitions.checks.expiry import check_expiry
 from streams.definitions.checks.recipients import check_consent
@@ -80,6 +81,26 @@ def check_flows_together(flows: Sequence[Flow]) -> Iterator[tuple[Flow, Problem]
             if other_flow is not None and flow.name in other_flow.not_with and flow.name < name:
                 message = f"{flow.name} and {name} wait for each other: while both run, neither sends until one ends"
                 yield flow, problem_at("not_with", "flow.W003", message, "remove `not_with` from one of them")
+
+
+def check_not_with(
+    flows: Sequence[Flow], known: Sequence[str], series: Collection[str]
+) -> Iterator[tuple[Flow, Problem]]:
+    """Yield unknown names in `not_with`, each with the flow to report it at.
+
+    Args:
+        flows: one version of each flow.
+        known: the names of flows.
+        series: the names of series of other systems, of `rules.yaml`.
+    """
+    names = [*known, *series]
+    for flow in flows:
+        for other in [name for name in flow.not_with if name not in names]:
+            message = f"unknown flow {other!r} in `not_with`, and rules.yaml (`outside`) has no such series"
+            hint = nearest(other, names)
+            if similar(other, names) is None:
+                hint = f"if it is a series of another system, add it to `outside` in rules.yaml; {hint}"
+            yield flow, problem_at("not_with", "flow.E053", message, hint)
 
 
 def _shares(experiment: Experiment) -> tuple[int, tuple[tuple[str, int], ...]]:

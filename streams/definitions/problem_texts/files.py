@@ -29,6 +29,9 @@ ENTRIES = {
     "files.E010": Entry(
         "Invalid file name", "Older versions of a flow have the name `flow.v<version>.yaml`.", "`flow.v3.yaml`"
     ),
+    "files.E011": Entry(
+        "Unknown flow of Takk", "`library.yaml` names a flow that Takk does not have.", "correct the spelling"
+    ),
     "yaml.E001": Entry(
         "Invalid YAML", "The file cannot be parsed.", "check the indentation, the colons and the brackets"
     ),

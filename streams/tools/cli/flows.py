@@ -64,9 +64,11 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     from streams.definitions.all_problems import check_all
     from streams.definitions.checks.languages import OTHERS, fallbacks
     from streams.definitions.checks.transactional import service_messages
+    from streams.definitions.layers import open_layers
 
-    root = read_settings(templates_dir=templates_dir).templates_dir
-    checked = check_all(root, datetime.now(UTC))
+    with open_layers(read_settings(templates_dir=templates_dir).templates_dir) as layers:
+        checked = check_all(layers, datetime.now(UTC))
+        languages = fallbacks(layers.path) if checked.templates.flows else {}
     templates, errors, warnings = checked.templates, checked.errors, checked.warnings
     rules = templates.rules
     rule_count = len(rules.caps) + sum(
@@ -74,7 +76,6 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     )
     older = len(templates.flows) - len(templates.newest)
     service = service_messages(templates.flows)
-    languages = fallbacks(root) if templates.flows else {}
     if as_json:
         counts = {
             "flows": len(templates.newest),

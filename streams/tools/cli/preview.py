@@ -79,11 +79,15 @@ def preview(
             raise click.UsageError("--against, --flow, --language and --samples need --out")
         asyncio.run(_serve(settings, port, to))
         return
-    _write(settings, out, against, flows, languages, has_samples)
+    from streams.definitions.layers import open_layers
+
+    with open_layers(settings.templates_dir) as layers:
+        _write(settings, layers.path, out, against, flows, languages, has_samples)
 
 
 def _write(
     settings: Settings,
+    templates_dir: Path,
     out: Path,
     against: Path | None,
     flows: tuple[str, ...],
@@ -98,7 +102,7 @@ def _write(
 
     if against is not None and against.resolve() == out.resolve():
         raise click.UsageError("--out and --against are the same directory")
-    emails = Emails(settings.templates_dir, settings.mail_from)
+    emails = Emails(templates_dir, settings.mail_from)
     variants = [
         variant
         for variant in emails.variants(has_samples=has_samples)

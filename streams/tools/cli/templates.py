@@ -12,7 +12,7 @@ from streams.tools.cli.options import read_settings
 
 @click.group()
 def templates() -> None:
-    """Start and test a templates folder of your own."""
+    """Start, test and publish a templates folder of your own."""
 
 
 @templates.command("init")
@@ -27,11 +27,22 @@ def templates() -> None:
     metavar="FLOW",
     help="Flow that sends from the start. Repeatable. Default: only transactional flows.",
 )
-def templates_init(directory: Path, name: str, languages: tuple[str, ...], live: tuple[str, ...]) -> None:
+@click.option(
+    "--layer",
+    "is_layer",
+    is_flag=True,
+    help="Write only what the shop itself must state. All other files are those of Takk.",
+)
+def templates_init(
+    directory: Path, name: str, languages: tuple[str, ...], live: tuple[str, ...], is_layer: bool
+) -> None:
     """Write a templates folder with all that a shop edits.
 
     It has the brand, rules, consent policy, segments, texts and flows of Takk, a README, and tests. Transactional flows are
     live, all others are drafts: they send nothing until you set `status: live`. Existing files are never overwritten.
+
+    With --layer, the folder has the brand, the consent policy, the languages and `library.yaml`, which names the flows of Takk
+    that run. Files that you add replace those of Takk. `takk templates copy` copies a flow to change it.
 
     \b
     takk templates init ~/shop --name "Tea Shop" --language da --language en
@@ -43,17 +54,51 @@ def templates_init(directory: Path, name: str, languages: tuple[str, ...], live:
     from streams.tools.preview.shop_folder import CannotInit, init_folder
 
     try:
-        is_live = init_folder(PROJECT_ROOT / "templates", directory, name, live, languages)
+        is_live = init_folder(PROJECT_ROOT / "templates", directory, name, live, languages, is_layer=is_layer)
     except CannotInit as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"cannot write {error.filename}: {error.strerror}") from error
-    click.echo(f"Wrote {directory}. These flows are live, all others are drafts: {', '.join(is_live)}.")
+    others = "no other runs" if is_layer else "all others are drafts"
+    click.echo(f"Wrote {directory}. These flows are live, {others}: {', '.join(is_live)}.")
     click.echo(f"1. Write your brand into {directory / 'shared' / 'brand.yaml'}")
     click.echo(f"2. See the emails while you edit them: takk preview --templates {directory}")
     click.echo(f"3. Test them: takk templates test {directory}")
     click.echo(f"4. Use them: export TAKK_TEMPLATES_DIR={directory.absolute()}")
     click.echo(f"{directory / 'README.md'} explains the files.")
+
+
+@templates.command("copy")
+@click.argument("flow")
+@click.option(
+    "--templates",
+    "templates_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory over the library. Default: TAKK_TEMPLATES_DIR.",
+)
+def templates_copy(flow: str, templates_dir: Path | None) -> None:
+    """Copy a flow of Takk to your folder, to change it.
+
+    The whole flow is then yours: its steps, messages, texts and examples. A newer Takk does not change it.
+
+    \b
+    takk templates copy order-confirmation --templates ~/shop
+
+    Exit code 1 if the flow is unknown, or the folder has it already.
+    """
+    from streams.definitions.layers import LIBRARY, MARKER
+    from streams.tools.preview.shop_folder import CannotInit, copy_to_shop
+
+    root = read_settings(templates_dir=templates_dir).templates_dir
+    if not (root / MARKER).is_file():
+        raise click.ClickException(f"{root} has no {MARKER}: all of its flows are in the folder itself")
+    try:
+        folder = copy_to_shop(LIBRARY, root, flow)
+    except CannotInit as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"cannot write {error.filename}: {error.strerror}") from error
+    click.echo(f"Wrote {folder}.")
 
 
 @templates.command("test")
@@ -74,6 +119,7 @@ def templates_test(context: click.Context, directory: Path | None, no_browser: b
     """
     from streams.core.values.text import counted
     from streams.definitions.all_problems import check_all
+    from streams.definitions.layers import open_layers
     from streams.tools.preview.chromium import ChromiumFailed, chromium
     from streams.tools.preview.emails import Emails
     from streams.tools.preview.folder_checks import check_emails, measure_contrast, run_tests
@@ -83,10 +129,11 @@ def templates_test(context: click.Context, directory: Path | None, no_browser: b
     root = settings.templates_dir
     if not root.is_dir():
         raise click.ClickException(f"{root} is not a folder. `takk templates init {root}` makes one")
-    checked = check_all(root, datetime.now(UTC))
+    layers = context.with_resource(open_layers(root))
+    checked = check_all(layers, datetime.now(UTC))
     for problem in (*checked.errors, *checked.warnings):
         click.echo(str(problem), err=True)
-    emails = Emails(root, settings.mail_from)
+    emails = Emails(layers.path, settings.mail_from)
     result = check_emails(emails, list(emails.variants(has_samples=True)))
     findings = list(result.findings)
     measured = ""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from streams.definitions.layers import Layers
 from streams.definitions.problems import Problem
 from streams.mail.rendering.template_folders import COPY
 from streams.tools.preview.emails import Message
@@ -19,7 +20,7 @@ class PlacedProblem(Struct, frozen=True):
         level: `error` or `warning`.
         id, message, hint: as of the problem.
         place: the file relative to the templates folder, with line and column.
-        file: the path of the file.
+        file: the path of the file that was read.
         line: its line.
     """
 
@@ -32,12 +33,16 @@ class PlacedProblem(Struct, frozen=True):
     line: int
 
 
-def place(problems: Iterable[Problem], root: Path) -> tuple[PlacedProblem, ...]:
-    """Return problems with places relative to the templates folder, errors first."""
+def place(problems: Iterable[Problem], layers: Layers) -> tuple[PlacedProblem, ...]:
+    """Return problems with places relative to the templates folder, errors first. Files of Takk have their whole path."""
     placed = []
     for problem in problems:
-        file = Path(problem.location.file)
-        shown = file.relative_to(root) if file.is_relative_to(root) else file
+        file = shown = Path(problem.location.file)
+        if file.is_relative_to(layers.shop):
+            shown = file.relative_to(layers.shop)
+            file = layers.path / shown
+        elif file.is_relative_to(layers.library):
+            file = layers.path / file.relative_to(layers.library)
         at = f"{shown}:{problem.location.line}:{problem.location.column}"
         placed.append(
             PlacedProblem(problem.level, problem.id, problem.message, problem.hint, at, file, problem.location.line)

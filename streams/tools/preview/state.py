@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 from streams.definitions.all_problems import check_all
+from streams.definitions.layers import Layers, open_layers
 from streams.settings import Settings
 from streams.tools.preview.emails import Emails
 from streams.tools.preview.placed_problems import PlacedProblem, place
@@ -36,7 +39,10 @@ class PreviewState:
     def __init__(self, settings: Settings, root: Path) -> None:
         self.settings = settings
         self.root = root
-        self.emails = Emails(root, settings.mail_from)
+        #: The folders that are open: the present one and the one before, whose emails may still be drawn.
+        self._open: deque[ExitStack] = deque()
+        self._layers = self._read()
+        self.emails = Emails(self._layers.path, settings.mail_from)
         self.problems: tuple[PlacedProblem, ...] = ()
         self.is_checked = False
         #: Differs between two runs, so that an open page loads the new one.
@@ -59,8 +65,12 @@ class PreviewState:
             now = await asyncio.to_thread(fingerprint, self.root)
             if now == seen:
                 continue
+            try:
+                self._layers = await asyncio.to_thread(self._read)
+            except OSError:  # an editor is just saving: the next look sees the change again
+                continue
             seen = now
-            self.emails = Emails(self.root, self.settings.mail_from)
+            self.emails = Emails(self._layers.path, self.settings.mail_from)
             self.is_checked = False
             await self._publish()
             await self._check()
@@ -84,14 +94,24 @@ class PreviewState:
         self._is_closing = True
         async with self._changed:
             self._changed.notify_all()
+        while self._open:
+            self._open.pop().close()
+
+    def _read(self) -> Layers:
+        stack = ExitStack()
+        layers = stack.enter_context(open_layers(self.root))
+        self._open.append(stack)
+        if len(self._open) > 2:
+            self._open.popleft().close()
+        return layers
 
     async def _check(self) -> None:
-        emails = self.emails
+        emails, layers = self.emails, self._layers
         try:
-            checked = await asyncio.to_thread(check_all, self.root, datetime.now(UTC))
+            checked = await asyncio.to_thread(check_all, layers, datetime.now(UTC))
         except OSError:  # an editor has removed or renamed a file during the check: that change starts another one
             return
-        problems = place((*checked.errors, *checked.warnings), self.root)
+        problems = place((*checked.errors, *checked.warnings), layers)
         if emails is self.emails:
             self.problems, self.is_checked = problems, True
             await self._publish()

@@ -135,3 +135,20 @@ def test_a_folder_with_errors(tmp_path: Path) -> None:
     assert code == 1
     assert "message.E002" in output
     assert "hello/hi en example: error: it cannot be rendered" in output
+
+
+def test_a_layer(tmp_path: Path) -> None:
+    """`init --layer` writes a folder over the library, which the checks, the gallery and `copy` accept."""
+    target = str(tmp_path / "shop")
+    code, output = run("templates", "init", target, "--layer", "--name", "Tea Shop", "--language", "en")
+    assert code == 0, output
+    assert "no other runs" in output
+    assert run("flows", "check", "--templates", target)[0] == 0
+    code, output = run("templates", "copy", "order-confirmation", "--templates", target)
+    assert code == 0, output
+    assert run("templates", "copy", "order-confirmation", "--templates", target)[0] == 1
+    assert "has no library.yaml" in run("templates", "copy", "review", "--templates", "templates")[1]
+    out = tmp_path / "out"
+    code, output = run("preview", "--templates", target, "--out", str(out), "--flow", "delivered")
+    assert code == 0, output
+    assert list(out.rglob("delivered.*"))

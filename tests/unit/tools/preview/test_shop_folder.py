@@ -9,7 +9,7 @@ import pytest
 from streams.definitions.loader import brand_problems, load_brand, read_templates
 from streams.tools.preview.emails import Emails, Variant
 from streams.tools.preview.folder_checks import check_emails, run_tests
-from streams.tools.preview.shop_folder import CannotInit, init_folder
+from streams.tools.preview.shop_folder import CannotInit, copy_to_shop, init_folder
 from tests.harness.commands import TEMPLATES
 from tests.unit.tools.preview.folder import FLOW, write_folder
 
@@ -113,3 +113,33 @@ def test_failed_tests(tmp_path: Path) -> None:
     assert result.passed == 1
     assert [name for name, _ in result.failures] == ["test_a.py::test_two", "test_b.py"]
     assert "not two" in result.failures[0][1]
+
+
+def test_a_folder_over_the_library(tmp_path: Path) -> None:
+    """A layer has only what the shop states, runs the live flows of the library, and passes its checks and tests."""
+    target = tmp_path / "shop"
+    live = init_folder(TEMPLATES, target, "Tea & Co", live=["review"], languages=("da", "en"), is_layer=True)
+    assert {path.name for path in target.rglob("*") if path.is_file()} == {
+        "brand.yaml", "consent.yaml", "languages.yaml", "library.yaml", "README.md", "test_flows.py",
+    }  # fmt: skip
+    templates = read_templates(target)
+    assert not templates.errors
+    assert {flow.name for flow in templates.newest if flow.status == "live"} == {flow.name for flow in templates.newest}
+    assert {flow.name for flow in templates.newest} == set(live)
+    assert (run_tests(target / "tests").passed, run_tests(target / "tests").failures) == (3, ())
+
+
+def test_a_copied_flow_is_the_shops(tmp_path: Path) -> None:
+    """A copied flow is read from the shop's folder, with its version; it is copied once."""
+    target = tmp_path / "shop"
+    init_folder(TEMPLATES, target, is_layer=True)
+    folder = copy_to_shop(TEMPLATES, target, "order-confirmation")
+    assert folder == target / "flows" / "transactional" / "order-confirmation"
+    path = folder / "flow.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("status: live", "status: draft"), encoding="utf-8")
+    statuses = {flow.name: flow.status for flow in read_templates(target).newest}
+    assert statuses["order-confirmation"] == "draft"
+    with pytest.raises(CannotInit, match="has the flow"):
+        copy_to_shop(TEMPLATES, target, "order-confirmation")
+    with pytest.raises(CannotInit, match="did you mean 'review'"):
+        copy_to_shop(TEMPLATES, target, "reviw")
