@@ -254,6 +254,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "product.is_coming": ("boolean", order_values.is_coming),
         "product.category": ("text", lambda context: line.category if (line := order_values.product(context)) else ""),
         "product.quantity": ("number", lambda context: line.quantity if (line := order_values.product(context)) else 0),
+        "product.lasts_days": ("number", order_values.lasts_days),
         "product.price": ("number", product_values.price),
         "product.old_price": ("number", product_values.old_price),
         "product.price_drop": ("number", product_values.price_drop),

@@ -66,6 +66,12 @@ def product(context: EvalContext) -> OrderLine | None:
     return next((line for line in lines(context) if line.sku == sku), None)
 
 
+def lasts_days(context: EvalContext) -> int:
+    """Return how many days one piece of the product lasts, as its order says; 0 if the order does not say it."""
+    line = product(context)
+    return (line.lasts_days or 0) if line is not None else 0
+
+
 def is_coming(context: EvalContext) -> bool:
     launches_at = context.data("launches_at")
     return bool(launches_at) and datetime.fromisoformat(launches_at) > context.uow.now

@@ -133,6 +133,14 @@ def test_once_per_product() -> None:
     assert len(run.mails()) == 1
 
 
+def test_products_that_are_used_up() -> None:
+    """`product.lasts_days` is what the line of the order says, and 0 without it."""
+    run = run_of("trigger: {on: order.placed, once_per: product, where: product.lasts_days > 40}\n" + SEND)
+    lines = [OrderLine(f"s{days}", "Tea", "tea", 1, 100, days) for days in (40, 45, None)]
+    buy(run, lines=tuple(lines))
+    assert len(run.mails()) == 1
+
+
 def test_completed_profile() -> None:
     """`profile.completed` starts a flow once, when the last part of the profile is known."""
     run = run_of(f"trigger: {{on: profile.completed}}\n{SEND}")

@@ -27,7 +27,7 @@ from streams.definitions.language.conditions import Absence, Scope
 from streams.definitions.language.yaml_reader import Reader
 
 #: Names that need the line of an order.
-_OF_A_LINE = ("product.category", "product.quantity")
+_OF_A_LINE = ("product.category", "product.quantity", "product.lasts_days")
 #: Names that need a change of the catalogue -> the triggers that have them.
 _OF_CHANGES = {
     "product.price": CATALOGUE_CHANGES,

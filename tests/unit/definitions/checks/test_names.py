@@ -40,6 +40,7 @@ ONLY_WITH: Mapping[str, tuple[str, ...]] = {
     "product.is_coming": ("{on: product.viewed}", "{on: product.launch}"),
     "product.category": ("{on: order.placed, once_per: product}",),
     "product.quantity": ("{on: order.placed, once_per: product}",),
+    "product.lasts_days": ("{on: order.placed, once_per: product}",),
     "product.price": ("{on: product.back_in_stock}", "{on: product.price_dropped}", "{on: product.replaced}"),
     "product.old_price": ("{on: product.price_dropped}",),
     "product.price_drop": ("{on: product.price_dropped}",),
