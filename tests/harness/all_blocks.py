@@ -22,7 +22,18 @@ _VALUES = {
     "quote": 'quote = "The best socks that I have ever had.", author = "Bo, Aarhus"',
     "steps": 'steps = ["One", "Two", "Three"]',
 }
-_ALONE = ("addresses", "contents", "help", "items", "order-lines", "parcel", "products", "stars", "totals")
+_ALONE = (
+    "addresses",
+    "contents",
+    "help",
+    "items",
+    "order-lines",
+    "parcel",
+    "product-list",
+    "products",
+    "stars",
+    "totals",
+)
 #: The blocks that other blocks and the layout include.
 INNER = {"address", "footer", "shop", "tile"}
 #: The blocks that have no text.
