@@ -1,0 +1,139 @@
+"""The shipped flows that sell, and those of birthdays and anniversaries: whom they write to, when, and when they do not."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from streams.core.rules.ruleset import Ruleset
+from streams.definitions.loader import load_ruleset
+from streams.testing import OrderLine, Scenario
+from tests.harness.events import TEMPLATES
+
+TEA = OrderLine("TEA", "Tea", "tea", 1, 10_000, 30)
+HONEY = OrderLine("HONEY", "Honey", "food", 2, 8_000, 15)
+POT = OrderLine("POT", "Teapot", "tea", 1, 40_000)
+
+
+@pytest.fixture(scope="module")
+def ruleset() -> Ruleset:
+    """The shipped flows."""
+    return load_ruleset(TEMPLATES)
+
+
+@pytest.fixture
+def shop(ruleset: Ruleset) -> Scenario:
+    """A shop with the shipped flows."""
+    return Scenario(ruleset)
+
+
+def emails(shop: Scenario, *flows: str) -> list[str]:
+    """The emails of Anna by these flows."""
+    return [each for each in shop.mails("anna") if each.partition("/")[0] in flows]
+
+
+def test_buy_again(shop: Scenario) -> None:
+    """What is used up is asked for five days before and a week after, in one email; what lasts is not; a new order ends it."""
+    shop.order("anna", lines=(TEA, HONEY, POT))
+    shop.after(days=26)
+    assert emails(shop, "buy-again") == ["buy-again/again"]
+    assert [product["sku"] for product in shop.mail("anna").context["products"]] == ["TEA", "HONEY"]
+    shop.after(days=13)
+    assert emails(shop, "buy-again") == ["buy-again/again", "buy-again/remind"]
+    shop.order("anna", lines=(TEA,))
+    shop.after(days=20)
+    shop.order("anna", lines=(TEA,))
+    shop.after(days=14)
+    assert len(emails(shop, "buy-again")) == 2
+    shop.after(days=60)
+    assert len(emails(shop, "buy-again")) == 4
+
+
+def test_wish_list(shop: Scenario) -> None:
+    """Products of the wish list that are back or cost less are announced, those that were bought are not."""
+    for sku in ("TEA", "POT"):
+        shop.product(sku, stock=0)
+    shop.order("anna")
+    for sku in ("TEA", "POT"):
+        shop.wishes("anna", sku)
+    shop.order("anna", lines=(POT,))
+    shop.after(days=2)
+    for sku in ("TEA", "POT"):
+        shop.product(sku, stock=5)
+    shop.after(hours=1)
+    assert emails(shop, "back-in-stock") == ["back-in-stock/back"]
+    shop.after(days=2)
+    shop.product("TEA", price="95 DKK")
+    shop.after(days=1)
+    shop.product("TEA", price="70 DKK")
+    shop.after(hours=1)
+    assert emails(shop, "price-dropped") == ["price-dropped/lower"]
+
+
+def test_newer_version(shop: Scenario) -> None:
+    """Who has the older version hears of the newer one on the next weekday morning."""
+    shop.product("POT")
+    shop.order("anna", lines=(POT,))
+    shop.after(days=4)
+    shop.product("POT-2", replaces="POT")
+    shop.after(days=1, hours=3)  # Saturday
+    assert emails(shop, "newer-version") == []
+    shop.after(days=2)
+    assert emails(shop, "newer-version") == ["newer-version/newer"]
+
+
+def test_win_back(shop: Scenario) -> None:
+    """Who has not ordered for a year gets three emails and no birthday wishes, and an order ends it."""
+    shop.profile("anna", birthday=date(1990, 3, 20))
+    shop.order("anna")
+    shop.after(days=372)
+    assert emails(shop, "win-back") == ["win-back/miss"]
+    shop.after(days=50)
+    assert emails(shop, "win-back", "birthday") == [
+        "birthday/wishes",
+        "win-back/miss",
+        "win-back/picks",
+        "win-back/last",
+    ]
+    shop.order("anna")
+    shop.after(days=372)
+    shop.order("anna")
+    shop.after(days=60)
+    assert emails(shop, "win-back")[3:] == ["win-back/miss"]
+
+
+def test_birthday_and_anniversary(shop: Scenario) -> None:
+    """Wishes come on the day, and a year after the first order to those who came back."""
+    shop.profile("anna", birthday=date(1990, 5, 1))
+    shop.order("anna")
+    shop.after(days=59)
+    assert emails(shop, "birthday") == []
+    shop.after(days=1)
+    assert emails(shop, "birthday") == ["birthday/wishes"]
+    shop.after(days=100)
+    shop.order("anna")
+    shop.after(days=206)
+    assert emails(shop, "anniversary") == ["anniversary/a-year"]
+    shop.order("anna")
+    shop.after(days=365)
+    assert emails(shop, "anniversary") == ["anniversary/a-year", "anniversary/years"]
+    assert shop.now.date() == date(2026, 3, 2) + timedelta(days=731)
+
+
+def test_after_the_first_order(shop: Scenario) -> None:
+    """A complement follows a month after the delivery, ideas and a letter after 45 and 75 days, and nothing after a second order."""
+    shop.product("POT", complements=("TEA",))
+    shop.product("TEA")
+    shop.product("CUP", category="tea")
+    for customer in ("anna", "bo"):
+        shop.order(customer, lines=(POT,))
+        shop.parcel(customer, "delivered")
+    shop.order("eve", lines=(OrderLine("CUP", "Cup", "tea", 1, 5_000),))
+    shop.after(days=35)
+    shop.order("bo", lines=(OrderLine("CUP", "Cup", "tea", 1, 5_000),))
+    shop.after(days=60)
+    assert emails(shop, "complement", "second-purchase") == [
+        "complement/products", "second-purchase/nudge", "second-purchase/remind",
+    ]  # fmt: skip
+    assert not any(each.startswith("second-purchase") for each in shop.mails("bo"))
