@@ -34,7 +34,7 @@ def emails(shop: Scenario, *flows: str) -> list[str]:
 
 
 def test_buy_again(shop: Scenario) -> None:
-    """What is used up is asked for five days before and a week after, in one email; what lasts is not; a new order ends it."""
+    """The email comes five days before a product is used up and again a week after, for several products at once; a new order ends it."""
     shop.order("anna", lines=(TEA, HONEY, POT))
     shop.after(days=26)
     assert emails(shop, "buy-again") == ["buy-again/again"]
@@ -72,7 +72,7 @@ def test_wish_list(shop: Scenario) -> None:
 
 
 def test_newer_version(shop: Scenario) -> None:
-    """Who has the older version hears of the newer one on the next weekday morning."""
+    """Customers with the older version hear of the newer one on the next weekday morning."""
     shop.product("POT")
     shop.order("anna", lines=(POT,))
     shop.after(days=4)
@@ -84,7 +84,7 @@ def test_newer_version(shop: Scenario) -> None:
 
 
 def test_win_back(shop: Scenario) -> None:
-    """Who has not ordered for a year gets three emails and no birthday wishes, and an order ends it."""
+    """Customers who have not ordered for a year get three emails and no birthday wishes, and an order ends it."""
     shop.profile("anna", birthday=date(1990, 3, 20))
     shop.order("anna")
     shop.after(days=372)
