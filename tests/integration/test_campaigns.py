@@ -36,7 +36,8 @@ FAILPOINTS = ("walks.visited@2", "flows.marker_produced@3", "flows.marker_commit
 def stack(tmp_path: Path) -> Iterator[Stack]:
     """A stack without a campaign, in which a day lasts a day, and walks are slow."""
     templates = patient_templates(tmp_path / "templates")
-    (templates / "segments.yaml").write_text("members: customer.attributes.member == 'yes'\n")
+    with (templates / "segments.yaml").open("a", encoding="utf-8") as segments:
+        segments.write("members: customer.attributes.member == 'yes'\n")
     (templates / "rules.yaml").write_text("{}\n")
     env = {"TAKK_TEMPLATES_DIR": str(templates), "TAKK_WALK_RATE": "20"}
     with open_stack(tmp_path, day_s=86_400.0, env=env) as stack:
