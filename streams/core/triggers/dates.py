@@ -44,12 +44,11 @@ def date_timer(ruleset: Ruleset, state: Customer, flow: Flow, now: datetime) -> 
         The timer, or None if the customer is an alias, has no such date, or has its next day scheduled.
     """
     uow = UnitOfWork(ruleset, state, now)
-    date = _date_of(uow, flow)
-    if date is None or state.is_alias:
+    next_at = _next_begin(uow, flow, now)
+    if next_at is None or state.is_alias:
         return None
     instance_id = ids.instance_id(state.customer_id, flow.name, "day")
     scheduled = find_instance(uow, instance_id)
-    next_at = local_time.next_day(date, now, uow.zone_of(None), flow.trigger.before)
     if scheduled is not None and (scheduled.due_at == next_at or scheduled.due_at <= now):
         return None
     return timer_of(state.customer_id, instance_id, flow.name, DATES_STEP, local_time.round_up(now))
@@ -65,19 +64,30 @@ def _date_of(uow: UnitOfWork, flow: Flow) -> date | None:
     return first_order.astimezone(uow.zone_of(None)).date() if first_order is not None else None
 
 
+def _next_begin(uow: UnitOfWork, flow: Flow, after: datetime) -> datetime | None:
+    """Return when the day that the flow starts on begins next after `after` (UTC), or None if it is unknown."""
+    date, before, day_scale = _date_of(uow, flow), flow.trigger.before, uow.ruleset.day_scale
+    if date is None:
+        return None
+    if day_scale == 1.0:
+        return local_time.next_day(date, after, uow.zone_of(None), before)
+    first_order = None if flow.trigger.on in (BIRTHDAY, NAMED_DATE) else uow.first_order_at
+    since = first_order or local_time.scaled_day(date, day_scale)
+    return local_time.next_scaled_day(since, after, before, day_scale)
+
+
 def _schedule_date(uow: UnitOfWork, compiled: CompiledFlow, after: datetime) -> None:
-    flow, zone = compiled.flow, uow.zone_of(None)
-    date = _date_of(uow, flow)
+    flow = compiled.flow
     instance_id = ids.instance_id(uow.customer_id, flow.name, "day")
     scheduled = find_instance(uow, instance_id)
-    if date is None:
-        if scheduled is not None:  # the only order was cancelled, or the date was removed
-            drop_instance(uow, instance_id)
-        return
     if scheduled is not None:
         # If the scheduled date has come but its timer has not been processed yet, it is still the next date.
         after = min(after, scheduled.due_at - timedelta.resolution)
-    due_at = local_time.next_day(date, after, zone, flow.trigger.before)
+    due_at = _next_begin(uow, flow, after)
+    if due_at is None:
+        if scheduled is not None:  # the only order was cancelled, or the date was removed
+            drop_instance(uow, instance_id)
+        return
     if scheduled is None or scheduled.due_at != due_at:
         schedule_start(uow, flow, Instance(instance_id, flow.name, flow.version, "", None, DATE_STEP, due_at, uow.now))
 

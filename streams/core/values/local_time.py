@@ -13,6 +13,7 @@ from streams.core.values.country_zones import COUNTRY_ZONES
 
 #: The weekdays as flows name them. Their positions are those of `date.weekday()`.
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_EPOCH, _MS, _YEAR = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1), timedelta(days=365)
 
 
 @lru_cache(maxsize=1024)
@@ -82,6 +83,29 @@ def next_day(day: date, after: datetime, tz: ZoneInfo, days_before: int = 0) -> 
         if at > after:
             return at
     raise ValueError(f"no such day within three years: {day}")
+
+
+def next_scaled_day(since: datetime, after: datetime, days_before: int, day_scale: float) -> datetime:
+    """Return when an anniversary begins next in scaled time, where a year has 365 days and no day has a date.
+
+    Args:
+        since: the day whose anniversaries begin, at the earliest one year later (UTC).
+        after: the anniversary begins after this time (UTC).
+        days_before: return the time that many days earlier. It still has to be after `after`.
+        day_scale: how many real days a day takes, see `scale`.
+
+    Returns:
+        The time in UTC, in whole milliseconds, the precision of the wire.
+    """
+    year_ms = max(1, round(scale(_YEAR, day_scale) / _MS))
+    first_ms = (since - _EPOCH) // _MS - round(scale(timedelta(days=days_before), day_scale) / _MS)
+    years = max(1, ((after - _EPOCH) // _MS - first_ms) // year_ms + 1)
+    return _EPOCH + (first_ms + years * year_ms) * _MS
+
+
+def scaled_day(day: date, day_scale: float) -> datetime:
+    """Return the begin of a date's first anniversary since 1970 in scaled time (UTC), from which `next_scaled_day` counts."""
+    return _EPOCH + scale(timedelta(days=day.timetuple().tm_yday - 1), day_scale)
 
 
 def day_in(year: int, day: date) -> date:

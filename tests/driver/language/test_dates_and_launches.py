@@ -87,6 +87,21 @@ def test_anniversary() -> None:
     assert [round(days) for _, days in sent(run)] == [365, 731]
 
 
+def test_dates_in_scaled_time() -> None:
+    """In a demo a year takes 365 of its days, also for dates, and an event in between does not postpone them."""
+    second = DAY / 86_400
+    for trigger in ("customer.birthday", "customer.anniversary, where: customer.days_since_first_order < 400"):
+        run = run_of(f"trigger: {{on: {trigger}}}\n{SEND}", day_scale=1 / 86_400)
+        update_profile(run, email="anna@example.com", name="Anna", country="DK", birthday=date(1990, 4, 10))
+        buy(run)
+        for _ in range(30):
+            run.advance(12 * second)
+            update_profile(run, name="Anna")
+        assert len(run.mails()) == (trigger == "customer.birthday")
+        run.advance(10 * second)
+        assert len(run.mails()) == 1
+
+
 def test_an_important_date() -> None:
     """A date of the shop's record starts its flow every year, also on 29 February; other dates do not. One that is removed ends it."""
     run = run_of(f"trigger: {{on: customer.date, date: wedding, before: 2d}}\n{SEND}")

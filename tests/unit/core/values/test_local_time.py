@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.values.country_zones import COUNTRY_ZONES
-from streams.core.values.local_time import local_zone, scale_deadline, text_of, zone
+from streams.core.values.local_time import local_zone, next_scaled_day, scale_deadline, scaled_day, text_of, zone
 
 
 def utc(text: str) -> datetime:
@@ -67,6 +67,21 @@ def test_scaled_deadlines() -> None:
     start = utc("2026-03-02T09:00:00.000400")
     assert scale_deadline(start, start + timedelta(days=2), 1 / 86_400) == utc("2026-03-02T09:00:02.001")
     assert scale_deadline(start, start + timedelta(days=2), 1.0) == utc("2026-03-04T09:00:00.001")
+
+
+@given(
+    st.dates(),
+    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
+    st.integers(0, 60),
+    st.sampled_from((1e-9, 0.3 / 86_400, 1 / 86_400, 0.7)),
+)
+def test_days_in_scaled_time(day: date, after: datetime, days_before: int, day_scale: float) -> None:
+    """The next begin is later than the time asked about, within a scaled year, and the same until it has come."""
+    year = timedelta(milliseconds=max(1, round(365 * 86_400_000 * day_scale)))
+    begin = next_scaled_day(scaled_day(day, day_scale), after, days_before, day_scale)
+    assert after < begin <= after + year
+    assert next_scaled_day(scaled_day(day, day_scale), begin - timedelta.resolution, days_before, day_scale) == begin
+    assert next_scaled_day(scaled_day(day, day_scale), begin, days_before, day_scale) == begin + year
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
