@@ -14,7 +14,6 @@ from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
 from pydantic import SecretStr
 from rich.console import Console
 from rich.live import Live
@@ -25,13 +24,15 @@ from streams.mail.tokens import LinkKeys
 from streams.runtime.avro.codec import Codec
 from streams.settings import Settings
 from streams.tools.local.api_client import ApiClient
+from streams.tools.local.closing import close
 from streams.tools.local.demo_report import quantiles, report, summarize
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.kafka.jars import classpath
 from streams.tools.local.live_shop import open_shop
-from streams.tools.local.past import CUSTOMERS, import_past, wait_until_processed, write_past
+from streams.tools.local.past import CUSTOMERS, import_past, write_past
 from streams.tools.local.processes import Process
+from streams.tools.local.progress import ProgressReader
 from streams.tools.local.recipients.email_events import EmailEvents, SentEmails
 from streams.tools.local.recipients.readers import Readers
 from streams.tools.local.shop.shop import Shop
@@ -42,10 +43,8 @@ from streams.wire.codec import codec_of
 
 #: Directory of the summary, the logs and the state. Each demo starts with an empty one.
 DEMO_DIR = Path(".takk/demo")
-#: Seconds without a new record after which everything has arrived.
-QUIET_S = 3.0
-#: Seconds to wait for that.
-DRAIN_TIMEOUT_S = 90.0
+#: Seconds to wait until the worker has read the import.
+IMPORT_TIMEOUT_S = 60.0
 
 
 def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7) -> int:
@@ -108,7 +107,9 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
             f"The shop {end}: {rate:g} orders per second; one day of waiting takes {settings.day_scale_seconds:g} s.\n"
         )
         codec = codec_of(ours)
-        imported = _import_past(ours, codec, seed, worker, console)
+        progress = ProgressReader(ours.kafka(), codec)
+        stack.callback(progress.close)
+        imported = _import_past(ours, codec, seed, progress, console)
         shop = Shop(seed, rate, settings.day_scale_seconds, has_receipts=True)
         api = ApiClient(gateway.public_url, api_key)
         sent = SentEmails()
@@ -122,18 +123,18 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
             asyncio.run(_open_shop(shop, codec, ours, seconds, processes, sent, console, api, readers))
         except KeyboardInterrupt:
             console.print("stopping ...")
-        is_drained = _drain(ours, console, readers)
+        closing = close(progress, shop.order_ids, readers, worker, mailer, console.print)
         example = _explain(ours, sent)
-        readers.stop()
         events.stop()
-        stopped_ms = int(time.time() * 1000)
         exit_codes = [process.stop() for process in processes]
         console.print("comparing the inbox and the topics with a recomputation of every decision ...\n")
         keys = LinkKeys(settings.shop_id, mail_secret.encode())
         history = DEMO_DIR / "history"
-        summary = summarize(ours, codec, inbox, sent, shop.placed, stopped_ms, history, imported, readers, keys, api)
+        summary = summarize(
+            ours, codec, inbox, sent, shop.placed, closing.stopped_ms, history, imported, readers, keys, api
+        )
         summary |= {
-            "drained": is_drained,
+            "late": closing.late,
             "exit_codes": exit_codes,
             "seconds": round(time.monotonic() - started, 1),
         }
@@ -144,12 +145,15 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
     return 0 if not errors and not summary["problems"] else 1
 
 
-def _import_past(settings: Settings, codec: Codec, seed: int, worker: Process, console: Console) -> int:
-    """Import the customers of an earlier system, wait until the worker has processed them, and return the number of their orders."""
+def _import_past(settings: Settings, codec: Codec, seed: int, progress: ProgressReader, console: Console) -> int:
+    """Import the customers of an earlier system, wait until the worker has read them, and return the number of their orders.
+
+    The shop opens only then: its first orders would wait behind the import, and be too old for their emails.
+    """
     paths, orders = write_past(DEMO_DIR / "import", seed, datetime.now(UTC), settings.day_scale_seconds)
     began = time.monotonic()
     records = import_past(settings, codec, paths)
-    is_processed = wait_until_processed(lambda: worker.metrics().get("takk_lag_records", 1.0))
+    is_processed = progress.wait(lambda so_far: so_far.inputs >= records and not so_far.unread, IMPORT_TIMEOUT_S)
     console.print(
         f"imported {orders:,} earlier orders of {CUSTOMERS:,} customers ({records:,} records) in {time.monotonic() - began:.1f} s"
         f"{'' if is_processed else '; the worker is still busy with them'}. Nobody gets an email about them.\n"
@@ -227,29 +231,6 @@ def _table(rows: Mapping[str, str]) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
-
-
-def _drain(settings: Settings, console: Console, readers: Readers) -> bool:
-    """Wait until no topic has grown for `QUIET_S` and no reader is about to act; return whether that was within `DRAIN_TIMEOUT_S`."""
-    console.print("The shop is closed. Waiting for the last emails ...")
-    consumer = Consumer({**settings.kafka(), "group.id": "takk-demo-drain"})
-    deadline = time.monotonic() + DRAIN_TIMEOUT_S
-    existing = consumer.list_topics(timeout=10).topics
-    partitions = [
-        TopicPartition(spec.name, number) for spec in topics.TOPICS for number in existing[spec.name].partitions
-    ]
-    last, since = -1, time.monotonic()
-    try:
-        while time.monotonic() < deadline:
-            ends = sum(consumer.get_watermark_offsets(partition, timeout=10)[1] for partition in partitions)
-            if ends != last or readers.is_busy(QUIET_S):
-                last, since = ends, time.monotonic()
-            elif time.monotonic() - since > QUIET_S:
-                return True
-            time.sleep(0.25)
-        return False
-    finally:
-        consumer.close()
 
 
 def _explain(settings: Settings, sent: SentEmails) -> list[str]:

@@ -21,18 +21,15 @@ from streams.tools.local.gateway_summary import gateway_lines, problems_of, summ
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.committed import read_all
 from streams.tools.local.oracle import judge
+from streams.tools.local.progress import CONFIRMATION, FINAL
 from streams.tools.local.recipients.email_events import SentEmails
 from streams.tools.local.recipients.readers import Readers
 from streams.tools.operations.rule_texts import RULES
 from streams.tools.simulation.history import TOPICS, write_file
 from streams.wire import topics
 
-#: The flow that confirms orders.
-CONFIRMATION = "order-confirmation"
 #: Timers that were due less than this before the end may not have fired yet.
 TIMER_GRACE_MS = 5_000
-#: Decisions that end a send.
-_FINAL = frozenset(("skip", "exit", "limit", "draft", "unknown"))
 
 
 def summarize(
@@ -56,7 +53,7 @@ def summarize(
         inbox: the emails that arrived.
         sent: the emails that were sent.
         placed: number of orders that the shop placed.
-        stopped_ms: when the demo stopped, in ms since 1970.
+        stopped_ms: when the worker was stopped, in ms since 1970.
         directory: receives one file per topic.
         imported: number of orders that were imported.
         readers: the recipients.
@@ -71,7 +68,8 @@ def summarize(
         **settings.address_options(),
     )
     arrived = Counter(email.send_id for email in inbox.mails())
-    verdict = judge(records, ruleset, codec, arrived, settings.partitions, stopped_ms - TIMER_GRACE_MS)
+    until_ms = stopped_ms - TIMER_GRACE_MS
+    verdict = judge(records, ruleset, codec, arrived, settings.partitions, until_ms, is_cut_short=True)
     decoded = {
         topic: _decodable(codec, topic, records[topic]) for topic in (*TOPICS, topics.DECISIONS, topics.DEAD_LETTERS)
     }
@@ -97,6 +95,7 @@ def summarize(
         "expected": len(verdict.sends),
         "lost": len(verdict.lost),
         "duplicates": len(verdict.duplicates),
+        "waiting": len(verdict.waiting),
         "unknown": len(verdict.unknown),
         "dead_letters": len(records[topics.DEAD_LETTERS]),
         "dead_letters_by_reason": dict(Counter(letter["reason"] for letter in decoded[topics.DEAD_LETTERS])),
@@ -138,7 +137,7 @@ def _reason(decision: Mapping[str, Any] | None) -> str:
     """Return why an order is not confirmed, from the newest decision of its confirmation."""
     if decision is None:
         return "not confirmed: no flow has handled the order yet"
-    if decision["outcome"] in _FINAL or decision["outcome"] == "defer":
+    if decision["outcome"] in FINAL or decision["outcome"] == "defer":
         return f"not confirmed: {RULES.get(decision['rule'], decision['rule'])}"
     return "not confirmed: the email was still on its way when the demo ended"
 

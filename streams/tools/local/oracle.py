@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from streams.agents.flows import INPUTS, Decision, make_handler
 from streams.core.model.customer_codec import decode_customer, encode_customer
-from streams.core.model.person_events import ERASED
 from streams.core.rules.content_hash import content_hash
 from streams.core.rules.ruleset import Ruleset
 from streams.core.sending.address_limits import rules_of
@@ -23,7 +22,13 @@ from streams.core.triggers.interests import KNOWN
 from streams.core.values.ids import split_send_id
 from streams.runtime.avro.codec import Codec
 from streams.runtime.errors import InvalidRecord, Misrouted
-from streams.tools.local.oracle_emails import check_special_orders, check_suppressed_emails
+from streams.tools.local.oracle_emails import (
+    check_arrivals,
+    check_special_orders,
+    check_suppressed_emails,
+    is_from_mailer,
+    leave_out_waiting,
+)
 from streams.tools.local.oracle_merges import check_merges
 from streams.tools.local.oracle_stages import check_codes, check_counts, check_suppressions
 from streams.tools.local.oracle_walks import check_walks, is_of_walk
@@ -33,15 +38,15 @@ from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.timers import timer_due
 from streams.wire.encode.encoder import Encoder
 
-#: Outcomes after which an email need not arrive; the event has the reason. A decision to skip has the same effect.
-ENDED = ("refused", "expired", "suppressed", "unknown")
-
 #: Topics that the flows agent writes.
 EFFECTS = (
     topics.COMMANDS, topics.DELAYS, topics.DECISIONS, topics.ATTRIBUTED, topics.REWARDS, topics.CLAIMS, topics.CLAIM_WITHDRAWALS, topics.SIGNALS,
     topics.WITHDRAWALS, topics.SALES, topics.ADDRESS_EVENTS, topics.EVENTS, topics.HANDOVERS,
     topics.CUSTOMER_PAGES, topics.INTERESTS,
 )  # fmt: skip
+
+#: Reports and timers, of which workers may leave the newest unread, and what other stages answer them.
+NEWS, ANSWERS = (topics.EVENTS, topics.DUE), (topics.GRANTS, topics.PRODUCT_CHANGES)
 
 #: Milliseconds by which a timer or an email may be early: corrections of the machine's clock while the pipeline runs.
 EARLY_MS = 1000
@@ -82,6 +87,8 @@ def judge(
     until_ms: int,
     others: Iterable[Ruleset] = (),
     earlier: Handler | None = None,
+    *,
+    is_cut_short: bool = False,
 ) -> Verdict:
     """Compare the actual output with a recomputation from the input.
 
@@ -95,22 +102,28 @@ def judge(
             may leave a newer report or timer unread, because they end before the mailers and while timers fire.
         others: further rulesets that workers used. The journal has the hash of the one that decided.
         earlier: decides again what an earlier program decided that wrote no hash; None: `ruleset` does.
+        is_cut_short: whether the workers ended while flows went on, and the mailers finished what had been decided. Then the answer of
+            another stage may be unread, a suppression may lack the newest emails, and an email may wait for a retry, all since `until_ms`.
     """
     verdict = Verdict()
-    expected = _replay(records, [*others, ruleset], codec, partitions, until_ms, verdict, earlier)
+    unread_topics = (*NEWS, *ANSWERS) if is_cut_short else NEWS
+    expected = _replay(records, [*others, ruleset], codec, partitions, until_ms, unread_topics, verdict, earlier)
     for topic in EFFECTS:
         _compare(topic, expected[topic], records.get(topic, []), codec, verdict)
     _check_erasures(expected[topics.CUSTOMERS], records[topics.CUSTOMERS], verdict)
     _timers(records, until_ms, verdict)
     check_walks(records, codec, verdict)
-    _mails(records, codec, inbox, verdict)
+    check_arrivals(records, codec, inbox, verdict)
+    if is_cut_short:
+        leave_out_waiting(records, codec, until_ms, verdict)
     check_counts(records, Decoder(codec), verdict)
     check_codes(records, codec, verdict)
     check_special_orders(records, codec, ruleset.test_recipients, verdict)
     check_merges(records, codec, ruleset, verdict)
     if ruleset.address_key:
         check_suppressed_emails(records, codec, ruleset.address_key, inbox, verdict)
-        check_suppressions(records, Decoder(codec), rules_of(ruleset), _crashed(records, codec), verdict)
+        final_ms = until_ms if is_cut_short else None
+        check_suppressions(records, Decoder(codec), rules_of(ruleset), _crashed(records, codec), verdict, final_ms)
     return verdict
 
 
@@ -120,6 +133,7 @@ def _replay(
     codec: Codec,
     partitions: int,
     until_ms: int,
+    unread_topics: Collection[str],
     verdict: Verdict,
     earlier: Handler | None,
 ) -> dict[str, Counter[tuple[bytes, bytes]]]:
@@ -163,8 +177,7 @@ def _replay(
     never_read = [
         position
         for position, record in by_position.items()
-        if position not in read
-        and not (position[0] in (topics.EVENTS, topics.DUE) and record.timestamp()[1] >= until_ms)
+        if position not in read and not (position[0] in unread_topics and record.timestamp()[1] >= until_ms)
     ]
     verdict.add_problem("input records never read", never_read)
     verdict.add_problem("input records read twice", [position for position, times in read.items() if times > 1])
@@ -215,7 +228,7 @@ def _compare(
             KNOWN
         ):
             continue
-        if topic == topics.DECISIONS and _is_from_mailer(codec.decode("flow_decision", record.value())):
+        if topic == topics.DECISIONS and is_from_mailer(codec.decode("flow_decision", record.value())):
             continue
         if topic == topics.EVENTS and _is_report_of_mailer(codec.decode("email_event", record.value())):
             continue
@@ -255,10 +268,6 @@ def _is_resend(send_id: str) -> bool:
     return split_send_id(send_id)[1] > 0
 
 
-def _is_from_mailer(decision: Mapping[str, Any]) -> bool:
-    return bool(decision["send_id"]) and str(decision["decision_id"]).startswith(f"{decision['send_id']}.")
-
-
 def _timers(records: Mapping[str, list[Any]], until_ms: int, verdict: Verdict) -> None:
     # The timers of a customer are cancelled by a later record without a value. One that was due before may have fired.
     cancelled_at = {(r.partition(), r.key()): r.offset() for r in records[topics.DELAYS] if r.value() is None}
@@ -271,25 +280,3 @@ def _timers(records: Mapping[str, list[Any]], until_ms: int, verdict: Verdict) -
     verdict.add_problem("timers that fired twice, or were not stored", list((fired - stored).elements()))
     early = [t for r in records[topics.DUE] if (t := timer_due(r.value()))[1] > r.timestamp()[1] + EARLY_MS]
     verdict.add_problem("timers that fired early", early)
-
-
-def _mails(records: Mapping[str, list[Any]], codec: Codec, inbox: Counter[str], verdict: Verdict) -> None:
-    ended: set[str] = set()
-    for record in records[topics.EVENTS]:
-        event = codec.decode("email_event", record.value())
-        if event["outcome"] in ENDED:
-            ended.add(event["send_id"])
-        if event["outcome"] == "unknown":
-            verdict.unknown.append(event["send_id"])
-    for record in records[topics.DECISIONS]:  # deferred by the mail server, and then too late
-        decision = codec.decode("flow_decision", record.value())
-        if decision["outcome"] == "skip" and decision["send_id"] is not None:
-            ended.add(decision["send_id"])
-            if _is_from_mailer(decision):
-                verdict.skipped[decision["rule"]] += 1
-    for record in records[topics.WITHDRAWALS]:
-        withdrawal = codec.decode("withdrawal", record.value())
-        if withdrawal["rule"] == ERASED:  # its retry was cancelled with it, so the mailer may never report it
-            ended.add(withdrawal["send_id"])
-    verdict.lost = sorted(send for send in verdict.sends if not inbox[send] and send not in ended)
-    verdict.duplicates = sorted(send for send, times in inbox.items() if times > 1 or send not in verdict.sends)

@@ -1,4 +1,4 @@
-"""The oracle of emails that must not arrive: to suppressed addresses, about imported orders, and about test orders.
+"""The oracle of emails: those that must arrive, and those that must not: to suppressed addresses, about imported and about test orders.
 
 The other checks repeat the decisions of the flows agent. These look at what arrived, and do not use the code that decides.
 """
@@ -11,12 +11,17 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from streams.core.model.person_events import ERASED
 from streams.core.sending.address_limits import SUPPRESSED
 from streams.core.values.addresses import address_hash
 from streams.runtime.avro.codec import Codec
 from streams.runtime.avro.framing import DecodeFailed
 from streams.tools.local.verdict import Verdict
 from streams.wire import topics
+from streams.wire.decode.timers import timer_due
+
+#: Outcomes after which an email need not arrive; the event has the reason. A decision to skip has the same effect.
+ENDED = ("refused", "expired", "suppressed", "unknown")
 
 #: Milliseconds after which every mailer must have read a suppression, on a busy machine: a commit, a poll, and the emails that are under way.
 SUPPRESSED_AFTER_MS = 15_000
@@ -127,3 +132,67 @@ def _decoded(codec: Codec, schema: str, record: Any) -> dict[str, Any] | None:
 
 def _ms(at: datetime) -> int:
     return round(at.timestamp() * 1000)
+
+
+def check_arrivals(records: Mapping[str, list[Any]], codec: Codec, inbox: Counter[str], verdict: Verdict) -> None:
+    """Find the emails that are lost, that arrived twice, and those whose outcome is unknown.
+
+    Args:
+        records: the records of every topic.
+        codec: decodes them.
+        inbox: how often each send id arrived.
+        verdict: has the send ids of the commands, and receives the result.
+    """
+    ended: set[str] = set()
+    for record in records[topics.EVENTS]:
+        event = codec.decode("email_event", record.value())
+        if event["outcome"] in ENDED:
+            ended.add(event["send_id"])
+        if event["outcome"] == "unknown":
+            verdict.unknown.append(event["send_id"])
+    for record in records[topics.DECISIONS]:  # deferred by the mail server, and then too late
+        decision = codec.decode("flow_decision", record.value())
+        if decision["outcome"] == "skip" and decision["send_id"] is not None:
+            ended.add(decision["send_id"])
+            if is_from_mailer(decision):
+                verdict.skipped[decision["rule"]] += 1
+    for record in records[topics.WITHDRAWALS]:
+        withdrawal = codec.decode("withdrawal", record.value())
+        if withdrawal["rule"] == ERASED:  # its retry was cancelled with it, so the mailer may never report it
+            ended.add(withdrawal["send_id"])
+    verdict.lost = sorted(send for send in verdict.sends if not inbox[send] and send not in ended)
+    verdict.duplicates = sorted(send for send, times in inbox.items() if times > 1 or send not in verdict.sends)
+
+
+def leave_out_waiting(records: Mapping[str, list[Any]], codec: Codec, until_ms: int, verdict: Verdict) -> None:
+    """Move the emails that still wait for a retry from the lost ones to those that wait.
+
+    Args:
+        records: the records of every topic.
+        codec: decodes them.
+        until_ms: only retries that are due, or fired, at this time or later may wait (ms since 1970).
+        verdict: has the lost emails.
+    """
+    if not verdict.lost:
+        return
+    fired_at = {timer_due(record.value()): record.timestamp()[1] for record in records[topics.DUE]}
+    attempts: defaultdict[str, int] = defaultdict(int)
+    for record in records[topics.COMMANDS]:
+        command = codec.decode("email_command", record.value())
+        attempts[command["send_id"]] = max(attempts[command["send_id"]], command["attempt"])
+    waiting: set[str] = set()
+    for record in records[topics.DELAYS]:
+        if record.value() is None:
+            continue
+        due = timer_due(record.value())
+        if fired_at.get(due, due[1]) >= until_ms:
+            timer = codec.decode("timer", record.value())
+            if timer["kind"] == "retry" and attempts[timer["send_id"]] < timer["attempt"]:
+                waiting.add(timer["send_id"])
+    verdict.waiting = [send for send in verdict.lost if send in waiting]
+    verdict.lost = [send for send in verdict.lost if send not in waiting]
+
+
+def is_from_mailer(decision: Mapping[str, Any]) -> bool:
+    """Return whether the mailer wrote a decision."""
+    return bool(decision["send_id"]) and str(decision["decision_id"]).startswith(f"{decision['send_id']}.")

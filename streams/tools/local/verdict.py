@@ -16,6 +16,7 @@ class Verdict:
         sends: send ids of the commands that the input requires.
         lost: send ids of emails that did not arrive, without a reason.
         duplicates: send ids of emails that arrived twice, or were not required.
+        waiting: send ids of emails that wait for a retry, when the workers ended while flows went on.
         unknown: send ids of emails that may have arrived: the mailer does not know.
         skipped: the number of emails that the mailer did not send, by rule.
         problems: one line per kind of difference, with examples by id.
@@ -25,6 +26,7 @@ class Verdict:
     sends: set[str] = field(default_factory=set)
     lost: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)

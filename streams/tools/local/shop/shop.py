@@ -83,8 +83,13 @@ class Shop:
         self.has_receipts = has_receipts
         #: Number of records that `run` produced, by topic.
         self.produced: dict[str, int] = {}
-        #: Number of orders that `run` placed. The topic `orders` also contains changes, cancellations and refunds.
-        self.placed = 0
+        #: The ids of the orders that `run` placed. The topic `orders` also contains changes, cancellations and refunds.
+        self.order_ids: set[str] = set()
+
+    @property
+    def placed(self) -> int:
+        """The number of orders that `run` placed."""
+        return len(self.order_ids)
 
     def records(self, start: datetime, seconds: float) -> Iterator[ShopRecord]:
         """Yield the records of the `seconds` after `start` (UTC-aware), in the order of time."""
@@ -123,7 +128,8 @@ class Shop:
                 await asyncio.sleep(max(ahead_s, 0))
             produce(shop_record.topic, shop_record.key, shop_record.record, shop_record.schema)
             self.produced[shop_record.topic] = self.produced.get(shop_record.topic, 0) + 1
-            self.placed += shop_record.topic == topics.ORDERS and shop_record.record["kind"] == "placed"
+            if shop_record.topic == topics.ORDERS and shop_record.record["kind"] == "placed":
+                self.order_ids.add(shop_record.record["order_id"])
             count += 1
         return count
 

@@ -95,6 +95,7 @@ class History:
         self.partition = partition_of(records.KEY, PARTITIONS)
         self.replayed = ReplayedBatch(self.partition, records.AT_MS)
         self.until_ms = records.AT_MS + 3_600_000
+        self.is_cut_short = False
         self.batch(self.put(topics.ORDERS, CODEC.encode("order", records.order())))
         for timer in list(self.records[topics.DELAYS]):
             self.replayed.now_ms = timer_due(timer.value())[1]
@@ -140,7 +141,8 @@ class History:
 
     def verdict(self) -> Verdict:
         """Return the verdict of the oracle."""
-        return judge(self.records, RULESET, CODEC, self.inbox, PARTITIONS, self.until_ms)
+        until = self.until_ms
+        return judge(self.records, RULESET, CODEC, self.inbox, PARTITIONS, until, is_cut_short=self.is_cut_short)
 
 
 @pytest.fixture
@@ -221,6 +223,26 @@ def test_a_deferred_email_is_lost_until_it_arrives(history: History) -> None:
     del history.inbox[send]
     history.report(send, "deferred")
     assert history.verdict().lost == [send]
+
+
+def test_an_email_that_waits_for_a_retry_when_flows_were_cut_short(history: History) -> None:
+    """It is not lost while its retry is due or fired after the end, and nobody commanded it again. Otherwise it is lost."""
+    command = DECODER.command(history.records[topics.COMMANDS][-1].value(), [])
+    del history.inbox[command.send_id]
+    at = utc_from_ms(history.replayed.now_ms)
+    timer = ENCODER.reports.retry_timer(command, at + timedelta(seconds=1), at).value or b""
+    history.put(topics.DELAYS, timer)
+    history.until_ms = history.replayed.now_ms + 1000
+    assert history.verdict().lost == [command.send_id]
+    history.is_cut_short = True
+    assert (history.verdict().lost, history.verdict().waiting) == ([], [command.send_id])
+    history.until_ms += 1
+    assert history.verdict().lost == [command.send_id]  # its retry should have fired
+    history.replayed.now_ms = history.until_ms
+    fired = history.put(topics.DUE, timer)
+    assert history.verdict().lost == []  # the worker ended before it read the timer
+    history.batch(fired)
+    assert history.verdict().lost == [command.send_id]
 
 
 def test_a_duplicate_email(history: History) -> None:
@@ -337,6 +359,20 @@ def test_a_report_after_the_end_of_the_workers(history: History) -> None:
     assert "input records never read" in kinds(history.verdict())
     history.until_ms = history.replayed.now_ms
     assert "input records never read" not in kinds(history.verdict())
+
+
+def test_an_answer_after_flows_were_cut_short(history: History) -> None:
+    """A code that was granted after the end may be unread, an older one and an order may not."""
+    history.until_ms = history.replayed.now_ms
+    history.put(topics.GRANTS, CODEC.encode("code_grant", records.code_grant()))
+    assert "input records never read" in kinds(history.verdict())
+    history.is_cut_short = True
+    assert "input records never read" not in kinds(history.verdict())
+    history.until_ms += 1
+    assert "input records never read" in kinds(history.verdict())
+    history.until_ms -= 1
+    history.put(topics.ORDERS, CODEC.encode("order", records.order(order_id="o2")))
+    assert "input records never read" in kinds(history.verdict())
 
 
 def test_an_input_read_twice(history: History) -> None:
@@ -462,7 +498,8 @@ def test_suppressions(history: History) -> None:
     address = address_hash(secret, "anna@example.org").hex()
 
     def found() -> set[str]:
-        verdict = judge(history.records, ruleset, CODEC, history.inbox, PARTITIONS, history.until_ms)
+        args = (history.records, ruleset, CODEC, history.inbox, PARTITIONS, history.until_ms)
+        verdict = judge(*args, is_cut_short=history.is_cut_short)
         return {kind for kind in kinds(verdict) if "address" in kind or "suppressions" in kind}
 
     def count(send_id: str) -> None:
@@ -479,6 +516,11 @@ def test_suppressions(history: History) -> None:
     for record in history.records[topics.ADDRESS_EVENTS]:
         state = apply(state, DECODER.address_event(record.value()), rules_of(ruleset))
     assert found() == {"wrong suppressions"}
+    history.is_cut_short = True
+    assert found() == {"wrong suppressions"}
+    end, history.until_ms = history.until_ms, history.replayed.now_ms
+    assert found() == set()  # the worker ended before it read the newest events
+    history.is_cut_short, history.until_ms = False, end
     topic, key, value, _ = ENCODER.addresses.suppression(address, suppression_of(state, rules_of(ruleset)), records.AT)
     history.put(topic, value or b"", key)
     assert found() == set()

@@ -1,14 +1,11 @@
-"""The past of the simulated shop: valid rows, the same for a seed, and a wait that ends when the worker has caught up."""
+"""The past of the simulated shop: valid rows, the same for a seed, and few customers who get marketing."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-import pytest
-
-from streams.tools.local import past
-from streams.tools.local.past import wait_until_processed, write_past
+from streams.tools.local.past import write_past
 from tests.harness.imports import NOW, Published, run_import
 
 
@@ -34,13 +31,11 @@ def test_a_seed_gives_the_same_past(tmp_path: Path) -> None:
     assert texts[0] == texts[1] != texts[2]
 
 
-@pytest.mark.parametrize(("lags", "is_processed"), [([5.0, 0.0, 3.0, 0.0, 0.0], True), ([1.0] * 10, False)])
-def test_the_shop_opens_when_the_worker_has_caught_up(
-    monkeypatch: pytest.MonkeyPatch, lags: list[float], is_processed: bool
-) -> None:
-    """The wait ends when the lag was 0 twice in a row, or at its timeout."""
-    clock = iter(range(100))
-    monkeypatch.setattr(past.time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(past.time, "monotonic", lambda: next(clock))
-    measured = iter(lags)
-    assert wait_until_processed(lambda: next(measured), timeout_s=8) is is_processed
+def test_one_customer_in_ten_gets_marketing(tmp_path: Path) -> None:
+    """They agreed, and gave a birthday and a name day. All others refused, so that the emails about the past stay few."""
+    paths, _ = write_past(tmp_path, 7, NOW, 1, customers=50)
+    profiles = [json.loads(line) for line in paths["customers"].read_text().splitlines()]
+    members = [profile for profile in profiles if profile["marketing_consent"]]
+    assert [profiles.index(member) for member in members] == [0, 10, 20, 30, 40]
+    assert all(profile["marketing_consent"] is False for profile in profiles if profile not in members)
+    assert members == [profile for profile in profiles if "birthday" in profile and "name_day" in profile["dates"]]
