@@ -7,7 +7,7 @@
         shop.order("anna", total="500 DKK")
         shop.parcel("anna", "delivered")
         shop.after(days=30)
-        assert shop.mails("anna")[-2:] == ["review/ask-first-time", "goes-well-with/products"]
+        assert {"review/ask-first-time", "goes-well-with/products"} <= set(shop.mails("anna"))
 
 A scenario runs the real core with the shop's own flows, sending rules and consent policy. The test moves the clock, and every email is
 delivered. Recommendations come from the products of the scenario and their sales, and an email without enough of them is not sent:

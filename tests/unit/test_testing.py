@@ -20,7 +20,8 @@ def test_orders_and_emails() -> None:
     shop.order("anna", total="500 DKK")
     shop.parcel("anna", "delivered")
     shop.after(days=30)
-    assert shop.mails("anna")[-3:] == ["review/ask-first-time", "goes-well-with/products", "nps/ask"]
+    expected = ["review/ask-first-time", "goes-well-with/products", "nps/ask"]
+    assert [mail for mail in shop.mails("anna") if mail in expected] == expected
 
 
 def test_decisions() -> None:
