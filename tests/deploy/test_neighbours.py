@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from deploy.neighbours.revenue import Revenue, Schemas, consume
-from streams.wire.codec import open_codec
 from streams.wire.topics import ATTRIBUTED, SCHEMA_OF
+from tests.harness.codec import CODEC
 from tests.harness.records import attributed_order
 
-CODEC = open_codec()
 SCHEMA = SCHEMA_OF[ATTRIBUTED]
 
 

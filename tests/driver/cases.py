@@ -15,14 +15,13 @@ from streams.core.model.effects import ClaimCode
 from streams.core.offers.product_changes import version_of
 from streams.core.rules.ruleset import Ruleset
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
 from tests.harness import records
+from tests.harness.codec import CODEC
 from tests.harness.driver import Driver
 from tests.harness.events import shop_ruleset
 
-CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 #: Flow, outcome and rule of a decision.
 Decision = tuple[str, str, str]

@@ -18,16 +18,15 @@ from streams.core.sending.content import template_data
 from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import RenderedEmail, Renderer
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
 from tests.harness import records
+from tests.harness.codec import CODEC
 from tests.harness.commands import SENDER, TEMPLATES
 from tests.harness.driver import START, Driver
 from tests.harness.events import shop_ruleset
 from tests.harness.flow_texts import flow_text, ruleset_of
 
-CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 DAY = timedelta(days=1)
 #: Two lines of 649 kroner together.

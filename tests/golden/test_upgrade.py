@@ -19,13 +19,12 @@ from streams.core.offers.popularity import decode_counts, encode_counts
 from streams.mail.delivery.ledger import decode_entry, encode_entry
 from streams.runtime.processing.timers import pack, unpack
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.events import EVENT_DECODERS
+from tests.harness.codec import CODEC
 
 FILE = Path(__file__).parent / "upgrade" / "8c5c04a.jsonl"
 RECORDS = [json.loads(line) for line in FILE.read_text(encoding="ascii").splitlines()]
-CODEC = open_codec()
 #: Changelog to the function that decodes and encodes one of its values.
 STATE: dict[str, Callable[[bytes], bytes]] = {
     "takk-flows-customers-changelog": lambda value: encode_customer(decode_customer(value)),

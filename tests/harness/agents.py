@@ -14,12 +14,11 @@ from streams.runtime.processing.stage import Stage
 from streams.runtime.processing.task import Task
 from streams.runtime.state.store import Memory, PartitionStore
 from streams.wire import topics
-from streams.wire.codec import open_codec
+from tests.harness.codec import CODEC
 from tests.harness.kafka_fakes import CHANGELOG, FakeProducer, Record
 from tests.harness.records import AT_MS
 
 PARTITION, PARTITIONS = 1, 4
-CODEC = open_codec()
 
 #: Topic, key and value of a record.
 Output = tuple[str, bytes, bytes | None]

@@ -15,16 +15,15 @@ from streams.runtime.errors import Misrouted
 from streams.runtime.kafka.partitioner import partition_of
 from streams.tools.local.oracle import Verdict, judge
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.timers import timer_due
 from streams.wire.encode.encoder import Encoder
 from streams.wire.encode.journal import Slice
 from tests.harness import records
+from tests.harness.codec import CODEC
 from tests.harness.kafka_fakes import Record
 
 PARTITIONS = 2
-CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

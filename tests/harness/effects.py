@@ -11,10 +11,9 @@ from streams.core.model.events import OrderLine
 from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
-from streams.wire.codec import open_codec
+from tests.harness.codec import CODEC
 from tests.harness.records import AT
 
-CODEC = open_codec()
 NOW = AT + timedelta(minutes=5)
 FACTS = OrderFacts(
     "anna@example.org", "Anna", "da", "DK", "DK", "DKK", 50_000, AT, None, (OrderLine("s1", "Tea", "tea", 2, 25_000),)

@@ -10,9 +10,9 @@ from streams.runtime.avro.schemas import load_schemas
 from streams.tools.operations.importing.importer import Importer, Outcome, Sink
 from streams.tools.operations.importing.mapping import ImportMapping, read_mapping
 from streams.tools.operations.importing.records import KINDS, RecordBuilder
-from streams.wire.codec import SCHEMAS, open_codec
+from streams.wire.codec import SCHEMAS
+from tests.harness.codec import CODEC
 
-CODEC = open_codec()
 RAW = load_schemas(SCHEMAS)
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 

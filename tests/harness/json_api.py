@@ -18,15 +18,14 @@ from streams.gateway.encoding import RecordEncoder
 from streams.gateway.server import make_app
 from streams.mail.tokens import LinkKeys
 from streams.settings import Settings
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.topics import SCHEMA_OF
+from tests.harness.codec import CODEC
 from tests.harness.gateway_fakes import GatewayServer, ListPublisher
 
 NOW = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
 LINK_KEYS = LinkKeys("shop", b"a secret of the tests, 0123456789abcdef")
-CODEC = open_codec()
 DECODER = Decoder(CODEC)
 ENCODER = RecordEncoder(CODEC)
 

@@ -12,11 +12,10 @@ from confluent_kafka import KafkaError, KafkaException
 
 from streams.agents.global_tables.assortment import AssortmentTable
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
+from tests.harness.codec import CODEC
 from tests.harness.records import AT
 
-CODEC = open_codec()
 DECODER = Decoder(CODEC)
 PRODUCTS, POPULARITY = (topics.PRODUCTS, 0), (topics.POPULARITY, 0)
 

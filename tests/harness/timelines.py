@@ -8,13 +8,12 @@ from typing import Any
 from streams.core.model.effects import ForwardEvent
 from streams.tools.operations.customer_story import Timeline, build_timeline
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
 from streams.wire.topics import SCHEMA_OF
+from tests.harness.codec import CODEC
 from tests.harness.driver import Driver
 
-CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 
 

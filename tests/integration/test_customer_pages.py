@@ -17,12 +17,11 @@ from streams.runtime.kafka.topic_admin import TopicSpec, ensure_topics
 from streams.runtime.state.store import Memory
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
+from tests.harness.codec import CODEC
 from tests.harness.kafka_faults import delete_topic
 from tests.harness.stack import wait_until
 
-CODEC = open_codec()
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 PARTITIONS = 3
 

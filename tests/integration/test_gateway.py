@@ -21,7 +21,7 @@ from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.kafka.committed import read_all
 from streams.tools.local.processes import Process
 from streams.wire import topics
-from streams.wire.codec import open_codec
+from tests.harness.codec import CODEC
 from tests.harness.kafka_proxy import KafkaProxy
 from tests.harness.probe import probe
 from tests.harness.stack import wait_until
@@ -30,7 +30,6 @@ SECRET = "5d6ad4a0c4b1f2e79a3c8d5e"
 KEYS = LinkKeys("shop", SECRET.encode())
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 SHOP = "https://shop.example/p/1"
-CODEC = open_codec()
 
 
 @dataclass

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from streams.runtime.avro.compiled import Unsupported, compile_reader, compile_writer
 from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.avro.schemas import load_schemas
-from streams.wire.codec import SCHEMAS, open_codec
+from streams.wire.codec import SCHEMAS
+from tests.harness.codec import CODEC
 from tests.harness.examples import examples
 
 RAW = load_schemas(SCHEMAS)
-CODEC = open_codec()
 HEADER_BYTES = 10
 FLAT = sorted(
     name

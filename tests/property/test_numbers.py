@@ -26,17 +26,17 @@ from streams.mail.command import Command
 from streams.mail.report import Report
 from streams.runtime.avro.schemas import load_schemas
 from streams.wire import topics
-from streams.wire.codec import SCHEMAS, open_codec
+from streams.wire.codec import SCHEMAS
 from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.encode.encoder import Encoder
 from streams.wire.validation import MAX_MINOR, MAX_NUMBER, ValidationFailed
 from tests.harness import records
+from tests.harness.codec import CODEC
 from tests.harness.effects import NOW, SEND
 from tests.harness.events import order, shop_ruleset
 from tests.harness.records import AT, AT_MS
 
-CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 RAW = load_schemas(SCHEMAS)
 RULESET = shop_ruleset()

@@ -15,13 +15,12 @@ from streams.core.model.effects import LogDecision, SendMail
 from streams.core.sending.content import template_data
 from streams.mail.rendering.filters import plain_amount
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from tests.harness import records
+from tests.harness.codec import CODEC
 from tests.harness.events import shop_ruleset
 from tests.harness.records import AT, AT_MS
 
-CODEC = open_codec()
 DECODER = Decoder(CODEC)
 RULESET = shop_ruleset()
 NOW = AT + timedelta(minutes=1)

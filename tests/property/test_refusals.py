@@ -17,15 +17,14 @@ from streams.core.rules.consent_policy import PURPOSES, TRANSACTIONAL
 from streams.core.rules.ruleset import Ruleset
 from streams.core.sending.consent import decide
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from tests.harness.any_records import RAW, TIMES, values_of
+from tests.harness.codec import CODEC
 from tests.harness.driver import Driver
 from tests.harness.events import order, shop_policy
 from tests.harness.examples import examples
 from tests.harness.records import AT, AT_MS, KEY, engagement, profile
 
-CODEC = open_codec()
 DECODER = Decoder(CODEC)
 RULESET = Ruleset([], consent_policy=shop_policy())
 MARKETING = sorted(set(PURPOSES) - TRANSACTIONAL)

@@ -11,12 +11,11 @@ from streams.agents import crash_log as module
 from streams.agents.crash_log import KafkaCrashLog, report_crashes
 from streams.runtime.isolation.crashes import Crashes
 from streams.runtime.isolation.note import CrashNote, Place, read_notes
-from streams.wire.codec import open_codec
 from streams.wire.decode.crash_notes import decode_crashes
 from streams.wire.encode.crash_notes import encode_crashes
+from tests.harness.codec import CODEC
 from tests.harness.kafka_fakes import Record
 
-CODEC = open_codec()
 NOW_MS = 1_700_000_000_000
 
 

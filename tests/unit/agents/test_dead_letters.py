@@ -8,11 +8,10 @@ import pytest
 
 from streams.agents.instrumentation import Instrumentation
 from streams.core.model.customer_codec import decode_customer, encode_customer
-from streams.wire.codec import open_codec
+from tests.harness.codec import CODEC
 from tests.harness.kafka_fakes import Record
 from tests.harness.records import AT_MS
 
-CODEC = open_codec()
 STAGE: Any = Instrumentation(CODEC).stage(
     "flows", ("orders",), table="customers", encode=encode_customer, decode=decode_customer
 )

@@ -12,16 +12,15 @@ from streams.observability import metrics
 from streams.runtime.errors import InvalidRecord
 from streams.runtime.kafka.producer_record import ProducerRecord
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.timers import timer_due
 from streams.wire.encode import envelope
 from streams.wire.encode.encoder import Encoder
 from tests.harness import records
+from tests.harness.codec import CODEC
 from tests.harness.events import shop_ruleset
 from tests.harness.kafka_fakes import Record
 
-CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 HOUR_MS = 3_600_000
 

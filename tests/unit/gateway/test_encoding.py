@@ -8,11 +8,10 @@ import pytest
 
 from streams.gateway.encoding import ENGAGEMENT_FIELDS, RecordEncoder
 from streams.runtime.avro.schemas import load_schemas
-from streams.wire.codec import SCHEMAS, open_codec
+from streams.wire.codec import SCHEMAS
 from streams.wire.topics import ENGAGEMENT
+from tests.harness.codec import CODEC
 from tests.harness.records import AT
-
-CODEC = open_codec()
 
 
 def test_fields_of_engagement() -> None:

@@ -8,12 +8,11 @@ from streams.agents.global_tables.suppressed_addresses import KEPT_AFTER_CAP, Su
 from streams.core.model.address_state import NOTHING_SUPPRESSED, Suppression
 from streams.observability import metrics
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
+from tests.harness.codec import CODEC
 from tests.harness.records import AT
 
-CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 REFUSED = Suppression((("marketing", "unsubscribed"), ("review", "unsubscribed")))
 CAPPED = Suppression((), (("review", AT),))

@@ -8,12 +8,11 @@ from streams.agents.global_tables.withdrawals import WithdrawalsTable
 from streams.core.model.effects import WithdrawMail
 from streams.observability import metrics
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
+from tests.harness.codec import CODEC
 from tests.harness.records import AT
 
-CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 
 

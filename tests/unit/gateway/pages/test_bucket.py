@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from streams.endpoints import bucket_of
 from streams.gateway.context import Unavailable
@@ -23,6 +22,10 @@ URL = "s3://uploads-of-shop/photos"
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A bucket in memory, with the access to it in the environment."""
+    boto3, moto = (
+        importlib.import_module("boto3"),
+        importlib.import_module("moto"),
+    )  # a second that other tests need not wait
     for name, value in (
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
@@ -31,7 +34,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     _bucket.cache_clear()
-    with mock_aws():
+    with moto.mock_aws():
         found = boto3.resource("s3").Bucket("uploads-of-shop")
         found.create(CreateBucketConfiguration={"LocationConstraint": "eu-north-1"})
         yield found

@@ -19,10 +19,10 @@ from streams.runtime.avro.schemas import fingerprint_of, load_schemas
 from streams.wire import topics
 from streams.wire.codec import SCHEMAS, open_codec
 from tests.harness import records
+from tests.harness.codec import CODEC as PLAIN
 from tests.harness.examples import examples
 
 RAW = load_schemas(SCHEMAS)
-PLAIN = open_codec()
 
 
 @pytest.fixture

@@ -24,10 +24,10 @@ from streams.settings import load_settings
 from streams.wire import topics
 from streams.wire.codec import codec_of, open_codec
 from tests.harness import records
+from tests.harness.codec import CODEC as PLAIN
 from tests.harness.kafka_fakes import Record
 from tests.harness.registry_server import RegistryServer
 
-PLAIN = open_codec()
 ORDER = json.loads((load_settings().schemas_dir / "order.avsc").read_text())
 FULL_NAME = f"{ORDER['namespace']}.{ORDER['name']}"
 DATA = PLAIN.encode("order", records.order())[10:]

@@ -22,16 +22,15 @@ from streams.mail.address_check import sent_event
 from streams.runtime.kafka.partitioner import partition_of
 from streams.tools.local.oracle import Replay, Verdict, judge
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.timers import timer_due
 from streams.wire.encode.encoder import Encoder
 from streams.wire.encode.journal import Slice
 from tests.harness import records
+from tests.harness.codec import CODEC
 from tests.harness.events import shop_ruleset
 
 PARTITIONS = 2
-CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 RULESET = shop_ruleset(day_scale=1 / 86_400, shows_pages=True)
 HANDLE = make_handler(DECODER, ENCODER, RULESET, PARTITIONS)

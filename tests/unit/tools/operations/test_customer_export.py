@@ -11,14 +11,13 @@ from streams.mail.delivery.ledger import Entry, encode_entry
 from streams.runtime.processing.timers import pack, timer_key
 from streams.tools.operations.customer_export import is_empty, plain, records_of, sends_of, timers_of
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from tests.harness import records
+from tests.harness.codec import CODEC
 from tests.harness.driver import Driver
 from tests.harness.events import order, shop_ruleset
 from tests.harness.kafka_fakes import Record
 from tests.harness.records import AT, AT_MS
 
-CODEC = open_codec()
 KEY = records.KEY
 CUSTOMER = KEY.decode()
 

@@ -8,13 +8,11 @@ from streams.core.model.events import OrderPlaced
 from streams.tools.operations.customer_records import Newest, Raw, decode, of_send
 from streams.tools.operations.customer_story import build_timeline
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.encode.encoder import Encoder
+from tests.harness.codec import CODEC
 from tests.harness.driver import Driver
 from tests.harness.events import order, shop_ruleset
 from tests.harness.flow_texts import DAY
-
-CODEC = open_codec()
 
 
 def written() -> tuple[Driver, list[Raw]]:

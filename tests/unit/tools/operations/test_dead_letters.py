@@ -14,13 +14,11 @@ from streams.agents import flows
 from streams.settings import PROJECT_ROOT, load_settings
 from streams.tools.operations.dead_letters import DeadLetter, NotReplayable, count, decode, is_of, replay
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.encode.encoder import Encoder
 from tests.harness import records
+from tests.harness.codec import CODEC
 from tests.harness.kafka_fakes import FakeProducer
 from tests.harness.records import AT
-
-CODEC = open_codec()
 
 
 @dataclass

@@ -8,12 +8,10 @@ import pytest
 
 from streams.tools.operations.dead_letters import DeadLetter, of_erased
 from streams.tools.operations.erasures import erasures_of
-from streams.wire.codec import open_codec
 from tests.harness import records
+from tests.harness.codec import CODEC
 from tests.harness.kafka_fakes import Record
 from tests.harness.records import AT, AT_MS
-
-CODEC = open_codec()
 
 
 def test_erasures() -> None:

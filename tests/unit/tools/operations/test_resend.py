@@ -12,13 +12,12 @@ from streams.settings import load_settings
 from streams.tools.operations.customer_story import build_timeline
 from streams.tools.operations.resend import NOT_ARRIVED, Found, Selection, find, repeat, send_again
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
+from tests.harness.codec import CODEC
 from tests.harness.effects import SEND
 from tests.harness.kafka_fakes import FakeProducer
 
-CODEC = open_codec()
 AT = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 NOW = AT + timedelta(hours=5)
 

@@ -14,9 +14,9 @@ from streams.core.offers.catalogue import Catalogue
 from streams.core.offers.popularity import Change, Counts, Tally, sales_of, week_of
 from streams.core.offers.recommendations import REQUEST_KEY, fulfil
 from streams.core.sending.content import template_data
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
+from tests.harness.codec import CODEC
 from tests.harness.driver import START, Driver
 from tests.harness.events import order
 from tests.harness.examples import examples
@@ -24,7 +24,6 @@ from tests.harness.flow_texts import DAY, flow_text, ruleset_of, sent
 from tests.harness.mailer_setup import mailer_setup
 from tests.harness.products import product
 
-CODEC = open_codec()
 DECODER, ENCODER = Decoder(CODEC), Encoder(CODEC)
 FLOW = "trigger: {on: order.placed}\nsteps: [{wait: 1d}, {send: {message: a, products: 3, at_least: 2}}, {wait: 1d}, {send: {message: b}}]"
 RULESET = ruleset_of(flow_text(FLOW, purpose="marketing"))

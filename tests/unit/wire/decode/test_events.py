@@ -20,9 +20,10 @@ from streams.runtime.avro.codec import Codec
 from streams.runtime.avro.framing import DecodeFailed
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
-from streams.wire.codec import SCHEMAS, open_codec
+from streams.wire.codec import SCHEMAS
 from streams.wire.decode.decoder import Decoder
 from streams.wire.validation import RULES, ValidationFailed
+from tests.harness.codec import CODEC
 from tests.harness.examples import examples
 from tests.harness.records import (
     AT,
@@ -41,7 +42,6 @@ from tests.harness.records import (
     timer,
 )
 
-CODEC = open_codec()
 DECODER = Decoder(CODEC)
 
 

@@ -13,14 +13,13 @@ from streams.core.model.customer_codec import VERSION, encode_customer
 from streams.core.model.person_events import ProfileUpdated
 from streams.core.model.versioned_codec import UnknownVersion
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.decode.handovers import MOST_VERSIONS_AHEAD
 from streams.wire.validation import ValidationFailed
 from tests.harness import records
+from tests.harness.codec import CODEC
 from tests.harness.records import AT, AT_MS
 
-CODEC = open_codec()
 DECODER = Decoder(CODEC)
 LATER_MS = AT_MS + 60_000
 

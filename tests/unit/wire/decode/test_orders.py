@@ -18,9 +18,9 @@ from streams.wire.codec import SCHEMAS, open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.validation import ValidationFailed
 from tests.harness import records
+from tests.harness.codec import CODEC
 from tests.harness.records import AT, AT_MS, KEY
 
-CODEC = open_codec()
 DECODER = Decoder(CODEC)
 ADDRESS = {
     "name": "Anna", "company": "Holm ApS", "line1": "Nørregade 1", "line2": "2. tv.", "postal_code": "1165", "city": "København",

@@ -14,12 +14,12 @@ from streams.runtime.avro.codec import Codec
 from streams.runtime.avro.framing import DecodeFailed
 from streams.runtime.avro.schemas import load_schemas
 from streams.wire import topics
-from streams.wire.codec import SCHEMAS, open_codec
+from streams.wire.codec import SCHEMAS
 from streams.wire.decode.decoder import Decoder
 from streams.wire.validation import ValidationFailed
+from tests.harness.codec import CODEC
 from tests.harness.records import AT, AT_MS, KEY, engagement, profile
 
-CODEC = open_codec()
 DECODER = Decoder(CODEC)
 RAW = load_schemas(SCHEMAS)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

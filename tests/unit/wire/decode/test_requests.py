@@ -10,11 +10,10 @@ import pytest
 from streams.core.model.person_events import CustomerRequested, ProfileUpdated
 from streams.runtime.errors import InvalidRecord
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
+from tests.harness.codec import CODEC
 from tests.harness.records import AT, AT_MS, KEY
 
-CODEC = open_codec()
 DECODER = Decoder(CODEC)
 
 

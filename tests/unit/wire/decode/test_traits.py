@@ -10,11 +10,10 @@ import pytest
 from streams.core.model.customer import NO_YEAR
 from streams.core.model.person_events import ProfileUpdated
 from streams.wire import topics
-from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
+from tests.harness.codec import CODEC
 from tests.harness.records import AT_MS, KEY, profile
 
-CODEC = open_codec()
 DECODER = Decoder(CODEC)
 
 
