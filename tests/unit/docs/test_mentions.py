@@ -13,17 +13,24 @@ from tests.unit.docs.prose import ROOT, checked, comments, docstrings
 #: Names of other projects.
 FOREIGN = frozenset(("CheckMessage", "set_iterate_lower_bound"))
 _NAME = re.compile(r"`([A-Za-z_][\w.]*)(?:\(\))?`")
+_WORD = re.compile(r"\w+")
+#: The fields of a node that hold identifiers.
+_NAMES = frozenset(("id", "attr", "name", "arg", "asname", "module"))
 _MODULE = re.compile(r"\b[\w/]+\.py\b")
 
 
 def names_in(tree: ast.AST) -> Iterator[str]:
     """Yield every identifier of a module, and the words of its short strings: fields, topics, settings and rules."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant):
-            yield from re.findall(r"\w+", node.value) if isinstance(node.value, str) and len(node.value) < 80 else ()
-        for field in ("id", "attr", "name", "arg", "asname", "module"):
-            if isinstance(value := getattr(node, field, None), str):
-                yield from re.findall(r"\w+", value)
+    left = [tree]
+    while left:
+        for field, value in vars(left.pop()).items():
+            if isinstance(value, str):
+                if field in _NAMES or (field == "value" and len(value) < 80):
+                    yield from _WORD.findall(value)
+            elif isinstance(value, ast.AST):
+                left.append(value)
+            elif isinstance(value, list):
+                left += [each for each in value if isinstance(each, ast.AST)]
 
 
 def missing(source: str, tree: ast.AST, known: set[str], files: list[str]) -> Iterator[str]:

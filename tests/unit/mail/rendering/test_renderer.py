@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from streams.mail.links import Links
+from streams.mail.rendering import message_templates
 from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.render_errors import RenderError
 from streams.mail.rendering.renderer import RenderedEmail, Renderer
-from tests.harness.commands import TEMPLATES, command, example
+from tests.harness.commands import SENDER, TEMPLATES, command, example
 
 NO_LINKS = Links(None, None, lambda use, target: f"https://links.example/{use}/{target}")
 EVIL = '<script>alert(1)</script>"{{ 7 * 7 }}'
@@ -470,3 +471,24 @@ def test_attributes_of_a_customer_are_an_open_map(tmp_path: Path) -> None:
     html = _render(renderer, context=context).html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;{{ 7 * 7 }}|||many||" in html
     assert context == {"customer": {"attributes": {"size": EVIL, "points": 120}}}
+
+
+def test_templates_are_flattened_after_some_emails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first emails of a message are rendered with its templates as they are written, and all later ones with flat templates."""
+    flattened: list[str] = []
+    flatten = message_templates.flatten
+
+    def noted(environment: Any, name: str, *arguments: Any) -> Any:
+        flattened.append(name)
+        return flatten(environment, name, *arguments)
+
+    monkeypatch.setattr(message_templates, "flatten", noted)
+    renderer = Renderer(TEMPLATES, EmailBrand(name="Butik Ø"), flat_after=2)
+    order = command(flow="order-confirmation", message="confirmation", purpose="order", locale="da")
+    emails, counts = [], []
+    for _ in range(5):
+        emails.append(renderer.render(order, SENDER.links(order)))
+        counts.append(len(flattened))
+    assert counts == [0, 0, 2, 2, 2]
+    assert [name.rpartition("/")[2] for name in flattened] == ["confirmation.html.j2", "confirmation.txt.j2"]
+    assert emails == [emails[0]] * 5
