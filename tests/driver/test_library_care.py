@@ -97,7 +97,7 @@ def test_how_to_is_not_late(ruleset: Ruleset) -> None:
 
 
 def test_usage(ruleset: Ruleset) -> None:
-    """What helps only if it is used is recalled after a week, then twice more; a second order within half a year adds nothing."""
+    """Customers are reminded to use such a product after a week, then twice more; a second order within half a year adds nothing."""
     shop = shop_at(ruleset)
     shop.order("anna", lines=(CREATINE,))
     shop.parcel("anna", "delivered")
