@@ -10,6 +10,7 @@ from tests.harness.commands import TEMPLATES, example
 
 #: The blocks that the parts of the message include, with the values that each needs.
 _VALUES = {
+    "big-number": 'value = "2.648", label = "points"',
     "button": 'url = "https://shop.example/tea", text = "Tea"',
     "button-center": 'url = "https://shop.example/tea", text = "Tea"',
     "code": 'code = "HEJ10-ABCD", ends_at = "2026-12-24"',
