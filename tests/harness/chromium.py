@@ -13,19 +13,25 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+from aiohttp import ClientSession
+
 from streams.settings import PROJECT_ROOT
-from streams.tools.preview.chromium import PATIENCE_S, chromium, open_browser
+from streams.tools.preview.chromium import PATIENCE_S, ChromiumFailed, chromium, open_browser
 from streams.tools.preview.chromium import Tab as PreviewTab
 
-__all__ = ["Tab", "axe_source", "browser", "chromium"]
+__all__ = ["Tab", "axe_source", "browser", "chromium", "shared_chromium"]
 
 AXE_VERSION = "4.14.1"
 _CACHE = PROJECT_ROOT / ".takk" / "axe"
+#: Host and port of the Chromium that the tests of this process share; None while none runs.
+_host: str | None = None
 
 
 @cache
@@ -114,10 +120,49 @@ class Tab(PreviewTab):
         await self.call("Input.insertText", text=text)
 
 
+@contextlib.contextmanager
+def shared_chromium() -> Iterator[None]:
+    """Run one Chromium for the tabs of all tests: starting it takes two seconds. It must be installed."""
+    global _host
+    found: Future[str] = Future()
+    loop = asyncio.new_event_loop()
+    is_over = asyncio.Event()
+
+    async def run() -> None:
+        try:
+            async with open_browser(Tab, is_offline=False) as running:
+                found.set_result(running.host)
+                await is_over.wait()
+        except ChromiumFailed as failed:
+            if found.done():
+                raise
+            found.set_exception(failed)
+
+    thread = Thread(target=loop.run_until_complete, args=(run(),), name="chromium")
+    thread.start()
+    try:
+        _host = found.result(PATIENCE_S)
+        yield
+    finally:
+        _host = None
+        loop.call_soon_threadsafe(is_over.set)
+        thread.join()
+        loop.close()
+
+
 @contextlib.asynccontextmanager
 async def browser() -> AsyncIterator[Tab]:
-    """Start Chromium, and return a tab. It must be installed."""
-    async with open_browser(Tab, is_offline=False) as running:
-        tab = await running.tab()
-        yield tab
-        await tab.close()
+    """Return a tab of the shared Chromium, with cookies and storage of its own."""
+    assert _host is not None, "the session has no Chromium: see tests/browser/conftest.py"
+    async with ClientSession() as session, session.get(f"http://{_host}/json/version") as response:
+        control = PreviewTab(await session.ws_connect((await response.json())["webSocketDebuggerUrl"], max_msg_size=0))
+        context = (await control.call("Target.createBrowserContext"))["browserContextId"]
+        target = await control.call("Target.createTarget", url="about:blank", browserContextId=context)
+        tab = Tab(await session.ws_connect(f"ws://{_host}/devtools/page/{target['targetId']}", max_msg_size=0))
+        await tab.start()
+        try:
+            yield tab
+        finally:
+            await tab.close()
+            await control.call("Target.disposeBrowserContext", browserContextId=context)
+            await control.close()

@@ -141,14 +141,18 @@ AnyTab = TypeVar("AnyTab", bound=Tab)
 
 
 class Browser(Generic[AnyTab]):
-    """A running browser. It opens tabs of one class."""
+    """A running browser. It opens tabs of one class.
+
+    Attributes:
+        host: host and port of its DevTools protocol.
+    """
 
     def __init__(self, session: ClientSession, host: str, kind: type[AnyTab]) -> None:
-        self._session, self._host, self._kind = session, host, kind
+        self._session, self.host, self._kind = session, host, kind
 
     async def tab(self) -> AnyTab:
         """Open a tab."""
-        async with self._session.put(f"http://{self._host}/json/new?about:blank") as response:
+        async with self._session.put(f"http://{self.host}/json/new?about:blank") as response:
             target = await response.json()
         tab = self._kind(await self._session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0))
         await tab.start()
