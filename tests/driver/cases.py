@@ -143,6 +143,7 @@ class Case:
 CONFIRMED = ("order-confirmation", "confirmation")
 SHIPPED = ("shipment-confirmation", "shipped")
 FIRST = ("thank-you", "first-time")
+SUBSCRIBED = ("thank-you", "first-time-subscriber")
 RETURNING = ("thank-you", "returning")
 VIP = ("thank-you", "vip")
 ASKED_FIRST = ("review", "ask-first-time")
@@ -230,13 +231,13 @@ CASES: tuple[Case, ...] = (
             order(0, country="DE"),
             parcel(1.5, "delivered"),
         ),
-        (CONFIRMED, FIRST, ASKED_FIRST),
+        (CONFIRMED, SUBSCRIBED, ASKED_FIRST),
     ),
     Case(
         "no-to-reviews",
         "A customer who agreed to marketing and refused reviews gets only the thank-you email.",
         (profile(0, marketing_consent=True, review_consent=False), order(0), parcel(1.5, "delivered")),
-        (CONFIRMED, FIRST),
+        (CONFIRMED, SUBSCRIBED),
         frozenset({("review", "skip", "no_consent")}),
     ),
     Case(
@@ -355,7 +356,7 @@ CASES: tuple[Case, ...] = (
             *guest(engagement(2.0, "unsubscribed", scope="marketing")),
             order(2.5, "o2"),
         ),
-        (CONFIRMED, FIRST, CONFIRMED),
+        (CONFIRMED, SUBSCRIBED, CONFIRMED),
         frozenset({MERGED, ("review", "skip", "unsubscribed"), ("thank-you", "skip", "unsubscribed")}),
     ),
 )

@@ -308,7 +308,7 @@ def test_a_parcel_that_is_added_after_the_first_email() -> None:
         ({"history": "unknown"}, "thanks"),
         ({"history": "partial"}, "thanks"),
         ({"history": "partial", "orders_before": 1}, "returning"),
-        ({"history": "complete"}, "first-time"),
+        ({"history": "complete"}, "first-time-subscriber"),
         ({"history": "complete", "orders_before": 7}, "returning"),
         ({"history": "complete", "orders_before": 7, "spend_before_minor": 2_000_000}, "vip"),
     ],

@@ -24,7 +24,7 @@ FOLDERS = flow_folders(TEMPLATES)
 MESSAGES = {
     "order-confirmation": ["confirmation"],
     "shipment-confirmation": ["shipped"],
-    "thank-you": ["first-time", "returning", "thanks", "vip"],
+    "thank-you": ["first-time", "first-time-subscriber", "returning", "thanks", "vip"],
     "review": ["ask", "ask-first-time"],
 }
 
