@@ -9,9 +9,11 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 import orjson
@@ -22,11 +24,18 @@ from streams.settings import load_settings
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.processes import Process
 from streams.wire import topics
+from tests.harness.fixed_flows import FLOWS, templates_with
 
 BENCH_DIR = Path(".takk/bench")
 #: Seconds between two readings of a process's metrics. Each reading takes the process some 8 ms, which Prometheus uses every 15 s.
 SCRAPE_S = 1.0
 RESULT = re.compile(r"RESULT (\S+) (\d+) ([\d.]+) (\d+)")
+
+
+@cache
+def bench_templates(flows: frozenset[str] = FLOWS) -> Path:
+    """Return a templates folder with the shipped flows of these names. With all flows, a new one would change every figure."""
+    return templates_with(flows, Path(tempfile.mkdtemp(dir=BENCH_DIR)) / "templates").resolve()
 
 
 @dataclass

@@ -16,7 +16,6 @@ from streams.core.model.effects import Effect, ScheduleTimer, SendMail
 from streams.core.model.events import Event, MailClicked, MailReported, OrderPlaced
 from streams.core.rules.ruleset import Ruleset
 from streams.definitions.loader import load_ruleset
-from streams.settings import load_settings
 from streams.tools.local.shop.shop import Shop
 from streams.tools.simulation.history import History
 from streams.tools.simulation.outcome import simulate
@@ -24,7 +23,7 @@ from streams.tools.simulation.simulator import Simulator, timer_fired
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
-from tests.bench.context import Context, Result, median
+from tests.bench.context import Context, Result, bench_templates, median
 from tests.harness.driver import START
 from tests.harness.events import order, shipment
 from tests.harness.flow_texts import flow_text, ruleset_of
@@ -64,7 +63,7 @@ def run(context: Context) -> list[Result]:
         rates = [len(seconds) / sum(seconds.values()) for seconds in runs]
         rows.append(Result(f"core-{name}", "takk", round(median(rates)), "", ROUNDS, runs=rates, figures=figures))
     context.log("core: simulate")
-    shop_ruleset, events = load_ruleset(load_settings().templates_dir), history()
+    shop_ruleset, events = load_ruleset(bench_templates()), history()
     outcomes = [simulate(shop_ruleset, events, 30) for _ in range(context.runs)]
     rates = [outcome.events / outcome.seconds for outcome in outcomes]
     figures = {"emails": float(outcomes[0].mails), "customers": float(outcomes[0].customers)}

@@ -15,13 +15,12 @@ from streams.core.model.effects import ScheduleTimer
 from streams.definitions.loader import load_ruleset
 from streams.runtime.processing.timers import pack, timer_key
 from streams.runtime.state.store import Memory, PartitionStore
-from streams.settings import load_settings
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
-from tests.bench.context import Context, Result
+from tests.bench.context import Context, Result, bench_templates
 
 ENTRIES = 1_000_000
 #: Events of the simulated shop. They make about 5,000 new and returning customers, whose states are repeated under other ids.
@@ -59,7 +58,7 @@ def run(context: Context) -> list[Result]:
 def customers_and_timers() -> tuple[list[Customer], list[tuple[bytes, bytes]]]:
     """Return customers of the simulated shop after up to 30 days, and the timers (key, value) that they scheduled."""
     codec = open_codec()
-    decoder, encoder, ruleset = Decoder(codec), Encoder(codec), load_ruleset(load_settings().templates_dir)
+    decoder, encoder, ruleset = Decoder(codec), Encoder(codec), load_ruleset(bench_templates())
     states: dict[str, Customer] = {}
     timers: list[tuple[bytes, bytes]] = []
     start = datetime.now(UTC) - timedelta(days=30)

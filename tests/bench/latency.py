@@ -15,6 +15,7 @@ from tests.bench.context import BENCH_DIR, Context, Result, median
 from tests.bench.mailer import mailer_env
 from tests.bench.pipeline import placed_orders, worker_env
 from tests.bench.sink import read_journal, small_sink
+from tests.harness.fixed_flows import CARE, TRANSACTIONAL
 
 #: Orders per second.
 RATES = (500, 1_000)
@@ -23,6 +24,8 @@ SECONDS = 30
 WARM_UP_S = 5
 #: Orders before them, whose confirmations are waited for. A broker that has just started takes three times the CPU time.
 FIRST_ORDERS = 3_000
+#: The live flows: those that an order starts in most shops.
+FLOWS = TRANSACTIONAL | CARE
 #: Seconds to wait for the last email.
 TIMEOUT_S = 60
 
@@ -72,8 +75,8 @@ def _once(context: Context, first: list[Order], orders: list[Order], rate: int) 
     run_id = context.new_run_id("latency")
     journal = context.state / f"{run_id}.txt"
     with small_sink(journal) as port:
-        worker = Process("worker", worker_env(context, run_id), BENCH_DIR / f"{run_id}-worker.log")
-        mailer = Process("mailer", mailer_env(context, run_id, port), BENCH_DIR / f"{run_id}-mailer.log")
+        worker = Process("worker", worker_env(context, run_id, FLOWS), BENCH_DIR / f"{run_id}-worker.log")
+        mailer = Process("mailer", mailer_env(context, run_id, port, FLOWS), BENCH_DIR / f"{run_id}-mailer.log")
         try:
             for process in (worker, mailer):
                 process.start()

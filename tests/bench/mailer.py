@@ -31,6 +31,7 @@ from streams.wire.topics import COMMANDS
 from tests.bench.context import BENCH_DIR, Context, Result, median, steady_rate
 from tests.bench.pipeline import worker_env
 from tests.bench.sink import postfix_sink, read_journal, small_sink
+from tests.harness.fixed_flows import FLOWS
 
 EMAILS = 20_000
 CONNECTIONS = 4
@@ -73,10 +74,10 @@ def finished_email() -> bytes:
     return compose(SENDER, command, rendered, links, datetime.now(UTC))
 
 
-def mailer_env(context: Context, run_id: str, port: int) -> dict[str, str]:
-    """Return the settings of a mailer with its own group and state that sends to `port`."""
+def mailer_env(context: Context, run_id: str, port: int, flows: frozenset[str] = FLOWS) -> dict[str, str]:
+    """Return the settings of a mailer with its own group and state, and with some of the shipped flows, that sends to `port`."""
     return {
-        **worker_env(context, run_id),
+        **worker_env(context, run_id, flows),
         "SMTP_HOST": "127.0.0.1",
         "SMTP_PORT": str(port),
         "SMTP_CONNECTIONS": str(CONNECTIONS),

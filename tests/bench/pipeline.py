@@ -13,26 +13,27 @@ from streams.core.engine import advance
 from streams.core.model.customer import new_customer
 from streams.core.model.customer_codec import decode_customer, encode_customer
 from streams.definitions.loader import load_ruleset
-from streams.settings import load_settings
 from streams.tools.local.processes import Process
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
-from tests.bench.context import BENCH_DIR, Context, Result, median, steady_rate
+from tests.bench.context import BENCH_DIR, Context, Result, bench_templates, median, steady_rate
+from tests.harness.fixed_flows import FLOWS
 
 ORDERS = 150_000
 SAMPLE = 20_000
 
 
-def worker_env(context: Context, run_id: str) -> dict[str, str]:
-    """Return the settings of a worker with its own group and state; the topics are shared."""
+def worker_env(context: Context, run_id: str, flows: frozenset[str] = FLOWS) -> dict[str, str]:
+    """Return the settings of a worker with its own group and state, and with some of the shipped flows; the topics are shared."""
     return {
         "KAFKA_BOOTSTRAP_SERVERS": context.kafka.bootstrap,
         "TAKK_APP_ID": run_id,
         "TAKK_STATE_DIR": str(context.state / run_id),
         "TAKK_GROUP_INSTANCE_ID": run_id,
+        "TAKK_TEMPLATES_DIR": str(bench_templates(flows)),
         "TAKK_MAIL_SECRET": "5d6ad4a0c4b1f2e79a3c8d5e",
     }
 
@@ -86,7 +87,7 @@ def run(context: Context) -> list[Result]:
 def breakdown(context: Context) -> dict[str, float]:
     """Return the µs per order of each part of the work, for `SAMPLE` orders in this process."""
     codec = open_codec()
-    decoder, encoder, ruleset = Decoder(codec), Encoder(codec), load_ruleset(load_settings().templates_dir)
+    decoder, encoder, ruleset = Decoder(codec), Encoder(codec), load_ruleset(bench_templates())
     raw = [(key, codec.encode("order", record)) for key, record in placed_orders(SAMPLE)]
     now = datetime.now(UTC)
     now_ms = int(now.timestamp() * 1000)

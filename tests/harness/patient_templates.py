@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
-from streams.settings import PROJECT_ROOT
-
-#: The shipped flows that run in stacks. Others would only add emails to what a test counts, and flows that a test writes may have their names.
-FLOWS = frozenset(
-    {
-        *("address-changed", "confirm-request", "delayed", "delivered", "delivery-problem", "order-cancelled"),
-        *("order-changed", "order-confirmation", "order-refunded", "out-for-delivery", "payment-received", "pickup"),
-        *("returned", "returned-to-sender", "shipment-confirmation"),
-        *("thank-you", "nps", "review", "goes-well-with", "photo-contest"),
-    }
-)
+from tests.harness.fixed_flows import FLOWS, templates_with
 
 
 def patient_templates(folder: Path) -> Path:
@@ -26,10 +15,7 @@ def patient_templates(folder: Path) -> Path:
     after two days at the earliest, because a test that stops a server stops it for more than a few hours. The shop knows the history of its
     customers, so that their first orders are first orders.
     """
-    templates = Path(shutil.copytree(PROJECT_ROOT / "templates", folder))
-    for flow in templates.glob("flows/*/*"):
-        if flow.name not in FLOWS:
-            shutil.rmtree(flow)
+    templates = templates_with(FLOWS, folder)
     for file in templates.glob("flows/*/*/flow.yaml"):
         text = re.sub(r"^max_age:.*\n", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
         text = re.sub(r"expires: (\d+h|1d)\b", "expires: 2d", text)
