@@ -25,7 +25,9 @@ IDENTITY = {
     topics.ORDERS: ("order_id", "kind", "occurred_at"),
     topics.SHIPMENTS: ("parcel_id", "status", "occurred_at"),
     topics.CUSTOMERS: ("customer_id", "occurred_at"),
-    topics.PRODUCTS: ("sku",),
+    topics.PRODUCTS: ("sku", "updated_at"),
+    topics.BROWSING: ("customer_id", "kind", "sku", "occurred_at"),
+    topics.ENGAGEMENT: ("customer_id", "kind", "sku", "order_id", "occurred_at"),
 }
 #: Records of one request, and the statuses after which it is sent again.
 MAX_BATCH, _AGAIN = 500, (429, 503)
@@ -36,12 +38,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def identity_of(topic: str, record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what tells a record apart from all others of a simulated shop, the same before and after its journey."""
-    return (topic, *(_text(record[name]) for name in IDENTITY[topic]))
+    return (topic, *(_text(record.get(name)) for name in IDENTITY[topic]))
 
 
-def _text(value: str | datetime) -> str:
+def _text(value: str | datetime | None) -> str:
     """Return a value as text; of a time its milliseconds, which is the precision of records."""
-    return str((value - _EPOCH) // timedelta(milliseconds=1)) if isinstance(value, datetime) else value
+    return str((value - _EPOCH) // timedelta(milliseconds=1)) if isinstance(value, datetime) else value or ""
 
 
 class _Item(Struct, frozen=True):

@@ -36,7 +36,13 @@ def summarize_gateway(
         keys: open the links.
         sent: the identities of the records that the JSON API accepted.
     """
-    found = compare(actions.accepted, _written(records, codec, TOPICS), keys)
+    of_shop = set(sent)
+    of_recipients = (
+        record
+        for record in _written(records, codec, TOPICS)
+        if record.topic not in IDENTITY or identity_of(record.topic, record.value) not in of_shop
+    )
+    found = compare(actions.accepted, of_recipients, keys)
     lost, duplicates = +found.lost, +found.duplicates
     ids: dict[tuple[str, ...], set[str]] = {}
     for record in _written(records, codec, IDENTITY):

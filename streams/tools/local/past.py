@@ -11,7 +11,7 @@ from pathlib import Path
 from streams.runtime.avro.codec import Codec
 from streams.runtime.avro.schemas import load_schemas
 from streams.settings import Settings
-from streams.tools.local.shop.lines import Record, order_line, profile_record, total_minor
+from streams.tools.local.shop.lines import Record, order_line, own_days, profile_record, total_minor
 from streams.tools.local.shop.people import PRODUCTS, Person, person
 from streams.tools.operations.importing.importer import Importer
 from streams.tools.operations.importing.kafka_sink import KafkaSink
@@ -69,10 +69,7 @@ def _profile(buyer: Person, number: int, first_at: datetime, rng: random.Random)
         "marketing_consent": is_member,
     }
     if is_member:
-        profile |= {
-            "birthday": f"{rng.randint(1940, 2005)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}",
-            "dates": {"name_day": f"--{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"},
-        }
+        profile |= own_days(rng)
     return profile
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from streams.settings import DAY_S
 from streams.tools.local.recipients.links import EmailLinks
-from streams.tools.local.shop.shop import OPEN_RATE, PROXY_SHARE
+from streams.tools.local.shop.reactions import OPEN_RATE, PROXY_SHARE
 
 #: The acts of a recipient: `pixel` is their mail program's request, `scan` their mail server's.
 Act: TypeAlias = Literal[
@@ -26,7 +26,7 @@ READERS: tuple[tuple[str, Act, float], ...] = (
     ("r", "review", 0.3),
     ("b", "reorder", 0.08),
     ("c", "click", 0.25),
-    ("p", "prefer", 0.03),
+    ("p", "prefer", 0.04),
     ("u", "leave", 0.02),
 )
 ONE_CLICK_SHARE = 0.01

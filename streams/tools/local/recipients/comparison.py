@@ -90,6 +90,7 @@ USES: dict[str, Use] = {
     "chose fewer emails": "p",
     "added a birthday": "p",
     "asked for an export": "p",
+    "moved to another address": "p",
     "confirmed a request": "a",
 }
 
@@ -182,5 +183,6 @@ EFFECTS: dict[str, Callable[[Action, Link], list[Effect]]] = {
     "chose fewer emails": lambda action, link: [_request(link, "frequency", "fewer")],
     "added a birthday": _birthday,
     "asked for an export": lambda action, link: [_request(link, "export", "")],
+    "moved to another address": lambda action, link: [_request(link, "change_address", "")],
     "confirmed a request": _confirmed,
 }

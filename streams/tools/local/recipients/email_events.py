@@ -13,6 +13,7 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from streams.runtime.avro.codec import Codec
+from streams.tools.local.shop.reactions import reaction
 from streams.tools.local.shop.shop import Shop
 from streams.wire import topics
 
@@ -94,4 +95,5 @@ class EmailEvents:
         self._sent.add(event)
         if self._shop is None:
             return []
-        return self._shop.recipient_reaction(event["send_id"], event["customer_id"], event["occurred_at"])
+        shop = self._shop
+        return reaction(shop.seed, shop.day_s, event["send_id"], event["customer_id"], event["occurred_at"])

@@ -133,7 +133,7 @@ async def _leave_at_once(reader: Reader) -> None:
 
 async def _prefer(reader: Reader) -> None:
     page = await reader.open("p")
-    kind = reader.rng.choice(("fewer", "birthday", "export"))
+    kind = reader.rng.choice(("fewer", "birthday", "export", "address"))
     if kind == "fewer":
         await reader.submit("chose fewer emails", page, "save", {"frequency": "fewer"})
     elif kind == "birthday":
@@ -141,6 +141,8 @@ async def _prefer(reader: Reader) -> None:
         month = known % 12 + 1  # another one than the page shows
         changes = {"birthday-day": str(reader.rng.randint(1, 28)), "birthday-month": str(month)}
         await reader.submit("added a birthday", page, "save", changes)
+    elif kind == "address":
+        await reader.submit("moved to another address", page, "address", {"email": _new_address(reader.rng)})
     else:
         await reader.submit("asked for an export", page, "export", {})
 
@@ -162,6 +164,11 @@ _ACTS: Mapping[Act, Callable[[Reader], Awaitable[None]]] = {
     "prefer": _prefer,
     "confirm": _confirm,
 }
+
+
+def _new_address(rng: random.Random) -> str:
+    """Return an address that reaches nobody (RFC 2606)."""
+    return f"new.{rng.randrange(10**9)}@post.example"
 
 
 def _opinion(reader: Reader, page: Page) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -41,6 +42,12 @@ def profile_record(buyer: Person, at: datetime) -> Record:
         "tracking_consent": buyer.tracking_consent,
         "occurred_at": at,
     }
+
+
+def own_days(rng: random.Random) -> Record:
+    """Return the fields of a profile with a birthday and a name day."""
+    birthday = f"{rng.randint(1940, 2005)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
+    return {"birthday": birthday, "dates": {"name_day": f"--{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"}}
 
 
 def order_line(product: Product, quantity: int, rate: float) -> Record:

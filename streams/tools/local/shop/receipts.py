@@ -22,6 +22,8 @@ CODE_SHARE, CODES = 0.15, (("WELCOME10", 10), ("THANKS15", 15), ("FRIEND5", 5))
 METHODS, METHOD_WEIGHTS = (("Home delivery", 590), ("Pickup point", 390), ("Express delivery", 1290)), (45, 45, 10)
 #: Sum of the lines, in euro cents, from which all but express delivery is free.
 FREE_FROM_CENTS = 15_000
+#: Share of the orders that are paid some days later, by invoice.
+INVOICE_SHARE = 0.08
 #: Share of the orders with a note of the buyer.
 NOTE_SHARE = 0.05
 NOTES = ("Please leave the parcel at the door.", "The bell is broken, please knock.", "No paper invoice, thank you.")
@@ -46,7 +48,8 @@ class Place(Struct, frozen=True):
     Attributes:
         tax: the name of the tax.
         tax_rate: its rate in thousandths of a percent.
-        payments: ways to pay.
+        payments: ways to pay with the order.
+        invoice: the name of the way to pay later.
         streets: streets with a place for the number, postal codes and cities.
         adds_tax: whether the tax is added to the prices.
     """
@@ -54,21 +57,24 @@ class Place(Struct, frozen=True):
     tax: str
     tax_rate: int
     payments: tuple[str, ...]
+    invoice: str
     streets: tuple[tuple[str, str, str], ...]
     adds_tax: bool = False
 
 
 _CARDS = ("Visa ending in 4242", "Mastercard ending in 4444")
 PLACES: Mapping[str, Place] = MappingProxyType({
-    "DK": Place("moms", 25_000, ("MobilePay", *_CARDS), (("Nørrebrogade {}", "2200", "København N"), ("Vestergade {}", "8000", "Aarhus C"),
+    "DK": Place("moms", 25_000, ("MobilePay", *_CARDS), "Faktura", (("Nørrebrogade {}", "2200", "København N"), ("Vestergade {}", "8000", "Aarhus C"),
                                                        ("Algade {}", "4000", "Roskilde"))),
-    "GB": Place("VAT", 20_000, ("PayPal", *_CARDS), (("{} Mill Street", "LS1 4DT", "Leeds"), ("{} Church Lane", "BS8 1TH", "Bristol"))),
-    "DE": Place("MwSt.", 19_000, ("PayPal", "Klarna", *_CARDS), (("Lindenstraße {}", "10969", "Berlin"), ("Am Markt {}", "28195", "Bremen"))),
-    "SE": Place("moms", 25_000, ("Swish", "Klarna", *_CARDS), (("Storgatan {}", "411 24", "Göteborg"), ("Kungsgatan {}", "753 18", "Uppsala"))),
-    "NO": Place("mva.", 25_000, ("Vipps", *_CARDS), (("Storgata {}", "0184", "Oslo"), ("Strandgaten {}", "5013", "Bergen"))),
-    "NL": Place("btw", 21_000, ("iDEAL", *_CARDS), (("Kerkstraat {}", "1017 GC", "Amsterdam"), ("Molenweg {}", "9712 AB", "Groningen"))),
-    "IE": Place("VAT", 23_000, ("PayPal", *_CARDS), (("{} Main Street", "T12 XY00", "Cork"),)),
-    "US": Place("Sales tax", 8_250, ("PayPal", *_CARDS), (("{} Oak Avenue", "78701", "Austin"), ("{} Elm Street", "60614", "Chicago")),
+    "GB": Place("VAT", 20_000, ("PayPal", *_CARDS), "Invoice", (("{} Mill Street", "LS1 4DT", "Leeds"), ("{} Church Lane", "BS8 1TH", "Bristol"))),
+    "DE": Place("MwSt.", 19_000, ("PayPal", "Klarna", *_CARDS), "Rechnung",
+                (("Lindenstraße {}", "10969", "Berlin"), ("Am Markt {}", "28195", "Bremen"))),
+    "SE": Place("moms", 25_000, ("Swish", "Klarna", *_CARDS), "Faktura",
+                (("Storgatan {}", "411 24", "Göteborg"), ("Kungsgatan {}", "753 18", "Uppsala"))),
+    "NO": Place("mva.", 25_000, ("Vipps", *_CARDS), "Faktura", (("Storgata {}", "0184", "Oslo"), ("Strandgaten {}", "5013", "Bergen"))),
+    "NL": Place("btw", 21_000, ("iDEAL", *_CARDS), "Factuur", (("Kerkstraat {}", "1017 GC", "Amsterdam"), ("Molenweg {}", "9712 AB", "Groningen"))),
+    "IE": Place("VAT", 23_000, ("PayPal", *_CARDS), "Invoice", (("{} Main Street", "T12 XY00", "Cork"),)),
+    "US": Place("Sales tax", 8_250, ("PayPal", *_CARDS), "Invoice", (("{} Oak Avenue", "78701", "Austin"), ("{} Elm Street", "60614", "Chicago")),
                 adds_tax=True),
 })  # fmt: skip
 
@@ -124,6 +130,13 @@ def add_receipt(order: dict[str, Any], buyer: Person, number: int) -> None:
         "return_url": "https://shop.example/returns",
         "withdrawal_url": "https://shop.example/withdrawal",
     }
+    if rng.random() < INVOICE_SHARE:
+        order |= {"payment_method": here.invoice, "payment_status": "pending", "payment_at": None, "paid_minor": 0}
+
+
+def is_unpaid(order: Mapping[str, Any]) -> bool:
+    """Return whether an order with a receipt is paid later."""
+    return order["payment_status"] == "pending"
 
 
 def outcome(order: Mapping[str, Any], kind: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A simulated shop: its customers buy, its parcels travel, and recipients open and click emails. The seed determines everything.
+"""A simulated shop: its customers buy, and its parcels travel. The seed determines everything.
 
 `Shop.records` computes the records and their times without a clock; `Shop.run` produces each when its time has come.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import heapq
 import random
 from collections.abc import Callable, Iterator
@@ -15,9 +14,20 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from streams.tools.local.shop.lines import Record, order_line, product_record, profile_record, split_lines, total_minor
+from streams.tools.local.shop.journeys import DELAYED_SHARE, Stop, journey
+from streams.tools.local.shop.lines import (
+    Record,
+    order_line,
+    own_days,
+    product_record,
+    profile_record,
+    split_lines,
+    total_minor,
+)
+from streams.tools.local.shop.news import LAUNCH_DAY, first_catalogue, news
 from streams.tools.local.shop.people import PRODUCTS, Person, person
-from streams.tools.local.shop.receipts import add_receipt, outcome
+from streams.tools.local.shop.receipts import add_receipt, is_unpaid, outcome
+from streams.tools.local.shop.visits import redeemed_referral, visit_after
 from streams.wire import topics
 
 #: Called with the topic, the key (the customer id in UTF-8), the record (as in its Avro schema) and the name of the schema.
@@ -28,15 +38,13 @@ SPLIT_SHARE = 0.15
 CHANGED_SHARE = 0.03
 CANCELLED_SHARE = 0.03
 REFUNDED_SHARE = 0.04
-DELAYED_SHARE = 0.05
+#: Share of the orders with a receipt that are split: less, because a reader of a demo compares the shipments with the orders.
+DETAILED_SPLIT_SHARE = 0.04
+#: Code of customers whom a friend recommended the shop to.
+FRIENDS_CODE = "FRIEND5"
+#: Share of the customers who give a birthday and a name day with their first order.
+BIRTHDAY_SHARE = 0.15
 GIFT_SHARE = 0.03
-#: Shares of all emails that arrive. Only opened emails are clicked.
-OPEN_RATE = 0.617
-CLICK_RATE = 0.04
-UNSUBSCRIBE_RATE = 0.002
-COMPLAINT_RATE = 0.0003
-#: Share of the opens that come from the privacy proxy of a mail client.
-PROXY_SHARE = 0.35
 CARRIERS = (
     ("PostNord", "https://track.postnord.example/"),
     ("GLS", "https://gls.example/t/"),
@@ -47,7 +55,7 @@ YIELD_EVERY = 64
 
 
 class ShopRecord(Struct, frozen=True):
-    """A record that the shop produces at `at` (UTC). `key` is the customer id in UTF-8."""
+    """A record that the shop produces at `at` (UTC). `key` is the id of the customer, or of the product, in UTF-8."""
 
     at: datetime
     topic: str
@@ -67,8 +75,8 @@ class Shop:
         seed: determines the customers, the orders and the reactions.
         rate_per_s: average number of orders per second; they come at random times.
         day_s: seconds that one day takes: 86,400 in reality, 1 in a demo.
-        has_receipts: whether orders have all that a receipt shows. Without it they have what the rules need: that is faster, and the same
-            in all versions, for benchmarks and for readers of earlier schemas.
+        has_receipts: whether orders have all that a receipt shows, and customers and parcels do all that starts a flow. Without it there is
+            what the rules need: that is faster, and the same in all versions, for benchmarks and for readers of earlier schemas.
 
     Raises:
         ValueError: the rate or the day is not above 0.
@@ -95,19 +103,25 @@ class Shop:
         """Yield the records of the `seconds` after `start` (UTC-aware), in the order of time."""
         waiting: list[tuple[datetime, int, ShopRecord]] = []
         count = 0
+        end = start + timedelta(seconds=seconds)
+        for product in news(start, end, self._later) if self.has_receipts else ():
+            count += 1
+            record = ShopRecord(product["updated_at"], topics.PRODUCTS, product["sku"].encode(), product)
+            heapq.heappush(waiting, (record.at, count, record))
         for order_at, records in self._orders(start, seconds):
             while waiting and waiting[0][0] <= order_at:
                 yield heapq.heappop(waiting)[2]
             for shop_record in records:
                 count += 1  # records of the same time keep their order
                 heapq.heappush(waiting, (shop_record.at, count, shop_record))
-        end = start + timedelta(seconds=seconds)
         while waiting and waiting[0][0] < end:
             yield heapq.heappop(waiting)[2]
 
     def catalogue(self, at: datetime) -> list[tuple[str, bytes, Record, str]]:
         """Return the arguments of `produce` for each product of the shop, updated at `at` (UTC)."""
-        return [(topics.PRODUCTS, product.sku.encode(), product_record(product, at), "product") for product in PRODUCTS]
+        announced = first_catalogue(at, self._later) if self.has_receipts else []
+        products = [*(product_record(product, at) for product in PRODUCTS), *announced]
+        return [(topics.PRODUCTS, product["sku"].encode(), product, "product") for product in products]
 
     async def run(self, produce: Produce, until: float, start: datetime | None = None) -> int:
         """Produce each record when its time has come; late records follow at once.
@@ -133,44 +147,12 @@ class Shop:
             count += 1
         return count
 
-    def recipient_reaction(self, send_id: str, customer_id: str, at: datetime) -> list[tuple[float, Record]]:
-        """Return how the recipient reacts to an email that arrived at `at`: pairs of delay in seconds and engagement record.
-
-        The same send always gets the same reaction. The time of a record is `at` plus the delay.
-        """
-        rng = random.Random(hashlib.blake2b(f"{self.seed}/{send_id}".encode(), digest_size=8).digest())
-        interest = rng.random()  # one number for both, so that only opened emails are clicked
-        open_after = min(rng.lognormvariate(-3.0, 1.2), 5.0) * self.day_s
-        click_after = open_after + rng.uniform(0.0005, 0.01) * self.day_s
-        is_proxy, complaint, link = rng.random() < PROXY_SHARE, rng.random(), rng.choice(("order", "product", "track"))
-        reactions: list[tuple[float, Record]] = []
-
-        def react(delay_s: float, kind: str, **more: object) -> None:
-            record: Record = {
-                "customer_id": customer_id,
-                "send_id": send_id,
-                "kind": kind,
-                "occurred_at": at + timedelta(seconds=delay_s),
-                "link": None,
-                "agent": "unknown",
-            }
-            reactions.append((delay_s, {**record, **more}))
-
-        if interest < OPEN_RATE:
-            react(open_after, "opened", agent="privacy_proxy" if is_proxy else "human")
-        if interest < CLICK_RATE:
-            react(click_after, "clicked", agent="human", link=f"https://shop.example/{link}")
-        if complaint < COMPLAINT_RATE:
-            react(click_after, "complained")
-        elif complaint < COMPLAINT_RATE + UNSUBSCRIBE_RATE:
-            react(click_after, "unsubscribed", scope="marketing", agent="human")
-        return reactions
-
     # -- one order and its parcels ------------------------------------------------------------------------------
 
     def _orders(self, start: datetime, seconds: float) -> Iterator[tuple[datetime, list[ShopRecord]]]:
         rng = random.Random(f"shop/{self.seed}")
         at_s, customers, number = 0.0, 0, 0
+        launches_at = self._later(_to_ms(start), LAUNCH_DAY)
         while (at_s := at_s + rng.expovariate(self.rate_per_s)) < seconds:
             at = _to_ms(start + timedelta(seconds=at_s))
             records: list[ShopRecord] = []
@@ -182,14 +164,33 @@ class Shop:
                 customers += 1
                 records.append(self._profile(buyer, at))
             number += 1
-            records += self._order_records(buyer, number, at, rng)
+            of_order = list(self._order_records(buyer, number, at, rng))
+            records += of_order
+            if self.has_receipts:
+                records += self._around(of_order[0].record, buyer, customers, launches_at)
             yield at, records
+
+    def _around(self, order: Record, buyer: Person, customers: int, launches_at: datetime) -> Iterator[ShopRecord]:
+        """Yield what happens in the shop because of an order: its customer comes back, and a friend is rewarded."""
+        done = list(visit_after(order, buyer, launches_at, self._later))
+        if any(discount["code"] == FRIENDS_CODE for discount in order["discounts"]):
+            rng = random.Random(f"{order['order_id']}/friend")
+            friend = person(self.seed, int(customers * rng.random()))
+            if friend != buyer:
+                done.append(redeemed_referral(order, friend, order["placed_at"]))
+        for each in done:
+            record = each.record
+            yield ShopRecord(record["occurred_at"], each.topic, record["customer_id"].encode(), record)
 
     def _later(self, at: datetime, days: float) -> datetime:
         return _to_ms(at + timedelta(seconds=days * self.day_s))
 
     def _profile(self, buyer: Person, at: datetime) -> ShopRecord:
-        return ShopRecord(at, topics.CUSTOMERS, buyer.customer_id.encode(), profile_record(buyer, at))
+        profile = profile_record(buyer, at)
+        rng = random.Random(f"{buyer.customer_id}/days")
+        if self.has_receipts and buyer.marketing_consent and rng.random() < BIRTHDAY_SHARE:
+            profile |= own_days(rng)
+        return ShopRecord(at, topics.CUSTOMERS, buyer.customer_id.encode(), profile)
 
     def _order_records(self, buyer: Person, number: int, at: datetime, rng: random.Random) -> Iterator[ShopRecord]:
         products = rng.sample(PRODUCTS, rng.choices((1, 2, 3, 4), (50, 28, 15, 7))[0])
@@ -229,13 +230,19 @@ class Shop:
             if self.has_receipts:
                 add_receipt(order, buyer, number)
             yield event("changed", at + (packed_at - at) / 2)
-        parcels = split_lines(lines) if rng.random() < SPLIT_SHARE else [lines]
-        delivered_at = packed_at
+        if self.has_receipts and is_unpaid(order):
+            paid_at = self._later(at, rng.uniform(0.7, 1.2))
+            order |= {"payment_status": "paid", "paid_minor": order["total_minor"], "payment_at": paid_at}
+            yield event("paid", paid_at)
+        split_share = DETAILED_SPLIT_SHARE if self.has_receipts else SPLIT_SHARE
+        parcels = split_lines(lines) if rng.random() < split_share else [lines]
+        delivered_at, is_back = packed_at, False
         for index, parcel in enumerate(parcels, 1):
             for shop_record in self._parcel_records(order, index, len(parcels), parcel, packed_at, rng):
                 delivered_at = max(delivered_at, shop_record.at)
+                is_back = is_back or shop_record.record["status"] in ("returned", "returned_to_sender")
                 yield shop_record
-        if roll > 1 - REFUNDED_SHARE:
+        if is_back or roll > 1 - REFUNDED_SHARE:
             yield event("refunded", self._later(delivered_at, rng.uniform(0.3, 4.0)))
 
     def _parcel_records(
@@ -245,14 +252,16 @@ class Shop:
         tracking_number = f"{rng.randrange(10**11):011d}"
         shipped_at = self._later(packed_at, rng.uniform(0.1, 0.8))
         promised = self._later(shipped_at, rng.uniform(1.0, 3.0))
-        out_at = promised
-        statuses = [("created", packed_at), ("shipped", shipped_at)]
-        if rng.random() < DELAYED_SHARE:
-            statuses.append(("delayed", self._later(shipped_at, 0.8)))
-            out_at = self._later(promised, rng.uniform(0.5, 2.0))
-        statuses += [("out_for_delivery", out_at), ("delivered", self._later(out_at, rng.uniform(0.05, 0.3)))]
-        for status, at in statuses:
-            has_promise = status != "created"
+        stops = [
+            Stop("created", packed_at),
+            *(
+                journey(order, shipped_at, promised, self._later, rng)
+                if self.has_receipts
+                else self._plain_journey(shipped_at, promised, rng)
+            ),
+        ]
+        for stop in stops:
+            has_promise = stop.status != "created"
             record: Record = {
                 "customer_id": order["customer_id"],
                 "order_id": order["order_id"],
@@ -261,13 +270,23 @@ class Shop:
                 "carrier": carrier,
                 "tracking_number": tracking_number,
                 "tracking_url": link + tracking_number,
-                "status": status,
+                "status": stop.status,
                 "window_from": promised if has_promise else None,
                 "window_to": self._later(promised, 0.3) if has_promise else None,
                 "lines": [{"sku": line["sku"], "quantity": line["quantity"]} for line in lines],
-                "occurred_at": at,
+                "occurred_at": stop.at,
+                **stop.fields,
             }
-            yield ShopRecord(at, topics.SHIPMENTS, order["customer_id"].encode(), record)
+            yield ShopRecord(stop.at, topics.SHIPMENTS, order["customer_id"].encode(), record)
+
+    def _plain_journey(self, shipped_at: datetime, promised: datetime, rng: random.Random) -> Iterator[Stop]:
+        yield Stop("shipped", shipped_at)
+        out_at = promised
+        if rng.random() < DELAYED_SHARE:
+            yield Stop("delayed", self._later(shipped_at, 0.8))
+            out_at = self._later(promised, rng.uniform(0.5, 2.0))
+        yield Stop("out_for_delivery", out_at)
+        yield Stop("delivered", self._later(out_at, rng.uniform(0.05, 0.3)))
 
 
 def _to_ms(at: datetime) -> datetime:

@@ -28,7 +28,7 @@ from streams.tools.local.recipients.comparison import EFFECTS, USES
 from streams.tools.local.recipients.links import EmailLinks, links_of, use_of
 from streams.tools.local.recipients.readers import Readers
 from streams.tools.local.recipients.visits import Reader, visit
-from streams.tools.local.shop.shop import OPEN_RATE
+from streams.tools.local.shop.reactions import OPEN_RATE
 from tests.harness.commands import TEMPLATES
 from tests.harness.gateway_fakes import read_back, with_other_id
 from tests.harness.pages import ANNA, Pages

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from streams.core.model.events import OrderCancelled, OrderChanged, OrderPlaced, OrderRefunded
+from streams.core.model.events import OrderEvent
 from streams.core.model.orders.receipt import receipt_of
 from streams.tools.local.shop.people import person
-from streams.tools.local.shop.shop import CLICK_RATE, OPEN_RATE, Shop, ShopRecord
+from streams.tools.local.shop.reactions import CLICK_RATE, OPEN_RATE, reaction
+from streams.tools.local.shop.shop import Shop, ShopRecord
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.decode.decoder import Decoder
+from streams.wire.decode.products import to_product
 
 START = datetime(2026, 3, 27, 12, tzinfo=UTC)
 
@@ -126,29 +128,83 @@ def test_addresses_are_ascii_and_reserved() -> None:
         assert all(part.isascii() and part.isalnum() for part in mailbox.split("."))
 
 
-def test_receipts_add_up() -> None:
-    """Each order with a receipt adds up, also after a change; the same orders without receipts have the same lines."""
+@pytest.fixture(scope="module")
+def detailed() -> list[ShopRecord]:
+    """A minute of a busy shop with receipts where one day takes a second."""
+    return list(Shop(7, 50, 1.0, has_receipts=True).records(START, 60))
+
+
+def test_receipts_add_up(detailed: list[ShopRecord]) -> None:
+    """Each order with a receipt adds up, also after a change or a later payment."""
     codec, kinds, amounts = open_codec(), Counter[str](), Counter[str]()
-    plain = [f for f in Shop(7, 50, 1.0).records(START, 30) if f.topic == topics.ORDERS]
-    detailed = [f for f in Shop(7, 50, 1.0, has_receipts=True).records(START, 30) if f.topic == topics.ORDERS]
-    for without, shop_record in zip(plain, detailed, strict=True):
+    for shop_record in detailed:
+        if shop_record.topic != topics.ORDERS:
+            continue
         record = shop_record.record
         value = codec.encode("order", record)
         event = Decoder(codec).event(topics.ORDERS, shop_record.key, value, round(shop_record.at.timestamp() * 1000))
-        assert isinstance(event, OrderPlaced | OrderChanged | OrderCancelled | OrderRefunded)
+        assert isinstance(event, OrderEvent)
         order = event.order
         assert receipt_of(order.lines, order.total_minor, order.discount_minor, order.details).adds_up
-        assert [(line["sku"], line["quantity"]) for line in record["lines"]] == [
-            (line["sku"], line["quantity"]) for line in without.record["lines"]
-        ]
         kinds[record["kind"]] += 1
         amounts["discount"] += bool(record["discounts"])
         amounts["sale"] += any(line["discount_minor"] for line in record["lines"])
         amounts["free"] += not record["shipping_minor"]
         amounts["tax added"] += not record["prices_include_tax"]
         amounts["gift"] += record["is_gift"]
-    assert kinds.keys() == {"placed", "changed", "cancelled", "refunded"}
+        if record["kind"] == "paid":
+            assert (record["payment_status"], record["paid_minor"]) == ("paid", record["total_minor"])
+    assert kinds.keys() == {"placed", "paid", "changed", "cancelled", "refunded"}
     assert min(amounts.values()) > 10
+
+
+def test_everything_that_starts_a_flow_occurs(detailed: list[ShopRecord]) -> None:
+    """Parcels wait at pickup points, fail and come back; customers browse, wish and recommend; products change. All of it is valid."""
+    codec, seen = open_codec(), Counter[str]()
+    decoder = Decoder(codec)
+    for each in detailed:
+        value = codec.encode(each.schema, each.record)
+        if each.topic == topics.PRODUCTS:
+            assert to_product(codec.decode("product", value)).sku.encode() == each.key
+            seen["product"] += 1
+        else:
+            decoder.event(each.topic, each.key, value, round(each.at.timestamp() * 1000))
+            what = each.record.get("kind") or each.record.get("status") or "profile"
+            seen[f"{each.topic} {what}"] += 1
+            seen["birthday"] += "birthday" in each.record
+            seen[str(each.record.get("exception_reason"))] += 1
+    wanted = {
+        *(f"shipments {status}" for status in ("ready_for_pickup", "exception", "returned", "returned_to_sender")),
+        *(f"browsing {kind}" for kind in ("viewed", "added_to_cart", "cart_emptied")),
+        *(f"email-engagement {kind}" for kind in ("wished", "referral_redeemed")),
+        *("address", "customs", "recipient_absent", "refused", "weather", "birthday"),
+    }
+    assert wanted <= seen.keys()
+    assert seen["product"] == 6
+
+
+def test_a_parcel_at_a_pickup_point_waits_there(detailed: list[ShopRecord]) -> None:
+    """It has a place, a code and a last day; it is not driven to the door, and a parcel that nobody collects goes back."""
+    last: dict[str, str] = {}
+    for each in [f.record for f in detailed if f.topic == topics.SHIPMENTS]:
+        if each["status"] == "ready_for_pickup":
+            assert each["pickup"]["name"].startswith("Parcel shop ")
+            assert len(each["pickup"]["code"]) == 4
+            assert each["pickup"]["last_day"] == (each["occurred_at"].date() + timedelta(days=7)).isoformat()
+            last[each["parcel_id"]] = ""
+        elif each["parcel_id"] in last:
+            assert each["status"] in ("delivered", "returned", "returned_to_sender")
+            last[each["parcel_id"]] = each["status"]
+    ends = Counter(last.values())
+    assert ends["delivered"] > 10 * ends["returned_to_sender"] > 0
+
+
+def test_the_catalogue_announces_a_product() -> None:
+    """A detailed shop has a product with a date of launch, which its visitors may view before and nobody can order."""
+    shop = Shop(7, 50, 1.0, has_receipts=True)
+    announced = [record for _, _, record, _ in shop.catalogue(START) if record.get("launches_at")]
+    assert [record["launches_at"] for record in announced] == [START + timedelta(seconds=25)]
+    assert len(shop.catalogue(START)) == len(Shop(7, 50, 1.0).catalogue(START)) + 1
 
 
 def test_the_records_of_an_order_agree() -> None:
@@ -180,11 +236,10 @@ def test_the_length_of_a_day() -> None:
 
 def test_open_and_click_rates() -> None:
     """61.7 % of the emails are opened and 4 % clicked; a click comes after an open of the same email."""
-    shop = Shop(1, 1, 1.0)
     kinds: Counter[str] = Counter()
     total = 40_000
     for number in range(total):
-        reactions = shop.recipient_reaction(f"send-{number}", "c1", START)
+        reactions = reaction(1, 1.0, f"send-{number}", "c1", START)
         at = {record["kind"]: delay_s for delay_s, record in reactions}
         kinds.update(at.keys())
         if "clicked" in at:
@@ -196,10 +251,9 @@ def test_open_and_click_rates() -> None:
 
 def test_a_send_determines_the_reaction() -> None:
     """The same send gets the same reaction in every run; its times are the arrival plus the delay."""
-    shop, again = Shop(1, 1, 1.0), Shop(1, 99, 1.0)
     for number in range(200):
-        reactions = shop.recipient_reaction(f"s{number}", "c1", START)
-        assert reactions == again.recipient_reaction(f"s{number}", "c1", START)
+        reactions = reaction(1, 1.0, f"s{number}", "c1", START)
+        assert reactions == reaction(1, 1.0, f"s{number}", "c1", START)
         assert all(r["occurred_at"] == START + timedelta(seconds=d) for d, r in reactions)
 
 
