@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from datetime import timedelta
 from typing import Any
 
 from streams.agents.global_tables.product_versions import ProductVersions
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.zeros import zero_product_changes
 from streams.core.model.versioned_codec import UnknownVersion
-from streams.core.offers.product_changes import Change, ProductVersion
+from streams.core.offers.product_changes import SAME_TIME, Change, ProductVersion
 from streams.core.offers.product_index import (
     Entry,
     Interest,
@@ -115,6 +116,7 @@ def register(
     kinds: Collection[str],
     rate: int,
     fetch_versions: Callable[[], Awaitable[ProductVersions]],
+    together: timedelta = SAME_TIME,
 ) -> Any:
     """Add the catalogue agent to `app`.
 
@@ -123,6 +125,7 @@ def register(
         kinds: the kinds of changes by which flows start.
         rate: the customers that are notified per second on each partition, at most.
         fetch_versions: returns the versions of all products once they are read.
+        together: products that the catalogue first had within this time came together.
     """
     encode = instrumentation.encoder.effects.product_change
     reading: list[asyncio.Future[ProductVersions]] = []
@@ -152,7 +155,7 @@ def register(
 
     def compare(batch: Batch[Catalogue]) -> None:
         context = batch.task.context
-        index = ProductIndex(_Entries(batch, context.store), utc_from_ms(batch.now_ms), kinds)
+        index = ProductIndex(_Entries(batch, context.store), utc_from_ms(batch.now_ms), kinds, together)
         for version in context.next_versions():
             found: list[Change] = []
             if is_own(batch, version.sku):

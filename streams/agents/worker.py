@@ -16,6 +16,7 @@ from streams.agents.instrumentation import Instrumentation
 from streams.agents.new_app import Accepted, new_app
 from streams.agents.process import run_process
 from streams.agents.zeros import zero_worker
+from streams.core.offers.product_changes import same_time
 from streams.core.rules.content_hash import content_hash
 from streams.core.sending.address_limits import rules_of
 from streams.definitions.loader import load_ruleset
@@ -73,7 +74,9 @@ def run_worker(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
             prepare=instrumentation.load_schemas,
         )
         tables.append(versions)
-        catalogue.register(app, instrumentation, ruleset.catalogue_changes, settings.walk_rate, versions.view)
+        together = same_time(ruleset.day_scale)
+        changes = ruleset.catalogue_changes
+        catalogue.register(app, instrumentation, changes, settings.walk_rate, versions.view, together)
 
     def render_messages() -> None:
         # Late, because the worker renders nothing before it runs.

@@ -13,10 +13,12 @@ from msgspec import Struct
 from streams.core.model.product_events import ProductChange, ProductChanged
 from streams.core.offers.catalogue import Product
 from streams.core.values import ids
-from streams.core.values.local_time import text_of
+from streams.core.values.local_time import scale, text_of
 
 #: Products that the catalogue first had within this time came together, as in an import.
 SAME_TIME = timedelta(hours=1)
+#: The same where days are shorter, at least: a catalogue takes seconds to arrive, however long a day is.
+_SAME_TIME_AT_LEAST = timedelta(seconds=5)
 
 
 class ProductVersion(Struct, frozen=True, gc=False, kw_only=True):
@@ -151,7 +153,9 @@ def changes_of(version: ProductVersion, before: SeenVersion, now: datetime) -> l
     return changes
 
 
-def replacements_of(version: ProductVersion, older: SeenVersion | None, now: datetime) -> list[Change]:
+def replacements_of(
+    version: ProductVersion, older: SeenVersion | None, now: datetime, together: timedelta = SAME_TIME
+) -> list[Change]:
     """Return the change that a product, which can be bought, replaces an older one.
 
     There are no changes if the catalogue first had both products at about the same time, as at an import.
@@ -160,10 +164,16 @@ def replacements_of(version: ProductVersion, older: SeenVersion | None, now: dat
         version: the newer product.
         older: the older one, as it was seen last; None if it never was in the catalogue.
         now: the present time, UTC.
+        together: products that the catalogue first had within this time came together.
     """
-    if older is None or now - older.first_at < SAME_TIME:
+    if older is None or now - older.first_at < together:
         return []
     return [_change(version, "replaced", now, replaced_sku=version.replaces)]
+
+
+def same_time(day_scale: float) -> timedelta:
+    """Return `SAME_TIME` where a day takes `day_scale` real days."""
+    return max(scale(SAME_TIME, day_scale), _SAME_TIME_AT_LEAST)
 
 
 def still_holds(change: Change, present: SeenVersion | None) -> bool:

@@ -13,7 +13,7 @@ An entry takes about a hundred bytes. A customer has one for each wish and each 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -21,6 +21,7 @@ from msgspec import Struct
 from streams.core.model.product_events import NoteInterest, ProductChanged
 from streams.core.model.versioned_codec import VersionedCodec
 from streams.core.offers.product_changes import (
+    SAME_TIME,
     Change,
     ProductVersion,
     SeenVersion,
@@ -114,9 +115,11 @@ class ProductIndex:
         table: the entries.
         now: the clock of the batch, UTC.
         kinds: the kinds of changes by which flows start.
+        together: products that the catalogue first had within this time came together, so none of them replaces another.
     """
 
-    def __init__(self, table: Table, now: datetime, kinds: Collection[str]) -> None:
+    def __init__(self, table: Table, now: datetime, kinds: Collection[str], together: timedelta = SAME_TIME) -> None:
+        self._together = together
         self._table = table
         self._now = now
         self._kinds = kinds
@@ -162,7 +165,7 @@ class ProductIndex:
         if not version.is_in_stock or self._table.get(key) is not None:
             return []
         self._table.put(key, Mark())
-        return self._new(replacements_of(version, self._seen(version.replaces), self._now))
+        return self._new(replacements_of(version, self._seen(version.replaces), self._now, self._together))
 
     def outdated(self, sku: str) -> Iterator[Change]:
         """Yield the last changes of a product that no longer hold."""

@@ -26,7 +26,7 @@ _UNDER_WAY = frozenset(("deferred",))
 ENDING = tuple(topic for topic in INPUTS if topic not in (topics.DUE, topics.EVENTS))
 #: Seconds between two looks at the topics.
 POLL_S = 0.25
-_MOST_RECORDS, _CONSUME_S = 10_000, 0.2
+_MOST_RECORDS, _FEW_RECORDS, _CONSUME_S = 10_000, 500, 0.2
 _NAME = CONFIRMATION.encode()
 
 
@@ -96,18 +96,20 @@ class ProgressReader:
         """Read until `is_done`, and return whether that was within `timeout_s` seconds."""
         deadline = time.monotonic() + timeout_s
         while True:
-            self._read(deadline)
+            self._read()
             if is_done(self.progress):
                 return True
             if time.monotonic() >= deadline:
                 return False
             time.sleep(POLL_S)
 
-    def _read(self, deadline: float) -> None:
-        """Read what is there, or until the deadline."""
-        while (records := self._consumer.consume(_MOST_RECORDS, _CONSUME_S)) and time.monotonic() < deadline:
+    def _read(self) -> None:
+        """Read what is there. A small batch is the end of it: the topics may grow all the time."""
+        is_more = True
+        while is_more:
+            records = self._consumer.consume(_MOST_RECORDS, _CONSUME_S)
+            is_more = len(records) > _FEW_RECORDS
             self._add(records)
-        self._add(records)
 
     def _add(self, records: Iterable[Any]) -> None:
         for record in records:

@@ -11,9 +11,9 @@ from streams.tools.local.shop.lines import Record, product_record
 from streams.tools.local.shop.people import PRODUCTS, Product
 
 #: Product that is sold out at first, and days of its return and of its end. They come again in each period.
-SOLD_OUT, BACK_DAY, GONE_DAY = "GRD-003", 35, 75
+SOLD_OUT, BACK_DAY, GONE_DAY = "GRD-003", 42, 75
 #: Product that is cheaper for some days, and its price meanwhile.
-REDUCED, REDUCED_DAY, NORMAL_DAY, REDUCED_SHARE = "RUG-001", 20, 50, 0.8
+REDUCED, REDUCED_DAY, NORMAL_DAY, REDUCED_SHARE = "RUG-001", 38, 60, 0.8
 #: Days after which the same changes come again.
 PERIOD_DAYS = 120
 #: Products that nobody can buy in the first days: one with a date of launch, and the newer version of another one.

@@ -14,9 +14,9 @@ from streams.tools.local.shop.people import PRODUCTS, Person, Product, price
 from streams.wire import topics
 
 #: Share of the orders after which their customer visits the shop again without buying, and when, in days after the order.
-VISIT_SHARE, VISIT_DAYS = 0.4, (2.0, 30.0)
+VISIT_SHARE, VISIT_DAYS = 0.5, (2.0, 20.0)
 #: Shares of the visitors who look at the product that is sold out, at the one whose price drops, and at the one that is not launched yet.
-SOLD_OUT_SHARE, REDUCED_SHARE, LAUNCH_SHARE = 0.25, 0.15, 0.2
+SOLD_OUT_SHARE, REDUCED_SHARE, LAUNCH_SHARE = 0.2, 0.2, 0.2
 #: Share of those who wish for what they looked at, and could not buy or found too dear.
 WISH_SHARE = 0.8
 #: Shares of the other visitors who fill a cart, and of those who empty it again.

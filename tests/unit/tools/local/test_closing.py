@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from streams.tools.local import closing
 from streams.tools.local.closing import close, without_lag
-from streams.tools.local.progress import CONFIRMATION, Progress
+from streams.tools.local.progress import CONFIRMATION, Progress, ProgressReader
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.encode.encoder import Encoder
@@ -89,6 +90,32 @@ def test_a_process_is_idle_without_lag_twice_in_a_row(
     monkeypatch.setattr(closing.time, "monotonic", lambda: next(clock))
     measured = iter(lags)
     assert without_lag(lambda: next(measured), timeout_s=8) is is_idle
+
+
+class GrowingTopics:
+    """A consumer of topics that grow all the time."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+
+    def consume(self, count: int, timeout_s: float) -> list[Any]:
+        self.batches += 1
+        order = SimpleNamespace(
+            topic=lambda: topics.ORDERS,
+            partition=lambda: 0,
+            offset=lambda: 1,
+            value=lambda: b"order",
+            error=lambda: None,
+        )
+        return [order] * (2_000 if self.batches == 1 else 20)
+
+
+def test_topics_that_grow_do_not_hold_up_the_look() -> None:
+    """The result is checked after each small batch, although the next one is there already."""
+    reader = ProgressReader.__new__(ProgressReader)
+    reader.progress, reader._codec, reader._consumer = Progress(), CODEC, GrowingTopics()
+    assert reader.wait(lambda progress: progress.inputs >= 2_020, timeout_s=60)
+    assert reader.progress.inputs == 2_020
 
 
 class Fake:
