@@ -30,6 +30,7 @@ _ALONE = (
     "items",
     "order-lines",
     "parcel",
+    "places",
     "product-list",
     "products",
     "stars",

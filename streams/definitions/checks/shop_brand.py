@@ -98,7 +98,10 @@ def check_example(brand: Brand) -> Iterator[Problem]:
     """Yield warnings if an address of the brand, or a legal line, is one of the example: no shop has a host below `.example` (RFC 2606)."""
     everywhere = (brand, *brand.countries.values())
     addresses = [address for details in everywhere for address in _addresses(details)]
-    if found := [address for address in addresses if _host(address).endswith(".example")]:
+    found = [address for address in addresses if _host(address).endswith(".example")]
+    # Sites for reviews have the shop's host in the path.
+    found += [place.url for places in brand.reviews.values() for place in places if place.url.endswith("/shop.example")]
+    if found:
         message = f"{found[0]!r} is an address of the example, which customers see in emails and on pages"
         yield Problem("brand.W002", message, "write the name, the company and the addresses of your shop into it")
     lines = [line for details in everywhere for line in details.legal_lines if is_placeholder(line)]

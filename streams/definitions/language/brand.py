@@ -35,8 +35,8 @@ _URLS = ("shop_url", "privacy_url", "terms_url", "withdrawal_url", "help_url")
 _LINES = ("company", "address", "registration", "vat", "phone", "hours")
 _DETAILS = (*_URLS, *_LINES, "email", "legal", "social", "senders")
 #: The keys that emails show, and those of the pages only.
-_EMAIL_KEYS = ("name", "logo", "logo_dark", "colors", "fonts", "radius", *_DETAILS, "countries")
-_PAGE_KEYS = ("notice", "dates", "reviews", "cart", "referral")
+_EMAIL_KEYS = ("name", "logo", "logo_dark", "colors", "fonts", "radius", *_DETAILS, "countries", "reviews")
+_PAGE_KEYS = ("notice", "dates", "cart", "referral")
 _KEYS = (*_EMAIL_KEYS, *_PAGE_KEYS)
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 #: A list of fonts. Nothing in it can end a declaration of CSS.

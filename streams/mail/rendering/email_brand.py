@@ -9,7 +9,16 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from streams.mail.rendering.brand import ANY_COUNTRY, SOCIAL_SITES, Brand, Colors, Details, Fonts, KindSender
+from streams.mail.rendering.brand import (
+    ANY_COUNTRY,
+    SOCIAL_SITES,
+    Brand,
+    Colors,
+    Destination,
+    Details,
+    Fonts,
+    KindSender,
+)
 from streams.mail.rendering.logo import Logo, UnusableLogo, read_logo
 from streams.mail.rendering.template_folders import SHARED
 
@@ -33,6 +42,7 @@ class EmailBrand(Struct, frozen=True, kw_only=True):
         fonts: the fonts.
         radius: the radius of the corners, in pixels.
         details: the details of the shop by country; "*" for all others.
+        reviews: where customers can review the shop, by country; "*" for all others.
     """
 
     name: str
@@ -42,6 +52,8 @@ class EmailBrand(Struct, frozen=True, kw_only=True):
     fonts: Fonts = Fonts()
     radius: int = 12
     details: dict[str, Details] = field(default_factory=lambda: {ANY_COUNTRY: Details()})
+    # Not read-only: a renderer process gets the brand, and only dictionaries can be pickled.
+    reviews: dict[str, tuple[Destination, ...]] = field(default_factory=dict)
 
     @property
     def logos(self) -> tuple[Logo, ...]:
@@ -49,12 +61,12 @@ class EmailBrand(Struct, frozen=True, kw_only=True):
         return tuple([logo for logo in (self.logo, self.logo_dark) if logo is not None])
 
     def key(self, country: str) -> str:
-        """Return the country, or "*" if the shop has no details of its own there."""
-        return country if country in self.details else ANY_COUNTRY
+        """Return the country, or "*" if the shop has neither details nor places for reviews of its own there."""
+        return country if country in self.details or country in self.reviews else ANY_COUNTRY
 
     def sender(self, purpose: str, country: str) -> KindSender:
         """Return the sender of the emails of a purpose to a country."""
-        return self.details[self.key(country)].senders.get(purpose, _NO_SENDER)
+        return self._details(country).senders.get(purpose, _NO_SENDER)
 
     def for_templates(self) -> dict[str, dict[str, Any]]:
         """Return the value of `brand` in templates by country; "*" for all others."""
@@ -64,7 +76,20 @@ class EmailBrand(Struct, frozen=True, kw_only=True):
             "logo_dark": _picture(self.logo_dark),
             "colors": self.colors.palette(),
         }
-        return {country: {**common, **_texts(details)} for country, details in self.details.items()}
+        return {
+            country: {
+                **common,
+                **_texts(self._details(country)),
+                "reviews": [{"name": place.name, "url": place.url} for place in self._reviews(country)],
+            }
+            for country in {**self.details, **self.reviews, ANY_COUNTRY: ()}
+        }
+
+    def _details(self, country: str) -> Details:
+        return self.details.get(country) or self.details[ANY_COUNTRY]
+
+    def _reviews(self, country: str) -> tuple[Destination, ...]:
+        return self.reviews.get(country, self.reviews.get(ANY_COUNTRY, ()))
 
     def fill(self, styles: str) -> str:
         """Return `styles` with the brand's values in place of `var(--accent)` and so on: few email programs know `var`.
@@ -94,6 +119,7 @@ def email_brand(brand: Brand, templates_dir: Path) -> EmailBrand:
             ANY_COUNTRY: _details_of(brand),
             **{name: _details_of(each) for name, each in brand.countries.items()},
         },
+        reviews=dict(brand.reviews),
     )
 
 

@@ -156,3 +156,17 @@ fonts:
     assert "font-family: 'Verdana', sans-serif !important" in html
     assert "border-radius: 0px" in html
     assert "border-radius: 12px" not in html
+
+
+def test_places_for_reviews(shop: Path) -> None:
+    """Templates know where customers of a country can review the shop; those of a country without its own line get the common ones."""
+    (shop / "shared" / "brand.yaml").write_text(
+        f'{OWN}countries:\n  SE: {{phone: "1"}}\nreviews:\n  "*": {{google: "https://g.example/tea"}}\n'
+        '  DK: {trustpilot: "https://t.example/tea", pricerunner: "https://p.example/tea"}\n',
+        encoding="utf-8",
+    )
+    brand = load_email_brand(shop, "Sender")
+    values = brand.for_templates()
+    assert [place["name"] for place in values[brand.key("DK")]["reviews"]] == ["Trustpilot", "PriceRunner"]
+    for country in ("SE", "FR"):
+        assert values[brand.key(country)]["reviews"] == [{"name": "Google", "url": "https://g.example/tea"}]
