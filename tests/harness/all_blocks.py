@@ -21,6 +21,7 @@ _VALUES = {
     "product": "product = products[0]",
     "progress": 'stage = "underway"',
     "quote": 'quote = "The best socks that I have ever had.", author = "Bo, Aarhus"',
+    "share": 'url = "https://shop.example/tea", letter = "Have a look:"',
     "steps": 'steps = ["One", "Two", "Three"]',
 }
 _ALONE = (

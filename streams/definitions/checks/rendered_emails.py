@@ -167,4 +167,6 @@ def is_address(value: str, *, is_image: bool) -> bool:
         return False
     if is_image:
         return parts.scheme in _EMBEDDED
-    return (parts.scheme in _OTHER and bool(parts.path)) or (value.startswith("#") and len(value) > 1)
+    # An email without a recipient is for a person whom the customer chooses (RFC 6068).
+    is_letter = parts.scheme == "mailto" and bool(parts.query)
+    return (parts.scheme in _OTHER and (bool(parts.path) or is_letter)) or (value.startswith("#") and len(value) > 1)

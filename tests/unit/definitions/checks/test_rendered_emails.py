@@ -95,6 +95,8 @@ def test_blocks(block: str, found: list[str], tmp_path: Path) -> None:
     [
         ("https://shop.example/tea", True),
         ("mailto:help@shop.example", True),
+        ("mailto:?subject=Tea", True),
+        ("mailto:", False),
         ("tel:+4512345678", True),
         ("#top", True),
         ("{{ order.status_url }}", True),
