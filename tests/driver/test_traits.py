@@ -54,6 +54,7 @@ def acted(run: Driver, kind: ActivityKind, sku: str) -> None:
         ("'klaviyo' in customer.external_ids", True),
         ("'mailchimp' in customer.external_ids", False),
         ("'s1' in customer.wishes", False),
+        ("customer.wish_count == 0", True),
     ],
 )
 def test_conditions(condition: str, holds: bool) -> None:
@@ -72,7 +73,7 @@ def test_conditions(condition: str, holds: bool) -> None:
 
 def test_wishes_and_likes() -> None:
     """A wish holds until it is taken back, also without a flow that starts by it. A like is apart."""
-    run = asked("'s1' in customer.wishes and 's1' not in customer.likes")
+    run = asked("'s1' in customer.wishes and customer.wish_count == 1 and 's1' not in customer.likes")
     acted(run, "wished", "s1")
     answer_survey(run, "x", "1")
     assert run.messages() == ["a"]

@@ -207,6 +207,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "customer.segments": ("list", lambda context: context.segments()),
         "customer.lists": ("list", lambda context: context.uow.lists),
         "customer.wishes": ("list", lambda context: context.uow.profile.traits.skus(WISH)),
+        "customer.wish_count": ("number", lambda context: len(context.uow.profile.traits.skus(WISH))),
         "customer.dates": ("list", date_values.date_names),
         "customer.likes": ("list", lambda context: context.uow.profile.traits.skus(LIKE)),
         "customer.recency": ("number", _recency),
