@@ -192,7 +192,7 @@ def test_a_known_birthday(shop: Scenario) -> None:
 
 @pytest.mark.parametrize("then", ["nothing", "wished", "bought", "in the cart"])
 def test_wish_list(shop: Scenario, then: str) -> None:
-    """A customer who looked at products and did nothing more is told of the wish list, and sees these products."""
+    """A customer who looked at products and did nothing more gets to know the wish list, and sees these products."""
     for sku in ("TEA", "POT"):
         shop.product(sku)
     shop.order("anna")
@@ -213,7 +213,7 @@ def test_wish_list(shop: Scenario, then: str) -> None:
 
 
 def test_no_wish_list_for_others(shop: Scenario) -> None:
-    """Customers with a wish list, and visitors who have bought nothing, are not told of it."""
+    """Customers with a wish list, and visitors who have bought nothing, get no such email."""
     shop.product("TEA")
     shop.profile("bo", email="bo@example.com", marketing_consent=True)
     shop.order("anna")
