@@ -69,21 +69,20 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         console.print("starting Kafka, the inbox, the worker, the mailer and the gateway (about 15 seconds) ...")
         kafka = stack.enter_context(EmbeddedKafka())
         inbox = stack.enter_context(Inbox(journal=DEMO_DIR / "inbox.jsonl"))
-        address_secret, mail_secret = SecretStr(secrets.token_urlsafe(32)), secrets.token_urlsafe(32)
+        address_secret, mail_secret = (SecretStr(secrets.token_urlsafe(32)) for _ in range(2))
         env = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(inbox.smtp_port),
             "TAKK_STATE_DIR": str(DEMO_DIR / "state"),
-            "TAKK_MAIL_SECRET": mail_secret,
+            "TAKK_MAIL_SECRET": mail_secret.get_secret_value(),
             "TAKK_ADDRESS_SECRET": address_secret.get_secret_value(),
             "TAKK_GROUP_INSTANCE_ID": "demo",
             "TAKK_GATEWAY_TRUSTED_PROXIES": "127.0.0.1",  # each recipient has a network address of their own
             "DAY": str(settings.day_scale_seconds),
         }
-        ours = settings.model_copy(
-            update={"kafka_bootstrap_servers": kafka.bootstrap, "address_secret": address_secret}
-        )
+        keys = {"address_secret": address_secret, "mail_secret": mail_secret}
+        ours = settings.model_copy(update={"kafka_bootstrap_servers": kafka.bootstrap, **keys})
         topics.create_topics(ours)
         api_key, entry = create_key([ADMIN], name="demo")
         keys_file = DEMO_DIR / "api-keys.yaml"
@@ -128,10 +127,10 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         events.stop()
         exit_codes = [process.stop() for process in processes]
         console.print("comparing the inbox and the topics with a recomputation of every decision ...\n")
-        keys = LinkKeys(settings.shop_id, mail_secret.encode())
+        link_keys = LinkKeys(settings.shop_id, mail_secret.get_secret_value().encode())
         history = DEMO_DIR / "history"
         summary = summarize(
-            ours, codec, inbox, sent, shop.placed, closing.stopped_ms, history, imported, readers, keys, api
+            ours, codec, inbox, sent, shop.placed, closing.stopped_ms, history, imported, readers, link_keys, api
         )
         summary |= {
             "late": closing.late,

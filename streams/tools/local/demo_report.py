@@ -61,12 +61,7 @@ def summarize(
         api: the client of the JSON API.
     """
     records = read_all(settings.kafka(), topics.SCHEMA_OF)
-    ruleset = load_ruleset(
-        settings.templates_dir,
-        day_scale=settings.day_scale,
-        shows_pages=settings.gateway_pages,
-        **settings.address_options(),
-    )
+    ruleset = load_ruleset(settings.templates_dir, **settings.ruleset_options())
     arrived = Counter(email.send_id for email in inbox.mails())
     until_ms = stopped_ms - TIMER_GRACE_MS
     verdict = judge(records, ruleset, codec, arrived, settings.partitions, until_ms, is_cut_short=True)

@@ -20,8 +20,8 @@ from streams.tools.operations.importing.records import KINDS, RecordBuilder
 
 #: Customers with a past. They are every second customer of the shop, so half of those who buy in the demo have bought before.
 CUSTOMERS = 1_000
-#: One of so many agreed to marketing, and gave a birthday and a name day. The others refused, so they get no marketing until they buy in
-#: the demo, where each year takes minutes: emails about the past would outnumber those about the orders that a reader watches.
+#: One of so many agreed to marketing, and gave two birthdays, their own and their partner's. The others refused, so they get no marketing
+#: until they buy in the demo. There a year takes minutes: emails about the past would outnumber those about the orders that a reader watches.
 MEMBERS_EVERY = 10
 #: Days ago of the oldest and of the newest order.
 OLDEST_DAYS, NEWEST_DAYS = 365, 20

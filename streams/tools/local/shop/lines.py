@@ -45,9 +45,9 @@ def profile_record(buyer: Person, at: datetime) -> Record:
 
 
 def own_days(rng: random.Random) -> Record:
-    """Return the fields of a profile with a birthday and a name day."""
+    """Return the fields of a profile with the birthdays of the customer and of their partner."""
     birthday = f"{rng.randint(1940, 2005)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
-    return {"birthday": birthday, "dates": {"name_day": f"--{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"}}
+    return {"birthday": birthday, "dates": {"partner_birthday": f"--{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"}}
 
 
 def order_line(product: Product, quantity: int, rate: float) -> Record:

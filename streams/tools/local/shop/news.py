@@ -17,7 +17,7 @@ REDUCED, REDUCED_DAY, NORMAL_DAY, REDUCED_SHARE = "RUG-001", 38, 60, 0.8
 #: Days after which the same changes come again.
 PERIOD_DAYS = 120
 #: Products that nobody can buy in the first days: one with a date of launch, and the newer version of another one.
-LAUNCHED, LAUNCH_DAY = Product("LMP-004", "Pendant lamp, opal glass", "lighting", 24900, ("LMP-003",)), 25
+LAUNCHED, LAUNCH_DAY = Product("LMP-004", "Pendant lamp, opal glass", "lighting", 24900, ("LMP-003",)), 32
 NEWER, NEWER_DAY = (
     Product("KIT-006", "Coffee grinder II, with scale", "kitchen", 14900, ("KIT-003",), replaces="KIT-002"),
     30,

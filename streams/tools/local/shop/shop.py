@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from streams.tools.local.shop.codes import codes
 from streams.tools.local.shop.journeys import DELAYED_SHARE, Stop, journey
 from streams.tools.local.shop.lines import (
     Record,
@@ -42,7 +43,7 @@ REFUNDED_SHARE = 0.04
 DETAILED_SPLIT_SHARE = 0.04
 #: Code of customers whom a friend recommended the shop to.
 FRIENDS_CODE = "FRIEND5"
-#: Share of the customers who give a birthday and a name day with their first order.
+#: Share of the customers who give birthdays, their own and their partner's, with their first order.
 BIRTHDAY_SHARE = 0.15
 GIFT_SHARE = 0.03
 CARRIERS = (
@@ -118,10 +119,14 @@ class Shop:
             yield heapq.heappop(waiting)[2]
 
     def catalogue(self, at: datetime) -> list[tuple[str, bytes, Record, str]]:
-        """Return the arguments of `produce` for each product of the shop, updated at `at` (UTC)."""
+        """Return the arguments of `produce` for each product of the shop, updated at `at` (UTC), and for each discount code of a detailed one."""
         announced = first_catalogue(at, self._later) if self.has_receipts else []
         products = [*(product_record(product, at) for product in PRODUCTS), *announced]
-        return [(topics.PRODUCTS, product["sku"].encode(), product, "product") for product in products]
+        of_pools = codes(self.seed) if self.has_receipts else []
+        return [
+            *((topics.PRODUCTS, product["sku"].encode(), product, "product") for product in products),
+            *((topics.CODES, code["pool"].encode(), code, "discount_code") for code in of_pools),
+        ]
 
     async def run(self, produce: Produce, until: float, start: datetime | None = None) -> int:
         """Produce each record when its time has come; late records follow at once.

@@ -14,13 +14,15 @@ from streams.tools.local.shop.people import PRODUCTS, Person, Product, price
 from streams.wire import topics
 
 #: Share of the orders after which their customer visits the shop again without buying, and when, in days after the order.
-VISIT_SHARE, VISIT_DAYS = 0.5, (2.0, 20.0)
+VISIT_SHARE, VISIT_DAYS = 0.5, (3.0, 25.0)
 #: Shares of the visitors who look at the product that is sold out, at the one whose price drops, and at the one that is not launched yet.
-SOLD_OUT_SHARE, REDUCED_SHARE, LAUNCH_SHARE = 0.2, 0.2, 0.2
+SOLD_OUT_SHARE, REDUCED_SHARE, LAUNCH_SHARE = 0.15, 0.2, 0.3
+#: Share of the visitors who look at it a second time, and when, in days after the first time.
+AGAIN_SHARE, AGAIN_DAYS = 0.7, (0.5, 2.0)
 #: Share of those who wish for what they looked at, and could not buy or found too dear.
 WISH_SHARE = 0.8
 #: Shares of the other visitors who fill a cart, and of those who empty it again.
-CART_SHARE, EMPTIED_SHARE = 0.6, 0.3
+CART_SHARE, EMPTIED_SHARE = 0.5, 0.3
 _BY_SKU = {product.sku: product for product in (*PRODUCTS, LAUNCHED)}
 
 
@@ -60,7 +62,10 @@ def visit_after(
         return Visit(topics.BROWSING, record)
 
     yield browse("viewed", 0.0, product.sku)
-    yield browse("viewed", 0.01, product.sku)
+    if rng.random() >= AGAIN_SHARE:
+        return
+    at = later(at, rng.uniform(*AGAIN_DAYS))
+    yield browse("viewed", 0.0, product.sku)
     if product.sku in (SOLD_OUT, REDUCED):
         if rng.random() < WISH_SHARE:
             yield _wish(product, buyer, order["order_id"], later(at, 0.02))

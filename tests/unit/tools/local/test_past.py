@@ -32,10 +32,12 @@ def test_a_seed_gives_the_same_past(tmp_path: Path) -> None:
 
 
 def test_one_customer_in_ten_gets_marketing(tmp_path: Path) -> None:
-    """They agreed, and gave a birthday and a name day. All others refused, so that the emails about the past stay few."""
+    """They agreed, and gave two birthdays. All others refused, so that the emails about the past stay few."""
     paths, _ = write_past(tmp_path, 7, NOW, 1, customers=50)
     profiles = [json.loads(line) for line in paths["customers"].read_text().splitlines()]
     members = [profile for profile in profiles if profile["marketing_consent"]]
     assert [profiles.index(member) for member in members] == [0, 10, 20, 30, 40]
     assert all(profile["marketing_consent"] is False for profile in profiles if profile not in members)
-    assert members == [profile for profile in profiles if "birthday" in profile and "name_day" in profile["dates"]]
+    assert members == [
+        profile for profile in profiles if "birthday" in profile and "partner_birthday" in profile["dates"]
+    ]

@@ -11,7 +11,7 @@ import pytest
 
 from streams.core.model.events import OrderEvent
 from streams.core.model.orders.receipt import receipt_of
-from streams.tools.local.shop.news import LAUNCHED, NEWER, REDUCED, SOLD_OUT
+from streams.tools.local.shop.news import LAUNCH_DAY, LAUNCHED, NEWER, REDUCED, SOLD_OUT
 from streams.tools.local.shop.people import person
 from streams.tools.local.shop.reactions import CLICK_RATE, OPEN_RATE, reaction
 from streams.tools.local.shop.shop import Shop, ShopRecord
@@ -200,11 +200,13 @@ def test_a_parcel_at_a_pickup_point_waits_there(detailed: list[ShopRecord]) -> N
 
 
 def test_the_catalogue_announces_a_product() -> None:
-    """A detailed shop has a product with a date of launch, which its visitors may view before and nobody can order."""
+    """A detailed shop has a product with a date of launch, which nobody can order before, and codes of pools, each one once."""
     shop = Shop(7, 50, 1.0, has_receipts=True)
     announced = [record for _, _, record, _ in shop.catalogue(START) if record.get("launches_at")]
-    assert [record["launches_at"] for record in announced] == [START + timedelta(seconds=25)]
-    assert len(shop.catalogue(START)) == len(Shop(7, 50, 1.0).catalogue(START)) + 1
+    assert [record["launches_at"] for record in announced] == [START + timedelta(seconds=LAUNCH_DAY)]
+    codes = [record["code"] for topic, _, record, _ in shop.catalogue(START) if topic == topics.CODES]
+    assert len(set(codes)) == len(codes) > 0
+    assert len(shop.catalogue(START)) == len(Shop(7, 50, 1.0).catalogue(START)) + 1 + len(codes)
 
 
 def test_the_records_of_an_order_agree() -> None:
