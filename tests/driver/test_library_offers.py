@@ -89,7 +89,7 @@ def test_favourite_category(shop: Scenario, codes: tuple[str, ...], expected: li
 
 
 def test_favourite_category_needs_a_habit(shop: Scenario) -> None:
-    """Two orders are no habit, a new order ends the wait, and imported orders start nothing."""
+    """Two orders are not a habit, a new order ends the wait, and imported orders start nothing."""
     shop.order("anna", lines=(TEA,))
     shop.order("anna", lines=(TEA,))
     for number in range(5):
