@@ -10,6 +10,7 @@ from msgspec import Struct
 from streams.definitions.checks.advertising import check_advertising
 from streams.definitions.checks.campaigns import check_past_campaigns
 from streams.definitions.checks.messages import check_messages
+from streams.definitions.checks.occasions import check_occasions
 from streams.definitions.checks.rendered_emails import check_rendered_emails
 from streams.definitions.checks.unused_copy import check_unused_copy
 from streams.definitions.layers import Layers, open_layers
@@ -42,15 +43,15 @@ def check_all(templates_dir: Path | Layers, now: datetime) -> CheckedTemplates:
             return check_all(layers, now)
     layers, root = templates_dir, templates_dir.path
     templates = read_templates(layers)
-    brand = layers.shown(brand_problems(root))
+    files = layers.shown((*brand_problems(root), *check_occasions(root)))
     errors = (
         *templates.errors,
-        *(problem for problem in brand if problem.level == "error"),
+        *(problem for problem in files if problem.level == "error"),
         *layers.shown(check_messages(root, templates.flows)),
     )
     warnings = (
         *templates.warnings,
-        *(problem for problem in brand if problem.level == "warning"),
+        *(problem for problem in files if problem.level == "warning"),
         *layers.shown(check_advertising(root, templates.flows)),
         *layers.shown(check_rendered_emails(root, templates.flows)),
         *layers.shown(check_past_campaigns(root, templates.newest, now)),

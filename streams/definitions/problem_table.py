@@ -22,6 +22,7 @@ PREFIXES: Mapping[str, str] = MappingProxyType(
         "consent": "`consent.yaml`.",
         "brand": "`shared/brand.yaml`.",
         "message": "Templates and copy files of messages.",
+        "occasions": "`occasions.yaml`.",
     }
 )
 

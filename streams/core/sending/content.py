@@ -22,6 +22,7 @@ def template_data(content: Content) -> dict[str, Any]:
     """Return the content in JSON types: money is {"minor": int, "currency": str}, times are ISO 8601 in UTC."""
     given_name, order, parcel = first_name(content.name), content.order, content.parcel
     facts = order.facts if order is not None else None
+    local = content.greeted_at.astimezone(content.zone)
     data: dict[str, Any] = {
         "customer": {
             "name": content.name,
@@ -37,7 +38,8 @@ def template_data(content: Content) -> dict[str, Any]:
             **_categories(content.favourites),
         },
         "shop": _shop(content.shop_country, content.currency, content.shop_locale),
-        "mood": mood(content.greeted_at.astimezone(content.zone)),
+        "mood": mood(local),
+        "local_time": local.replace(tzinfo=None).isoformat(timespec="minutes"),
         # Mailers of earlier versions ignore the mood and print this as the greeting.
         "greeting": given_name,
     }

@@ -9,6 +9,8 @@ Mood: TypeAlias = Literal["plain", "morning", "weekend", "christmas"]
 MOODS: tuple[Mood, ...] = get_args(Mood)
 _FRIDAY, _DECEMBER, _CHRISTMAS_EVE = 4, 12, 24
 _MORNING = range(6, 9)
+#: The hours of the morning as in a local time, two digits each.
+MORNING = frozenset(f"{hour:02}" for hour in _MORNING)
 
 
 def mood(local: datetime) -> Mood:

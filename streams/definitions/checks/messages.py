@@ -30,8 +30,10 @@ from streams.definitions.language.positions import positions_in
 from streams.definitions.problems import Location, Problem, not_utf8, unreadable
 from streams.mail.links import Links
 from streams.mail.rendering.languages import language_chain, read_languages
+from streams.mail.rendering.occasions import read_occasions
 from streams.mail.rendering.render_errors import RenderError
-from streams.mail.rendering.renderer import Renderer, closing_key, greeting_key
+from streams.mail.rendering.renderer import Renderer
+from streams.mail.rendering.salutations import CLOSINGS, GREETINGS
 from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED, flow_folders, shared_templates
 from streams.mail.rendering.texts import COPY_TEXT
 
@@ -189,15 +191,15 @@ class _MessageChecker:
             texts: dict[str, str] = {}
             for name in (*language_chain(language), language):
                 texts |= self._plain.texts(self.flow.name, name)
-            keys = [greeting_key(mood) for mood in MOODS if needs_greeting]
+            keys = [*GREETINGS] if needs_greeting else []
             # The copies of earlier versions have one closing for all moods.
-            keys += [closing_key(mood) for mood in MOODS if needs_closing and "regards" not in texts]
+            keys += CLOSINGS if needs_closing and "regards" not in texts else ()
             missing = [key for key in keys if key not in texts]
             for key in missing:
                 path = self.root / COPY / f"{language}.yaml"
                 yield Problem("message.E006", f"missing text {key!r}", "add it to the file").in_file(path)
-            for mood in MOODS if not missing else ():
-                yield from self._render(step, language, full | {"mood": mood})
+            for mood in (*MOODS, *read_occasions(self.root).names) if not missing else ():
+                yield from self._render(step, language, full | {"mood": mood, "local_time": ""})
 
     def _check_rendering(self, step: Send) -> Iterator[Problem]:
         """Yield the first error while the message is rendered."""

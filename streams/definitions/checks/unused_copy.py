@@ -15,13 +15,14 @@ from streams.definitions.language.yaml_reader import location
 from streams.definitions.problems import Problem
 from streams.mail.rendering.copy import InvalidCopy, compose_copy
 from streams.mail.rendering.environment import new_environment
-from streams.mail.rendering.renderer import closing_key, greeting_key
+from streams.mail.rendering.occasions import read_occasions
+from streams.mail.rendering.salutations import words_of
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.template_folders import COPY, flow_folders, message_names, shared_templates
 from streams.mail.rendering.texts import MESSAGE_TEXTS
 
 #: The texts of greetings and closings, which templates use by other names. `regards` is the closing of earlier versions.
-_MOODS = ("regards", *(key(mood) for mood in MOODS for key in (greeting_key, closing_key)))
+_MOODS = ("regards", *(key for mood in MOODS for key in words_of(mood)))
 
 
 def check_unused_copy(root: Path) -> list[Problem]:
@@ -33,6 +34,7 @@ def check_unused_copy(root: Path) -> list[Problem]:
     environment = new_environment(DictLoader({}), autoescape=True)
     shared_files = _copies(root)
     shared = [_Uses.of(environment, _texts_of(shared_templates(root), shared_files))]
+    shared[0].keys.update([key for name in read_occasions(root).names for key in words_of(name)])
     problems: list[Problem] = []
     everywhere = [*shared]
     for folder in flow_folders(root).values():

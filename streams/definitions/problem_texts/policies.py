@@ -1,4 +1,4 @@
-"""Problems: `rules.yaml`, `consent.yaml` and `shared/brand.yaml`."""
+"""Problems: `rules.yaml`, `consent.yaml`, `occasions.yaml` and `shared/brand.yaml`."""
 
 from __future__ import annotations
 
@@ -91,5 +91,28 @@ ENTRIES = {
         "Placeholders in the legal lines",
         "The law requires the company and its address in marketing emails. Mailers hold these back while they would name the example's.",
         '`legal: ["Skovgaard & Søn ApS, Skovvej 12, 8000 Aarhus C"]`',
+    ),
+    "occasions.E001": Entry(
+        "Built-in occasion",
+        "`plain`, `morning`, `weekend` and `christmas` have days of their own.",
+        "another name, such as `boxing-day`",
+    ),
+    "occasions.E002": Entry(
+        "Invalid day",
+        "Days are of each year, of one year, or beside Easter Sunday.",
+        "`12-24`, `2027-12-24` or `easter-3`",
+    ),
+    "occasions.E003": Entry(
+        "Different forms", "The first and the last day are written in the same form.", "`{from: 12-27, to: 12-31}`"
+    ),
+    "occasions.E004": Entry(
+        "Ends before it begins", "Only days of each year may pass over New Year.", "`{from: easter-3, to: easter+1}`"
+    ),
+    "occasions.E005": Entry("No weekdays", "The occasion would never come.", "`on: [sun]`"),
+    "occasions.E006": Entry("Unknown country", "Countries are codes of ISO 3166-1.", "`SE`"),
+    "occasions.W001": Entry(
+        "Occasion without words",
+        "No copy has a greeting or a closing for it, so emails are as on any other day.",
+        '`closing.new-year: "Happy New Year"` in `copy/en.yaml`',
     ),
 }

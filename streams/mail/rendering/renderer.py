@@ -13,7 +13,6 @@ from babel import Locale, UnknownLocaleError
 from inscriptis import get_text
 from jinja2 import FileSystemLoader, Template, TemplateError, TemplateNotFound, Undefined
 
-from streams.core.sending.greeting import MOODS
 from streams.mail.command import Command
 from streams.mail.links import Links
 from streams.mail.rendering.email_brand import EmailBrand
@@ -24,7 +23,9 @@ from streams.mail.rendering.languages import USUAL_DEFAULT, language_chain
 from streams.mail.rendering.link_functions import ContestLinks, SurveyLinks
 from streams.mail.rendering.logo import Logo
 from streams.mail.rendering.message_templates import MessageTemplates
+from streams.mail.rendering.occasions import read_occasions
 from streams.mail.rendering.render_errors import MissingMessage, RenderError
+from streams.mail.rendering.salutations import key_of, moods_of
 from streams.mail.rendering.sandbox import Sandbox
 from streams.mail.rendering.styles import StyledLoader
 from streams.mail.rendering.template_objects import LateValue, with_open_maps
@@ -106,6 +107,7 @@ class Renderer:
         self._html = new_environment(loader, autoescape=True)
         self._text = new_environment(loader, autoescape=False)
         self._copies = FlowCopies(templates_dir, self._text, self._html, is_strict=is_strict)
+        self._occasions = read_occasions(templates_dir)
         known = {country: {"brand": values, "shop_name": brand.name} for country, values in self._brand_values.items()}
         self._templates = MessageTemplates(self._html, self._text, known)
         #: The copies and templates by flow, message, locale and country of the brand.
@@ -175,9 +177,11 @@ class Renderer:
             "_zone": command.time_zone,
         }
         translate = Translator(copy.plain, common, is_html=False)
+        moods = moods_of(command.context, self._occasions, command.country)
         if "mood" in command.context:
-            common["greeting"] = self._greeting(command.context, copy, translate)
-        common["closing"] = self._closing(command.context.get("mood"), copy, translate)
+            common["mood"] = moods[0]
+            common["greeting"] = self._greeting(moods, command.context, copy, translate)
+        common["closing"] = self._closing(moods, copy, translate)
         subject = translate(f"{message}.subject")
         if not subject.isprintable():
             subject = _CONTROL.sub(" ", subject)
@@ -216,23 +220,26 @@ class Renderer:
             prepared.html, prepared.text = self._templates.flat_pair(prepared.page, prepared.copy, country)
         prepared.until_flat -= 1
 
-    def _greeting(self, context: Mapping[str, Any], copy: FlowCopy, translate: Translator) -> str | Undefined:
-        """Return the greeting of the command's mood, with the first name if it is known.
+    def _greeting(
+        self, moods: tuple[str, ...], context: Mapping[str, Any], copy: FlowCopy, translate: Translator
+    ) -> str | Undefined:
+        """Return the greeting for the moods of the command, with the first name if it is known.
 
-        If the copy lacks the greeting, only a template that uses it fails. The mood of a newer version is replaced by `plain`.
+        If the copy lacks the greeting, only a template that uses it fails.
         """
-        key = greeting_key(context["mood"])
+        key = key_of("greeting", moods, copy.sources)
         if key not in copy.sources:
             return self._text.undefined(missing_text(key, copy.language), name="greeting")
         first_name = context.get("customer", {}).get("first_name", "")
         return f"{translate(key)} {first_name}" if first_name else translate(key)
 
-    def _closing(self, mood: Any, copy: FlowCopy, translate: Translator) -> str | Undefined:
+    def _closing(self, moods: tuple[str, ...], copy: FlowCopy, translate: Translator) -> str | Undefined:
         """Return the words before the shop's name at the end. Copies of earlier versions have only `regards`."""
-        for name in (closing_key(mood), closing_key("plain"), "regards"):
+        key = key_of("closing", moods, copy.sources)
+        for name in (key, "regards"):
             if name in copy.sources:
                 return translate(name)
-        return self._text.undefined(missing_text(closing_key(mood), copy.language), name="closing")
+        return self._text.undefined(missing_text(key, copy.language), name="closing")
 
     def texts(self, flow: str, language: str) -> dict[str, str]:
         """Return the texts of a flow in one language, without those of other languages.
@@ -241,16 +248,6 @@ class Renderer:
             RenderError: the flow or its copy cannot be read.
         """
         return self._copies.texts(flow, language)
-
-
-def greeting_key(mood: object) -> str:
-    """Return the copy's key of the greeting for a mood. An unknown one is plain."""
-    return f"greeting.{mood if mood in MOODS else 'plain'}"
-
-
-def closing_key(mood: object) -> str:
-    """Return the copy's key of the closing for a mood. An unknown one is plain."""
-    return f"closing.{mood if mood in MOODS else 'plain'}"
 
 
 @lru_cache(maxsize=1024)

@@ -11,12 +11,13 @@ from streams.core.values.text import nearest
 from streams.definitions.checks.layout import ANY_KEPT, FLOW
 from streams.definitions.layers import MARKER
 from streams.mail.rendering.languages import LANGUAGES_FILE, is_language
+from streams.mail.rendering.occasions import OCCASIONS_FILE
 from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED, flow_folders
 from streams.tools.preview.new_flow import with_value
 
 #: The flows of this group are live from the start: customers expect their emails, whatever they consented to.
 LIVE_GROUP = "transactional"
-_FILES = ("consent.yaml", "rules.yaml", "segments.yaml", LANGUAGES_FILE)
+_FILES = ("consent.yaml", "rules.yaml", "segments.yaml", LANGUAGES_FILE, OCCASIONS_FILE)
 #: The files of a folder over the library that no shop can leave to it.
 _STATED = (f"{SHARED}/brand.yaml", "consent.yaml", LANGUAGES_FILE)
 _IGNORED = shutil.ignore_patterns(ANY_KEPT, ".*", "__pycache__", "*.md")

@@ -28,6 +28,7 @@ from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
 from streams.definitions.language.steps.kinds import BY_KEY, KINDS
 from streams.mail.rendering.brand import Brand
+from streams.mail.rendering.occasions import parse_occasions
 from streams.testing import Scenario
 from tests.harness.events import TEMPLATES
 
@@ -133,16 +134,18 @@ def policy() -> ConsentPolicy:
 
 
 def test_every_other_file_is_valid() -> None:
-    """The examples of segments.yaml, rules.yaml, consent.yaml and brand.yaml are read without an error."""
+    """The examples of segments.yaml, rules.yaml, consent.yaml, occasions.yaml and brand.yaml are read without an error."""
     assert isinstance(parse_segments(FILES["segments.yaml"]), dict)
     assert isinstance(parse_rules(FILES["rules.yaml"]), SendingRules)
     assert policy().line("review", "DE").verdict == "own_opt_in"
+    assert parse_occasions(FILES["occasions.yaml"]).names == ("new-year", "easter", "mothers-day", "jubilee")
     assert isinstance(parse_brand(FILES["shared/brand.yaml"]), Brand)
     assert FILES.keys() == {
         "segments.yaml",
         "rules.yaml",
         "consent.yaml",
         "languages.yaml",
+        "occasions.yaml",
         "copy/en.yaml",
         "shared/brand.yaml",
     }
@@ -228,7 +231,7 @@ def test_the_data_of_a_message() -> None:
     flow = read(complete("- reward: {name: spring}\n- send: {message: a, products: 1, categories: 1}\n"))
     step = next(step for step in CompiledFlow(flow).steps.values() if isinstance(step, Send))
     named = {name for code in re.findall(r"`([^`]*)`", section) for name in re.findall(r"\w+", code)}
-    assert _names(template_sample(flow, step, is_full=True)) - {"mood", "greeting"} - named == set()
+    assert _names(template_sample(flow, step, is_full=True)) - {"mood", "greeting", "local_time"} - named == set()
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL))

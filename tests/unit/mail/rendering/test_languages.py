@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.sending.greeting import MOODS
 from streams.mail.rendering.copy import copy_texts
 from streams.mail.rendering.languages import ShopLanguages, is_language, language_chain, language_tag, read_languages
+from streams.mail.rendering.salutations import CLOSINGS, GREETINGS
 from tests.harness.commands import TEMPLATES
 
 
@@ -94,7 +94,7 @@ def test_shared_texts(language: str) -> None:
     )
     english = copy_texts((TEMPLATES / "copy" / "en.yaml").read_text(encoding="utf-8"))
     assert list(texts) == list(english)
-    assert {f"{kind}.{mood}" for kind in ("greeting", "closing") for mood in MOODS} <= set(texts)
+    assert {*GREETINGS, *CLOSINGS, "closing.new-year"} <= set(texts)
     assert (texts["privacy"], texts["nps.low"], texts["nps.high"]) == (
         pages["privacy"], pages["s.nps.least"], pages["s.nps.most"],
     )  # fmt: skip

@@ -151,6 +151,37 @@ def test_greetings(renderer: Renderer, mood: str, danish: str, english: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("local_time", "mood", "greeting", "closing"),
+    [
+        ("2026-11-27T06:30", "weekend", "Godmorgen Anna", "God weekend"),
+        ("2026-12-24T08:59", "christmas", "Godmorgen Anna", "God jul"),
+        ("2026-12-24T09:00", "christmas", "Hej Anna", "God jul"),
+        ("2026-12-25T12:00", "weekend", "Hej Anna", "God weekend"),
+        ("2026-12-29T07:00", "plain", "Godmorgen Anna", "Godt nytår"),
+    ],
+)
+def test_clock_and_day(renderer: Renderer, local_time: str, mood: str, greeting: str, closing: str) -> None:
+    """An email greets by the clock and closes by the day, on a Friday morning in December too."""
+    context = example("review") | {"mood": mood, "local_time": local_time}
+    email = renderer.render(command(flow="review", message="ask", context=context), NO_LINKS)
+    assert f"\n\n{greeting},\n\n" in email.text
+    assert f"\n{closing}\nButik Ø\n" in email.text
+
+
+def test_own_occasion(tmp_path: Path) -> None:
+    """An occasion of the shop has words of its own in the languages that have them, and templates know it."""
+    files = {
+        "occasions.yaml": "occasions:\n  easter: {from: easter-3, to: easter, countries: [DK]}",
+        "flows/g/f/m.txt.j2": "{{ mood }}: {{ greeting }}, {{ closing }}",
+        "copy/en.yaml": "greeting.plain: Hi\nclosing.plain: Bye\nclosing.easter: Happy Easter",
+    }
+    renderer = _templates(tmp_path, **files)
+    at_easter = {"mood": "plain", "local_time": "2026-04-05T12:00"}
+    assert _render(renderer, context=at_easter).text == "easter: Hi, Happy Easter\n"
+    assert _render(renderer, context=at_easter, country="SE").text == "plain: Hi, Bye\n"
+
+
+@pytest.mark.parametrize(
     ("mood", "danish", "english"),
     [
         ("plain", "Venlig hilsen", "Kind regards"),
@@ -275,7 +306,7 @@ def test_greeting_without_a_name(renderer: Renderer) -> None:
 def test_greeting_that_the_copy_lacks(tmp_path: Path) -> None:
     """A template with a greeting fails with the missing key; a template without one is not affected."""
     renderer = _templates(tmp_path, **{"flows/g/f/m.txt.j2": "{{ greeting }}"})
-    with pytest.raises(RenderError, match=r"the copy has no text 'greeting\.weekend'; add it to copy/en\.yaml"):
+    with pytest.raises(RenderError, match=r"the copy has no text 'greeting\.plain'; add it to copy/en\.yaml"):
         _render(renderer, context={"mood": "weekend"})
     assert _render(_templates(tmp_path / "other"), context={"mood": "weekend"}).text == "x\n"
 
