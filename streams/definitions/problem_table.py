@@ -21,8 +21,8 @@ PREFIXES: Mapping[str, str] = MappingProxyType(
         "rules": "`rules.yaml`.",
         "consent": "`consent.yaml`.",
         "brand": "`shared/brand.yaml`.",
-        "message": "Templates and copy files of messages.",
         "occasions": "`occasions.yaml`.",
+        "message": "Templates and copy files of messages.",
     }
 )
 

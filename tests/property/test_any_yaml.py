@@ -17,11 +17,13 @@ from streams.core.rules.flow import Flow
 from streams.core.rules.sending_rules import NO_RULES
 from streams.definitions.checks.copy_files import check_copy, text_position
 from streams.definitions.checks.flow import check_flow
+from streams.definitions.checks.occasions import check_occasions
 from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.rules import parse_rules, parse_segments
 from streams.definitions.problems import Problem
 from streams.mail.rendering.copy import InvalidCopy, copy_texts
+from streams.mail.rendering.occasions import OCCASIONS_FILE, read_occasions
 from tests.harness.examples import every, examples
 
 FLOW = """
@@ -57,6 +59,11 @@ marketing:
 SEGMENTS = "vip: customer.average_order > 1000\nlapsed: customer.days_since_last_order > 90\n"
 COPY = 'ask.subject: How was it?\nask.preview: "A {{ order.number }}"\ngreeting.plain: |\n  Hi\n'
 DIGITS = "9" * 5000
+OCCASIONS = """occasions:
+  new-year: {from: 12-27, to: 01-02}
+  easter: {from: easter-3, to: easter+1, on: [sun, mon], countries: [DK, NO]}
+  jubilee: {from: 2027-03-01, to: 2027-03-07}
+"""
 HOSTILE = [
     DIGITS, f"-{DIGITS}", f"0x{'f' * 5000}", f"0b{'1' * 9000}", f"0o{'7' * 5000}", f"1.{DIGITS}", f"{DIGITS}.5", f"{DIGITS}d", f"1e{DIGITS}",
     "1e999999", "-1e999999", ".inf", "-.inf", ".nan", "1_000", "190:20:30", "99:99", "0", "-1", "00000000001", "１２", "²",
@@ -98,12 +105,25 @@ def parse_copy(text: str) -> list[Problem]:
     return problems
 
 
+def parse_occasions(text: str) -> list[Problem]:
+    """Check and read a text as a file of occasions. The renderer reads all of them from a file without an error."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / OCCASIONS_FILE).write_text(text, encoding="utf-8", newline="")
+        problems = list(check_occasions(root))
+        occasions = read_occasions(root)
+    for day in ("2028-02-29", "2026-04-05", "2026-12-31"):
+        occasions.name_at(day, "DK")
+    return problems
+
+
 FILES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "flow": (FLOW, parse_whole_flow),
     "rules": (RULES, parse_rules),
     "consent": (CONSENT, parse_policy),
     "segments": (SEGMENTS, parse_segments),
     "copy": (COPY, parse_copy),
+    "occasions": (OCCASIONS, parse_occasions),
 }
 
 

@@ -93,7 +93,7 @@ class Occasions:
         return tuple(each.name for each in self._occasions)
 
     def name_at(self, day: object, country: str) -> str:
-        """Return the name of the occasion on a day; "" if there is none.
+        """Return the name of the occasion on a day, "" on any other day.
 
         Args:
             day: the day as in ISO 8601, of a record: it may be anything.

@@ -48,7 +48,7 @@ def test_no_occasions(text: str | None, tmp_path: Path) -> None:
 
 
 def test_words_of_an_occasion_are_used(tmp_path: Path) -> None:
-    """The words of an occasion are no unused texts, and those of one that does not exist are."""
+    """The words of an occasion count as used; those of one that is missing do not."""
     root = tmp_path / "templates"
     shutil.copytree(TEMPLATES / "copy", root / "copy")
     shutil.copy(TEMPLATES / "occasions.yaml", root)
