@@ -59,7 +59,7 @@ def test_all_errors_at_once(folder: Path) -> None:
     (folder / RECEIPT / "flow.yaml").write_bytes(b"flow: \xff")
     assert errors_of(folder) == [
         f"{RECEIPT}/flow.yaml:1:1 files.E004",
-        f"{REVIEW}/flow.yaml:16:29 flow.E039",
+        f"{REVIEW}/flow.yaml:18:29 flow.E039",
         f"{THANKS}/flow.yaml:3:9 yaml.E012",
     ]
 
@@ -128,7 +128,7 @@ def test_migrations_are_checked(folder: Path) -> None:
     flow = read_templates(folder).newest[1]
     assert [(migration.version, migration.steps) for migration in flow.migrations] == [(3, (("1", "1"),))]
     path.write_text(good.replace('{"1": "1"}', '{"1": "1", "0": "1"}'))
-    assert errors_of(folder) == [f"{REVIEW}/flow.yaml:17:47 flow.E058"]
+    assert errors_of(folder) == [f"{REVIEW}/flow.yaml:19:47 flow.E058"]
     path.write_text(good.replace("from: 3", "from: 2"))
     assert errors_of(folder) == [f"{REVIEW}/flow.yaml:17:14 flow.E056"]
 
@@ -145,11 +145,11 @@ def test_checks_have_positions(folder: Path) -> None:
     path.write_text(path.read_text() + "  - wait: 1d\n")
     found = read_templates(folder)
     assert [str(problem) for problem in found.warnings] == [
-        f"{path}:17:5: warning flow.W004: no step follows this wait (hint: remove it, or add a step)"
+        f"{path}:19:5: warning flow.W004: no step follows this wait (hint: remove it, or add a step)"
     ]
     assert len(load_flows(folder)) == len(MESSAGES)
     path.write_text(path.read_text().replace("customer.is_new", "true"))
-    assert errors_of(folder) == [f"{REVIEW}/flow.yaml:15:9 flow.E047"]
+    assert errors_of(folder) == [f"{REVIEW}/flow.yaml:16:9 flow.E047"]
 
 
 def test_a_problem_of_repeated_steps_is_reported_once(folder: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_problem_of_repeated_steps_is_reported_once(folder: Path) -> None:
     path.write_text(
         path.read_text() + f"  - repeat: {{times: 3, every: 1d, until: customer.is_vip, steps: [{{{split}}}]}}\n"
     )
-    assert errors_of(folder) == [f"{REVIEW}/flow.yaml:17:76 flow.E046"]
+    assert errors_of(folder) == [f"{REVIEW}/flow.yaml:19:76 flow.E046"]
 
 
 def test_the_consent_policy_comes_from_beside_the_flows(folder: Path) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 from msgspec.structs import replace
@@ -35,6 +35,8 @@ SHOP_HOSTS = {"shop.example", "track.example"}
 PAGE_HOSTS = SHOP_HOSTS | {"www.trustpilot.com", "dk.trustpilot.com"}
 _ADDRESS = re.compile(r"(?:https?://|mailto:)[^\s<>\"]+")
 _MAILTO = re.compile(r"mailto:[^@\s]+@[a-z0-9.-]+\.[a-z]+(\?subject=[^\s&]+)?\Z")
+#: An email that the customer writes to a friend, with a link in it.
+_TO_A_FRIEND = re.compile(r"mailto:\?subject=[^\s&]+&body=([^\s&]+)\Z")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,12 @@ class Follower:
         self._seen.add(address)
         parts = urlsplit(address)
         if parts.scheme == "mailto":
-            assert _MAILTO.match(address), address
+            letter = _TO_A_FRIEND.match(address)
+            if letter is not None:
+                (link,) = _ADDRESS.findall(unquote(letter[1]))
+                await self.follow(link, hosts, language, is_page)
+            else:
+                assert _MAILTO.match(address), address
         elif not address.startswith(f"{BASE_URL}/"):
             assert (parts.scheme, parts.hostname in hosts) == ("https", True), address
         else:
@@ -156,6 +163,7 @@ async def test_a_dead_link_is_found(renderer: Renderer, tmp_path: Path) -> None:
             "https://elsewhere.example/",
             "http://shop.example/",
             "mailto:you",
+            "mailto:?subject=Tea&body=https%3A//elsewhere.example/tea",
         ):
             with pytest.raises(AssertionError):
                 await follower.follow(address, SHOP_HOSTS, "en")
