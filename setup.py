@@ -15,5 +15,6 @@ setup(
         "streams.gateway.site": ["*.js"],
         "streams.tools.local.inbox": ["assets/*"],
         "streams.tools.preview": ["assets/*"],
+        "streams.tools.stories": ["*.yaml", "shipped/*.yaml"],
     },
 )

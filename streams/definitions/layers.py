@@ -36,7 +36,7 @@ MARKER = "library.yaml"
 #: Files that never come from the library, besides those of flows that are off: the shop itself must state what they say.
 _OWN = frozenset({BRAND, "consent.yaml"})
 #: Folders at the top of a templates folder that no process reads.
-_UNREAD = frozenset({"tests"})
+_UNREAD = frozenset({"stories", "tests"})
 #: Characters after which YAML would break a line: never.
 _ENDLESS = 1_000_000
 #: Characters of a version: enough to tell all versions of a folder apart.
@@ -173,7 +173,7 @@ def version_of(files: Files) -> str:
 
 
 def read_files(root: Path) -> dict[str, bytes]:
-    """Return the files of a templates folder, without hidden ones, pages for people, and tests.
+    """Return the files of a templates folder, without hidden ones, pages for people, stories and tests.
 
     Raises:
         OSError: a file or folder cannot be read.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from streams.definitions.problem_texts import conditions, files, flows, messages, policies
+from streams.definitions.problem_texts import conditions, files, flows, messages, policies, stories
 from streams.definitions.problem_texts.entry import Entry
 
 #: The part of an id before the dot, with the files that it is about.
@@ -23,11 +23,12 @@ PREFIXES: Mapping[str, str] = MappingProxyType(
         "brand": "`shared/brand.yaml`.",
         "occasions": "`occasions.yaml`.",
         "message": "Templates and copy files of messages.",
+        "story": "`stories/*.yaml`, which `takk story` plays. A worker does not read them.",
     }
 )
 
 PROBLEMS: Mapping[str, Entry] = MappingProxyType(
-    {**files.ENTRIES, **conditions.ENTRIES, **flows.ENTRIES, **policies.ENTRIES, **messages.ENTRIES}
+    {**files.ENTRIES, **conditions.ENTRIES, **flows.ENTRIES, **policies.ENTRIES, **messages.ENTRIES, **stories.ENTRIES}
 )
 
 #: The ids of problems that no longer exist, with the ids that took their place.

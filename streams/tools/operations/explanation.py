@@ -32,10 +32,14 @@ Result: TypeAlias = Literal["starts", "continues", "ends", "scheduled", "does no
 #: The results in the order in which flows are listed. Of several instances of a flow, the first result is that of the flow.
 _RESULTS: tuple[Result, ...] = get_args(Result)
 #: Rules that keep a flow from starting, although the event is its trigger.
-_NOT_STARTED = frozenset(("where", "too_old", "imported", "already_delivered", "left_segment"))
+NOT_STARTED = frozenset(("where", "too_old", "imported", "already_delivered", "left_segment"))
 #: Rules that would defer an email and last longer than a night.
 _PAUSES = frozenset(("order_late", "refunded", "calm_series", "clash"))
 _FINISHED = "the flow is finished"
+#: The start of the reason of a flow that another event starts.
+NOT_TRIGGER = "the event is not its trigger"
+#: The start of the reason of a flow that a later event starts.
+NOT_YET = "it starts when the last parcel"
 
 
 class FlowExplanation(Struct, frozen=True, kw_only=True):
@@ -177,11 +181,11 @@ def _not_started(flow: Flow, tried: _Tried, blocks: _Blocks, change: _Change) ->
     elif flow.name in blocks.is_repeated:
         reason = f"it already started for this {trigger.once_per} (once_per: {trigger.once_per})"
     elif flow.name in blocks.is_of_last_parcel:
-        reason = f"it starts when the last parcel of the order is {trigger.on.partition('.')[2]} (which: last)"
+        reason = f"{NOT_YET} of the order is {trigger.on.partition('.')[2]} (which: last)"
     elif flow.name in blocks.is_of_forgotten:
         reason = "the order is no longer stored, so only transactional flows start"
     else:
-        reason = blocks.of_event(flow) or f"the event is not its trigger: it starts on {trigger_text(flow)}"
+        reason = blocks.of_event(flow) or f"{NOT_TRIGGER}: it starts on {trigger_text(flow)}"
     waiting = tuple([change.wait_of(each) for each in change.after.instances if each.flow == flow.name])
     return FlowExplanation(
         flow=flow.name, version=flow.version, status=flow.status, result="does not start", reason=reason, steps=waiting
@@ -239,7 +243,7 @@ class _Change:
             return "starts" if instance.has_started else "scheduled"
         first = logged[0]
         is_held_out = first.rule == "holdout" and bool(flow.holdout) and first.send_id is None
-        is_kept_out = first.rule in _NOT_STARTED or first.outcome == "exit" or is_held_out
+        is_kept_out = first.rule in NOT_STARTED or first.outcome == "exit" or is_held_out
         return None if is_kept_out or first.rule == "instances" else "starts"
 
     def wait_of(self, instance: Instance) -> str:

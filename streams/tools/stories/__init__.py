@@ -1,0 +1,1 @@
+"""Stories: the emails of invented customers over some weeks, and what they did not get, by the real rules on a virtual clock."""
