@@ -20,46 +20,18 @@ from streams.tools.preview.folder_checks import check_contrast
 from streams.tools.preview.gallery import write_gallery
 from streams.tools.preview.server import PreviewServer
 from streams.tools.preview.state import PreviewState
-from tests.harness.chromium import Tab, axe_source, browser, chromium
-from tests.unit.tools.preview.folder import FLOW, write_folder
+from tests.harness.chromium import browser, chromium
+from tests.harness.page_findings import findings
+from tests.harness.preview_checks import checked
+from tests.harness.small_templates import FLOW, write_folder
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="needs Chromium")
 
-#: Returns the findings of axe-core outside of the frames of emails.
-FINDINGS = (
-    "axe.run({exclude: ['iframe']}, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'], iframes: false})"
-    ".then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html + ' ' + n.failureSummary).join('; ')))"
-)
 #: Ends when the list of the inbox has the second email.
 APPEARS = (
     "new Promise(done => { const look = () => document.body.innerText.includes('Farvel') && done(true); look();"
     " new MutationObserver(look).observe(document.body, {childList: true, subtree: true}); })"
 )
-
-
-async def findings(tab: Tab, url: str) -> dict[str, list[str]]:
-    """Return what axe-core finds on a page, in light and dark, on a phone and on a desk. Nothing may be wider than the window."""
-    axe = axe_source()
-    found: dict[str, list[str]] = {}
-    for width in (390, 1280):
-        for is_dark in (False, True):
-            await tab.show(width, is_dark=is_dark, is_mobile=width == 390)
-            await tab.open(url)
-            wide = await tab.run("document.documentElement.scrollWidth")
-            problems = [] if wide <= width else [f"{wide} pixels wide"]
-            if axe is not None:
-                await tab.run(axe)
-                problems += await tab.run(FINDINGS)
-            if problems:
-                found[f"{url} {width} {'dark' if is_dark else 'light'}"] = problems
-    return found
-
-
-async def checked(state: PreviewState) -> None:
-    """Wait until the folder is checked."""
-    async for _ in state.changes("" if state.is_checked else state.version):
-        if state.is_checked:
-            return
 
 
 async def test_the_local_page(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from streams.tools.cli import (
     processes,
     schemas,
     simulate,
+    story,
     templates,
     topics,
 )
@@ -68,6 +69,7 @@ def main() -> None:
                      takk preview                 see the emails while you edit them
                      takk flows check             list errors, with file, line and a hint
                      takk flows explain EVENT     which flows an event would start, and why the others would not
+                     takk story first-time        the emails of an invented customer over 60 days, and why
                      takk simulate --from topic   simulate the flows on past orders
     Look back:       takk why CUSTOMER            which emails a customer received or missed, and why
 
@@ -89,6 +91,7 @@ for command in (
     schemas.schemas,
     flows.flows,
     preview.preview,
+    story.story,
     templates.templates,
     simulate.simulate,
     importing.import_,

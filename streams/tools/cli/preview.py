@@ -13,6 +13,7 @@ import click
 from streams.tools.cli.options import read_settings, show_progress, templates_dir_option, writing
 
 if TYPE_CHECKING:
+    from streams.definitions.layers import Layers
     from streams.settings import Settings
 
 
@@ -58,9 +59,12 @@ def preview(
     shows each change as soon as a file is saved, with what `takk flows check` finds beside it. "Send me this" sends one
     email through the mail server of SMTP_HOST. Pictures from other servers are replaced by drawings.
 
+    Stories are invented customers over 60 days: each email as they get it, its reasons, and what did not come. `takk story`
+    prints the same as text.
+
     Examples are example.json and example.<name>.json in the folder of a flow, and sample data.
 
-    With --out, the command writes HTML, text and an index, and with Chromium a picture of each email. --against shows what a
+    With --out, the command writes HTML, text, a page for each story and an index, and with Chromium a picture of each email. --against shows what a
     change did to each email, for a pull request: before, after and difference, the largest change first. Comparing pictures
     needs the extra takk[preview].
 
@@ -82,12 +86,12 @@ def preview(
     from streams.definitions.layers import open_layers
 
     with open_layers(settings.templates_dir) as layers:
-        _write(settings, layers.path, out, against, flows, languages, has_samples)
+        _write(settings, layers, out, against, flows, languages, has_samples)
 
 
 def _write(
     settings: Settings,
-    templates_dir: Path,
+    layers: Layers,
     out: Path,
     against: Path | None,
     flows: tuple[str, ...],
@@ -99,10 +103,12 @@ def _write(
     from streams.tools.preview.chromium import ChromiumFailed, chromium
     from streams.tools.preview.emails import Emails
     from streams.tools.preview.gallery import write_gallery
+    from streams.tools.preview.story_player import StoryPlayer
 
     if against is not None and against.resolve() == out.resolve():
         raise click.UsageError("--out and --against are the same directory")
-    emails = Emails(templates_dir, settings.mail_from)
+    emails = Emails(layers.path, settings.mail_from)
+    stories = StoryPlayer(emails, layers, settings) if not (flows or languages) else None
     variants = [
         variant
         for variant in emails.variants(has_samples=has_samples)
@@ -117,7 +123,7 @@ def _write(
         )
     try:
         with writing(out):
-            written = write_gallery(emails, variants, out, show_progress("drew", "emails"))
+            written = write_gallery(emails, variants, out, show_progress("drew", "emails"), stories)
             changes = compare(against, out) if against is not None else None
     except (ChromiumFailed, InvalidGallery) as error:
         raise click.ClickException(str(error)) from error
@@ -128,7 +134,8 @@ def _write(
     for problem in written.problems:
         click.echo(problem, err=True)
     click.echo(
-        f"Wrote {counted(written.emails, 'email')} and {counted(written.pictures, 'picture')}: {out / 'index.html'}"
+        f"Wrote {counted(written.emails, 'email')}, {counted(written.pictures, 'picture')} "
+        f"and {counted(written.stories, 'story', 'stories')}: {out / 'index.html'}"
     )
     if changes is not None:
         for line in changes.lines():

@@ -108,7 +108,7 @@ def templates_copy(flow: str, templates_dir: Path | None) -> None:
 def templates_test(context: click.Context, directory: Path | None, no_browser: bool) -> None:
     """Test a templates folder.
 
-    Runs what `takk flows check` checks. Renders every message in each language with each example, and checks its size, links,
+    Runs what `takk flows check` checks, and checks the stories. Renders every message in each language with each example, and checks its size, links,
     pictures, subject and text part. With Chromium, measures the contrast of all texts in light and dark colors. Then runs
     the functions test_* in tests/test_*.py. Nothing is sent, and no Kafka is needed. Default: TAKK_TEMPLATES_DIR.
 
@@ -124,6 +124,7 @@ def templates_test(context: click.Context, directory: Path | None, no_browser: b
     from streams.tools.preview.emails import Emails
     from streams.tools.preview.folder_checks import check_emails, measure_contrast, run_tests
     from streams.tools.preview.shop_folder import TESTS
+    from streams.tools.stories.story_files import read_stories
 
     settings = read_settings(templates_dir=directory)
     root = settings.templates_dir
@@ -131,7 +132,8 @@ def templates_test(context: click.Context, directory: Path | None, no_browser: b
         raise click.ClickException(f"{root} is not a folder. `takk templates init {root}` makes one")
     layers = context.with_resource(open_layers(root))
     checked = check_all(layers, datetime.now(UTC))
-    for problem in (*checked.errors, *checked.warnings):
+    story_problems = read_stories(root, settings.schemas_dir).problems
+    for problem in (*checked.errors, *checked.warnings, *story_problems):
         click.echo(str(problem), err=True)
     emails = Emails(layers.path, settings.mail_from)
     result = check_emails(emails, list(emails.variants(has_samples=True)))
@@ -149,7 +151,7 @@ def templates_test(context: click.Context, directory: Path | None, no_browser: b
     tests = run_tests(root / TESTS)
     for name, trace in tests.failures:
         click.echo(f"{name} failed:\n{trace}", err=True)
-    errors = len(checked.errors) + sum(finding.is_error for finding in findings)
+    errors = len(checked.errors) + len(story_problems) + sum(finding.is_error for finding in findings)
     warnings = len(checked.warnings) + sum(not finding.is_error for finding in findings)
     click.echo(
         f"{counted(result.emails, 'email')} rendered. The largest has {result.largest / 1000:.1f} kB: {result.largest_name}."

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from babel import Locale, UnknownLocaleError
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from streams.tools.preview.examples import FULL, LEAST, OWN
+from streams.tools.preview.page_parts import query_of
 
 #: Widths of frames in pixels: a phone, and a program on a desk.
 WIDTHS = ("390", "600")
@@ -48,9 +48,7 @@ class Choice(Struct, frozen=True, kw_only=True):
     @property
     def query(self) -> str:
         """The choice as the query of an address, with its question mark; empty for the choice at the start."""
-        initial = asdict(Choice())
-        values = {name: value for name, value in asdict(self).items() if value != initial[name]}
-        return f"?{urlencode(values)}" if values else ""
+        return query_of(self)
 
     def languages(self, known: Sequence[str]) -> list[str]:
         """Return the languages to show."""

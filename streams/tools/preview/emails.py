@@ -168,6 +168,18 @@ class Emails:
             raise email
         return email
 
+    def rendered(self, command: Command) -> RenderedEmail:
+        """Return the email of a command. It is not remembered.
+
+        Raises:
+            EmailFailed: it cannot be rendered.
+        """
+        with self._lock:
+            try:
+                return self._renderer.render(command, self.links(command))
+            except RenderError as error:
+                raise EmailFailed(str(error)) from error
+
     def command(self, variant: Variant, send_id: str = "preview", to: str = "customer@post.example") -> Command:
         """Return the command to send an email.
 

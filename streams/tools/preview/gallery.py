@@ -15,6 +15,8 @@ from streams.tools.preview.chromium import Tab, chromium, open_browser
 from streams.tools.preview.emails import EmailFailed, Emails, Variant, shown_name
 from streams.tools.preview.gallery_pages import write_sheets
 from streams.tools.preview.shown_html import preheader, shown_html, with_policy
+from streams.tools.preview.story_pages import write_stories
+from streams.tools.preview.story_player import StoryPlayer
 
 #: The list of the emails in a gallery, which marks a folder as one.
 INDEX = "gallery.json"
@@ -60,12 +62,13 @@ class Written(Struct, frozen=True):
     """A gallery that was written.
 
     Attributes:
-        emails, pictures: numbers of files.
-        problems: emails that could not be rendered, with the reason.
+        emails, pictures, stories: numbers of files.
+        problems: emails that could not be rendered and stories that could not be played, with the reason.
     """
 
     emails: int
     pictures: int
+    stories: int
     problems: tuple[str, ...]
 
 
@@ -74,7 +77,9 @@ def picture_name(name: str, width: str, scheme: str) -> str:
     return f"{name}.{width}.{scheme}.png"
 
 
-def write_gallery(emails: Emails, variants: Sequence[Variant], out: Path, progress: Progress) -> Written:
+def write_gallery(
+    emails: Emails, variants: Sequence[Variant], out: Path, progress: Progress, stories: StoryPlayer | None = None
+) -> Written:
     """Write the gallery of some emails to a folder. An earlier gallery in it is replaced.
 
     Args:
@@ -82,6 +87,7 @@ def write_gallery(emails: Emails, variants: Sequence[Variant], out: Path, progre
         variants: those that the gallery has.
         out: the folder.
         progress: is called with the number of emails that are drawn, and of all.
+        stories: the stories, each of which gets a page; None for no stories.
 
     Raises:
         ChromiumFailed: Chromium is installed, and does not draw.
@@ -97,16 +103,25 @@ def write_gallery(emails: Emails, variants: Sequence[Variant], out: Path, progre
         asyncio.run(_draw(out, pages, progress))
     gallery = Gallery(shop=emails.shop_name, emails=tuple(written))
     (out / INDEX).write_bytes(msgspec.json.format(msgspec.json.encode(gallery)) + b"\n")
-    write_sheets(out, gallery)
-    problems = tuple(f"{shown_name(each)}: {each.error}" for each in written if each.error)
-    return Written(len(pages), len(pages) * len(WIDTHS) * len(SCHEMES) if has_chromium else 0, problems)
+    played, story_problems = write_stories(stories, out) if stories is not None else ([], [])
+    write_sheets(out, gallery, played)
+    problems = [*(f"{shown_name(each)}: {each.error}" for each in written if each.error), *story_problems]
+    pictures = len(pages) * len(WIDTHS) * len(SCHEMES) if has_chromium else 0
+    return Written(len(pages), pictures, len(played), tuple(problems))
 
 
 def _clear(out: Path) -> None:
     """Remove the files of an earlier gallery. Other files stay."""
     if not (out / INDEX).is_file():
         return
-    for pattern in (f"{EMAILS}/*.html", f"{EMAILS}/*.txt", f"{PICTURES}/*.png", "sheet-*.html", "changes/*.png"):
+    for pattern in (
+        f"{EMAILS}/*.html",
+        f"{EMAILS}/*.txt",
+        f"{PICTURES}/*.png",
+        "sheet-*.html",
+        "story-*.html",
+        "changes/*.png",
+    ):
         for path in out.glob(pattern):
             path.unlink()
 

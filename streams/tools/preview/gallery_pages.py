@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
-
 from streams.tools.preview.choices import SCHEMES, WIDTHS, language_name
+from streams.tools.preview.page_parts import ASSETS, environment
+from streams.tools.preview.story_pages import story_file_name
+from streams.tools.stories.story import Story
 
 if TYPE_CHECKING:
     from streams.tools.preview.changes import Changes
     from streams.tools.preview.gallery import Gallery
 
-_ENVIRONMENT = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "assets"),
-    autoescape=select_autoescape(default=True),
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_ENVIRONMENT = environment(ASSETS)
 
 
-def write_sheets(out: Path, gallery: Gallery) -> None:
-    """Write the contact sheet of each language. The first one is the index."""
+def write_sheets(out: Path, gallery: Gallery, stories: Sequence[Story] = ()) -> None:
+    """Write the contact sheet of each language. The first one is the index, and links to the pages of stories."""
     languages = list(dict.fromkeys(email.language for email in gallery.emails))
     pages = [
         (language, "index.html" if not number else f"sheet-{language}.html")
@@ -41,6 +38,7 @@ def write_sheets(out: Path, gallery: Gallery) -> None:
             links=links,
             lang=language,
             count=len(emails),
+            stories=[(story.title, story_file_name(story.name)) for story in stories],
         )
 
 

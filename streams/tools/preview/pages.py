@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from streams.definitions.views.graph import as_text
 from streams.definitions.views.words import trigger_text
@@ -16,14 +13,12 @@ from streams.mail.rendering.renderer import RenderedEmail
 from streams.tools.preview.choices import ALL, SCHEMES, VIEWS, WIDTHS, Choice, chosen, label_of, language_name, options
 from streams.tools.preview.emails import EmailFailed, Message, Variant
 from streams.tools.preview.folder_checks import LONG_SUBJECT, MAX_HTML_BYTES
+from streams.tools.preview.page_parts import ASSETS, environment
 from streams.tools.preview.placed_problems import problems_elsewhere, problems_of_flow, problems_of_message
 from streams.tools.preview.shown_html import Scheme, preheader, shown_html
 from streams.tools.preview.state import PreviewState
 
-ASSETS = Path(__file__).parent / "assets"
-_ENVIRONMENT = Environment(
-    loader=FileSystemLoader(ASSETS), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
-)
+_ENVIRONMENT = environment(ASSETS)
 
 
 class Pages:
@@ -112,6 +107,10 @@ class Pages:
     def problems(self, choice: Choice) -> str:
         """Return the page with all problems."""
         return self._page("problems.html.j2", "Problems", choice, page="problems", problems=self._state.problems)
+
+    def render(self, template: str, title: str, **values: Any) -> str:
+        """Return a page of another module from a template that extends `base.html.j2`."""
+        return self._page(template, title, Choice(), **values)
 
     def _page(self, template: str, title: str, choice: Choice, **values: Any) -> str:
         state = self._state

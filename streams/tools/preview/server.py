@@ -17,21 +17,14 @@ from streams.definitions.views.svg import as_svg
 from streams.endpoints import is_loopback
 from streams.tools.preview.choices import Choice, chosen
 from streams.tools.preview.emails import EmailFailed, Message, Variant
-from streams.tools.preview.pages import ASSETS, Pages, failed_frame
+from streams.tools.preview.page_parts import ASSETS, FRAME_POLICY, PAGE_POLICY, add_headers, asset, html_page
+from streams.tools.preview.pages import Pages, failed_frame
 from streams.tools.preview.sending import NotSent, send_email
-from streams.tools.preview.shown_html import EMAIL_POLICY
 from streams.tools.preview.state import PreviewState
+from streams.tools.preview.story_server import StoryServer
 
-#: The page runs its own script only, and loads nothing from other servers.
-PAGE_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-#: The page may measure the frame of an email. Without `allow-scripts`, the email runs nothing.
-FRAME_POLICY = f"{EMAIL_POLICY}; frame-ancestors 'self'; sandbox allow-same-origin"
 #: Results of sending that pages may still show.
 MOST_NOTICES = 100
-_TYPES = {"css": "text/css", "js": "text/javascript"}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -63,8 +56,9 @@ class PreviewServer:
                 web.get(r"/flow/{flow:[^/]+?}.svg", self._picture),
                 web.get("/flow/{flow}", self._flow),
                 web.get("/events", self._events),
-                web.get(r"/assets/{name:preview\.(?:css|js)}", self._asset),
+                web.get(r"/assets/{name:preview\.css|(?:preview|story)\.js}", self._asset),
                 web.post("/send", self._send),
+                *StoryServer(self._state, self._pages).routes(),
             ]
         )
         app.cleanup_ctx.append(self._watching)
@@ -114,12 +108,10 @@ class PreviewServer:
             html = await asyncio.to_thread(self._pages.frame, variant, choice)
         except EmailFailed as error:
             html = failed_frame(str(error))
-        return web.Response(text=html, content_type="text/html", headers={"Content-Security-Policy": FRAME_POLICY})
+        return html_page(html, FRAME_POLICY)
 
     async def _asset(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        text = (ASSETS / name).read_text(encoding="utf-8")
-        return web.Response(text=text, content_type=_TYPES[name.rpartition(".")[2]])
+        return asset(ASSETS, request.match_info["name"])
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Send an event for each change (server-sent events)."""
@@ -168,7 +160,7 @@ def _variant(message: Message, choice: Choice) -> Variant:
 
 
 def _page(text: str) -> web.Response:
-    return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
+    return html_page(text, PAGE_POLICY)
 
 
 @web.middleware
@@ -183,9 +175,4 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         request.method not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != request.host
     ):
         raise web.HTTPForbidden(text="this page is for readers on this machine")
-    response = await handler(request)
-    if not response.prepared:
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "same-origin"
-        response.headers["Cache-Control"] = "no-store"
-    return response
+    return add_headers(await handler(request), "same-origin")

@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 
 from streams.definitions.all_problems import check_all
 from streams.definitions.layers import Layers, open_layers
 from streams.settings import Settings
 from streams.tools.preview.emails import Emails
 from streams.tools.preview.placed_problems import PlacedProblem, place
+from streams.tools.preview.story_player import StoryPlayer
 from streams.tools.preview.watching import fingerprint
 
 #: Seconds between two looks at the files.
@@ -48,6 +50,8 @@ class PreviewState:
         #: Differs between two runs, so that an open page loads the new one.
         self._run = secrets.token_hex(4)
         self._number = 0
+        self._stories: StoryPlayer | None = None
+        self._stories_lock = Lock()
         self._changed = asyncio.Condition()
         self._is_closing = False
 
@@ -55,6 +59,18 @@ class PreviewState:
     def version(self) -> str:
         """The version of what a page shows."""
         return f"{self._run}-{self._number}"
+
+    @property
+    def layers(self) -> Layers:
+        """The templates folder as it is read now."""
+        return self._layers
+
+    def stories(self) -> StoryPlayer:
+        """Return the stories of the folder as it is now. It may be called from several threads."""
+        with self._stories_lock:
+            if self._stories is None or self._stories.emails is not self.emails:
+                self._stories = StoryPlayer(self.emails, self._layers, self.settings)
+            return self._stories
 
     async def watch(self) -> None:
         """Check the folder, and again after each change, until the task is cancelled."""

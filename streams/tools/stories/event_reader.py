@@ -218,7 +218,7 @@ class EventReader(Reader):
         if isinstance(node, yaml.SequenceNode):
             return [self.json_value(each) for each in node.value]
         text = self.text(node)
-        if not node.style and (text in _CONSTANTS or re.fullmatch(r"-?\d{1,18}", text)):
+        if not getattr(node, "style", None) and (text in _CONSTANTS or re.fullmatch(r"-?\d{1,18}", text)):
             return _CONSTANTS[text] if text in _CONSTANTS else int(text)
         return text
 

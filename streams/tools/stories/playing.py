@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -62,9 +62,9 @@ def play(
     return _Playing(ruleset, story, schemas_dir, show, first_day, language or story.customer.language).run(days)
 
 
-def is_unrelated(reason: str, explanation: Explanation) -> bool:
+def is_unrelated(reason: str, notes: Sequence[str]) -> bool:
     """Return whether a flow does not start because the event has nothing to do with it, or changes nothing at all."""
-    return reason.startswith(NOT_TRIGGER) or reason in explanation.notes
+    return reason.startswith(NOT_TRIGGER) or reason in notes
 
 
 class _Playing:
@@ -148,15 +148,17 @@ class _Playing:
         endpoint, values = record
         run = self._run
         event = read_event(json.dumps(values).encode(), CUSTOMER_ID, self._schemas_dir, run.now, endpoint)
-        if run.now >= self._midnight(0):
-            state = run.customers.get(CUSTOMER_ID) or new_customer(CUSTOMER_ID)
-            explanation = explain(run.ruleset, state, event, run.now)
-            for flow in explanation.flows:
-                if flow.result == "does not start" and not is_unrelated(flow.reason, explanation):
-                    self._notes.append(Note(run.now, NotStarted(flow.flow, flow.reason)))
-            self._is_explaining = True
+        is_shown = run.now >= self._midnight(0)
+        state = run.customers.get(CUSTOMER_ID) or new_customer(CUSTOMER_ID)
+        explained = (
+            explain(run.ruleset, state, event, run.now) if is_shown else Explanation(customer_id="", notes=(), flows=())
+        )
+        self._is_explaining = is_shown
         run.handle(event)
         self._is_explaining = False
+        for flow in explained.flows:
+            if flow.result == "does not start" and not is_unrelated(flow.reason, explained.notes):
+                self._notes.append(Note(run.now, NotStarted(flow.flow, flow.reason)))
 
     def _newest(self, message: str) -> SendMail | None:
         """Return the newest email, or the newest one with this name."""

@@ -8,14 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlencode
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from streams.tools.local.inbox.search import FoundEmail, find
+from streams.tools.preview.page_parts import add_headers, asset, environment, html_page, query_of
 from streams.tools.preview.shown_html import Scheme, with_scheme, without_requests
 
 #: Emails per page of the list.
@@ -42,8 +41,7 @@ _CHOICES = {
     "part": PARTS,
 }
 _ASSETS = Path(__file__).parent / "assets"
-_TYPES = {"css": "text/css", "js": "text/javascript"}
-_ENVIRONMENT = Environment(loader=FileSystemLoader(_ASSETS), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+_ENVIRONMENT = environment(_ASSETS)
 
 
 class ShownEmail(FoundEmail, Protocol):
@@ -100,9 +98,7 @@ class View(Struct, frozen=True, kw_only=True):
 
     def query(self, **changes: Any) -> str:
         """Return the query of an address, with its question mark; "" for the view at the start."""
-        values, initial = asdict(replace(self, **changes)), asdict(View())
-        changed = {name: value for name, value in values.items() if value != initial[name]}
-        return f"?{urlencode(changed)}" if changed else ""
+        return query_of(replace(self, **changes))
 
 
 def _utc_time(at_ms: int) -> str:
@@ -147,7 +143,7 @@ class _Page:
         scheme: Scheme = "dark" if view.scheme == "dark" else "light"
         policy = MAIL_POLICY.format(origin=f" {origin}" if origin else "")
         text = with_scheme(html, scheme)
-        return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": policy})
+        return html_page(text, policy)
 
     async def show_raw(self, request: web.Request) -> web.Response:
         raw = self._find(request).raw
@@ -159,9 +155,7 @@ class _Page:
         return web.json_response({"accepted": self._mailbox.accepted, "refused": self._mailbox.refused})
 
     async def show_asset(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        text = (_ASSETS / name).read_text(encoding="utf-8")
-        return web.Response(text=text, content_type=_TYPES[name.rpartition(".")[2]])
+        return asset(_ASSETS, request.match_info["name"])
 
     async def show_events(self, request: web.Request) -> web.StreamResponse:
         """Send the number of accepted emails whenever it has changed (server-sent events)."""
@@ -232,7 +226,7 @@ class _Page:
 
 
 def _html(text: str) -> web.Response:
-    return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
+    return html_page(text, PAGE_POLICY)
 
 
 @web.middleware
@@ -240,9 +234,4 @@ async def _guard(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Add headers to every answer: no MIME sniffing, no referrer, no caching."""
-    answer = await handler(request)
-    if not answer.prepared:
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        answer.headers["Referrer-Policy"] = "no-referrer"
-        answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return add_headers(await handler(request), "no-referrer")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.small_templates import FLOW, write_folder
 from tests.unit.tools.cli.runner import run
-from tests.unit.tools.preview.folder import FLOW, write_folder
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,8 @@ def test_a_gallery_and_its_changes(tmp_path: Path) -> None:
     code, output = run("preview", "--templates", str(root), "--out", before)
     assert code == 0
     assert "Chromium is not installed" in output
-    assert f"Wrote 4 emails and 0 pictures: {before}/index.html" in output
+    assert f"Wrote 4 emails, 0 pictures and 7 stories: {before}/index.html" in output
+    assert "The first order" in (tmp_path / "before" / "story-first-time.html").read_text()
     copy = root / FLOW / "copy" / "en.yaml"
     copy.write_text(copy.read_text().replace("Hello there", "Good day"))
     code, output = run("preview", "--templates", str(root), "--out", after, "--against", before)

@@ -8,7 +8,7 @@ import pytest
 
 from streams.tools.preview.emails import LINK_BASE, EmailFailed, Emails, Variant
 from tests.harness.commands import TEMPLATES
-from tests.unit.tools.preview.folder import FLOW, write_folder
+from tests.harness.small_templates import FLOW, write_folder
 
 
 def test_every_shipped_message_is_an_email() -> None:

@@ -12,7 +12,7 @@ from streams.tools.preview.changes import InvalidGallery, compare, compare_pictu
 from streams.tools.preview.emails import Emails
 from streams.tools.preview.gallery import INDEX, Gallery, Written, picture_name, write_gallery
 from streams.tools.preview.gallery_pages import percent
-from tests.unit.tools.preview.folder import FLOW, write_folder
+from tests.harness.small_templates import FLOW, write_folder
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def write(root: Path, out: Path) -> Written:
 def test_a_gallery_without_chromium(tmp_path: Path) -> None:
     """HTML, text and a sheet per language are written, and they name no server."""
     root, out = write_folder(tmp_path / "templates"), tmp_path / "out"
-    assert write(root, out) == Written(4, 0, ())
+    assert write(root, out) == Written(4, 0, 0, ())
     assert "Hej Anna" in (out / "emails" / "hello.hi.da.example.html").read_text()
     assert "Hello Anna" in (out / "emails" / "hello.hi.en.example.txt").read_text()
     index, danish = (out / "index.html").read_text(), (out / "sheet-da.html").read_text()

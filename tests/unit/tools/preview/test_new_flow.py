@@ -9,7 +9,7 @@ import pytest
 from streams.definitions.loader import read_templates
 from streams.tools.preview.new_flow import CannotCopy, as_draft, copy_flow
 from tests.harness.commands import TEMPLATES
-from tests.unit.tools.preview.folder import FLOW, write_folder
+from tests.harness.small_templates import FLOW, write_folder
 
 
 def test_a_copy(tmp_path: Path) -> None:

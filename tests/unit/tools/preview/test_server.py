@@ -14,7 +14,8 @@ from streams.settings import load_settings
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.preview.server import PreviewServer
 from streams.tools.preview.state import PreviewState
-from tests.unit.tools.preview.folder import FLOW, write_folder
+from tests.harness.preview_checks import checked
+from tests.harness.small_templates import FLOW, write_folder
 
 HI = "/message/hello/hi"
 
@@ -30,12 +31,6 @@ class Page:
         response = await self.client.get(path)
         assert response.status == 200, await response.text()
         return await response.text()
-
-    async def checked(self) -> None:
-        """Wait until the folder is checked."""
-        async for _ in self.state.changes("" if self.state.is_checked else self.state.version):
-            if self.state.is_checked:
-                return
 
     async def token(self) -> str:
         """Return the token of the form."""
@@ -117,7 +112,7 @@ async def test_unknown_pages(page: Page) -> None:
 
 async def test_a_saved_file_is_shown(page: Page) -> None:
     """Saving a file sends an event to the open page; then the page has the change, and the problem in it with its place."""
-    await page.checked()
+    await checked(page.state)
     before = page.state.version
     stream = await page.client.get(f"/events?version={before}")
     copy = page.state.root / FLOW / "copy" / "en.yaml"
@@ -127,7 +122,7 @@ async def test_a_saved_file_is_shown(page: Page) -> None:
     assert line != f"data: {before}\n".encode()
     stream.close()
     assert "Good day" in await page.text(HI)
-    await page.checked()
+    await checked(page.state)
     text = await page.text(HI)
     assert f"{FLOW}/copy/en.yaml:7:1" in text
     assert "hi.unused" in text
@@ -138,12 +133,12 @@ async def test_a_saved_file_is_shown(page: Page) -> None:
 
 async def test_a_broken_message_is_shown(page: Page) -> None:
     """A message that cannot be rendered shows why, in its frame and beside it; the other pages work."""
-    await page.checked()
+    await checked(page.state)
     version = page.state.version
     (page.state.root / FLOW / "hi.html.j2").write_text("<p>{{ ordr.total }}</p>")
     async for _ in page.state.changes(version):
         break
-    await page.checked()
+    await checked(page.state)
     text = await page.text(HI)
     assert "cannot be rendered" in text
     assert f"{FLOW}/hi.html.j2:1:" in text

@@ -11,7 +11,7 @@ from streams.tools.preview.emails import Emails, Variant
 from streams.tools.preview.folder_checks import check_emails, run_tests
 from streams.tools.preview.shop_folder import CannotInit, copy_to_shop, init_folder
 from tests.harness.commands import TEMPLATES
-from tests.unit.tools.preview.folder import FLOW, write_folder
+from tests.harness.small_templates import FLOW, write_folder
 
 
 def test_a_folder(tmp_path: Path) -> None:
