@@ -130,7 +130,7 @@ def test_migrations_are_checked(folder: Path) -> None:
     path.write_text(good.replace('{"1": "1"}', '{"1": "1", "0": "1"}'))
     assert errors_of(folder) == [f"{REVIEW}/flow.yaml:19:47 flow.E058"]
     path.write_text(good.replace("from: 3", "from: 2"))
-    assert errors_of(folder) == [f"{REVIEW}/flow.yaml:17:14 flow.E056"]
+    assert errors_of(folder) == [f"{REVIEW}/flow.yaml:19:14 flow.E056"]
 
 
 def test_only_older_versions(folder: Path) -> None:
