@@ -25,7 +25,7 @@ from streams.runtime.avro.codec import Codec
 from streams.settings import Settings
 from streams.tools.local.api_client import ApiClient
 from streams.tools.local.closing import close
-from streams.tools.local.demo_report import quantiles, report, summarize
+from streams.tools.local.demo_report import most_frequent, quantiles, report, summarize
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.kafka.jars import classpath
@@ -211,7 +211,8 @@ def _progress(
     return {
         "seconds": f"{elapsed_s:.0f}",
         "orders": str(shop.placed),
-        **{flow: str(count) for flow, count in sorted(sent.by_flow.items())},
+        "emails": str(sent.by_flow.total()),
+        **{flow: str(count) for flow, count in most_frequent(sent.by_flow)},
         "opens": f"{total('takk_opens_total'):.0f}",
         "clicks": f"{total('takk_clicks_total'):.0f}",
         "forms": str(readers.actions.forms),

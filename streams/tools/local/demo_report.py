@@ -28,6 +28,8 @@ from streams.tools.operations.rule_texts import RULES
 from streams.tools.simulation.history import TOPICS, write_file
 from streams.wire import topics
 
+#: Flows that the progress shows: those with the most emails. More would not fit on a screen.
+SHOWN_FLOWS = 16
 #: Timers that were due less than this before the end may not have fired yet.
 TIMER_GRACE_MS = 5_000
 
@@ -158,6 +160,13 @@ def quantiles(values: Sequence[float]) -> tuple[float, float]:
     return cuts[49], cuts[98]
 
 
+def most_frequent(by_flow: Mapping[str, int], most: int = SHOWN_FLOWS) -> list[tuple[str, int]]:
+    """Return the flows with the most emails and their numbers, and at last the number of emails of all others, if there are others."""
+    flows = sorted(by_flow.items(), key=lambda item: (-item[1], item[0]))
+    others = flows[most:]
+    return [*flows[:most], *([(f"{len(others)} other flows", sum(count for _, count in others))] if others else [])]
+
+
 def report(summary: Mapping[str, Any], directory: Path, takk: str = "takk") -> list[str]:
     """Return the lines that end the demo: problems, emails, errors, files, and at last what became of every order.
 
@@ -168,11 +177,12 @@ def report(summary: Mapping[str, Any], directory: Path, takk: str = "takk") -> l
     """
     results = summary["orders_by_result"]
     is_late = any(result.endswith((RULES["not_after"], RULES["expired"])) for result in results)
-    flows = ", ".join(f"{count} {flow}" for flow, count in summary["mails_by_flow"].items())
+    by_flow = summary["mails_by_flow"]
+    flows = ", ".join(f"{count} {flow}" for flow, count in most_frequent(by_flow, len(by_flow)))
     p50, p99 = summary["order_to_mail_p50_s"] * 1000, summary["order_to_mail_p99_s"] * 1000
     return [
         *(f"problem: {problem}" for problem in summary["problems"]),
-        f"emails   {summary['mails']}: {flows}",
+        f"emails   {summary['mails']} of {counted(len(by_flow), 'flow')}: {flows}",
         f"delay    order to confirmation: median {p50:.0f} ms, 99th percentile {p99:.0f} ms",
         f"errors   lost={summary['lost']} duplicates={summary['duplicates']} dead_letters={summary['dead_letters']}"
         " (compared with a recomputation of every decision)",

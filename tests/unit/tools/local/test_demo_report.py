@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from streams.tools.local.demo_report import CONFIRMATION, account_for_orders, quantiles, report
+from streams.tools.local.demo_report import account_for_orders, most_frequent, quantiles, report
+from streams.tools.local.progress import CONFIRMATION
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -75,7 +76,7 @@ def test_the_report_ends_with_the_orders() -> None:
     }
     lines = report(summary, Path(".takk/demo"))
     assert lines[0] == "problem: an email twice"
-    assert "emails   5: 2 order-confirmation, 3 review" in lines
+    assert "emails   5 of 2 flows: 3 review, 2 order-confirmation" in lines
     assert any("lost=0 duplicates=1 dead_letters=0" in line for line in lines)
     assert lines[4:7] == [
         "actions  4 of recipients over HTTP: 3 opened, 1 reviewed",
@@ -87,6 +88,12 @@ def test_the_report_ends_with_the_orders() -> None:
         "             2 confirmed by email",
         "             1 not confirmed: the order was cancelled",
     ]
+
+
+def test_the_progress_shows_the_flows_with_the_most_emails() -> None:
+    """They come in the order of their numbers, and the others as one number."""
+    assert most_frequent({"a": 1, "b": 5, "c": 5, "d": 2}, most=2) == [("b", 5), ("c", 5), ("2 other flows", 3)]
+    assert most_frequent({"a": 1, "b": 5}, most=2) == [("b", 5), ("a", 1)]
 
 
 def test_quantiles() -> None:
