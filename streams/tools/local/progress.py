@@ -1,4 +1,4 @@
-"""What a worker has done, from the topics alone: the records that it has read, and the orders that have a result.
+"""The progress of a worker, from the topics alone: the records that it has read, and the orders that have a result.
 
 Flows go on without an end, so a worker never runs out of timers and reports, and its lag is rarely 0. Its journal says what it has read.
 """
@@ -31,7 +31,7 @@ _NAME = CONFIRMATION.encode()
 
 
 class Progress:
-    """What was read, and the results so far.
+    """The records that were read, and the results so far.
 
     Attributes:
         settled: the ids of the orders that have a confirmation, or a decision against it.

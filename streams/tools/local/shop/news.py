@@ -1,4 +1,4 @@
-"""What changes in the catalogue of the simulated shop: a price drops, a product is in stock again, one is launched, and one replaces another."""
+"""Changes in the catalogue of the simulated shop: a price drops, a product is in stock again, one is launched, and one replaces another."""
 
 from __future__ import annotations
 

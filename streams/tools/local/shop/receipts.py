@@ -136,7 +136,7 @@ def add_receipt(order: dict[str, Any], buyer: Person, number: int) -> None:
 
 def is_unpaid(order: Mapping[str, Any]) -> bool:
     """Return whether an order with a receipt is paid later."""
-    return order["payment_status"] == "pending"
+    return str(order["payment_status"]) == "pending"
 
 
 def outcome(order: Mapping[str, Any], kind: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What customers do in the simulated shop besides buying: they look at products, fill a cart, wish, and recommend the shop to friends."""
+"""The customers of the simulated shop when they do not buy: they look at products, fill a cart, wish, and recommend the shop to friends."""
 
 from __future__ import annotations
 
