@@ -289,9 +289,25 @@ FULL_9 = replace(
 )
 
 #: The same customer with the fields of version 10.
-FULL = replace(
+FULL_10 = replace(
     FULL_9,
     orders=tuple([replace(each, facts=replace(each.facts, more_items=3)) for each in FULL_9.orders]),
+)
+
+#: The same customer with the fields of version 11.
+FULL = replace(
+    FULL_10,
+    orders=tuple(
+        [
+            replace(
+                each,
+                facts=replace(
+                    each.facts, details=replace(each.facts.details, invoiced_at=_hours(33), invoice_note="Omvänd")
+                ),
+            )
+            for each in FULL_10.orders
+        ]
+    ),
 )
 
 _MARCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

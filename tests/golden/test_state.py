@@ -52,6 +52,7 @@ from tests.golden.state_values import (
     FULL_7,
     FULL_8,
     FULL_9,
+    FULL_10,
     PLAIN,
     POOL,
     STEP,
@@ -93,7 +94,7 @@ def _pool_bytes(entry: code_pool_records.Entry, _: Path) -> bytes:
 CURRENT: dict[str, tuple[int, dict[str, Callable[[Path], bytes]]]] = {
     "customer": (
         customer_codec.VERSION,
-        {"customer_v10": lambda _: encode_customer(PLAIN), "customer_v10-full": lambda _: encode_customer(FULL)},
+        {"customer_v11": lambda _: encode_customer(PLAIN), "customer_v11-full": lambda _: encode_customer(FULL)},
     ),
     "address": (address_state.VERSION, {"address_v1": lambda _: encode_address(ADDRESS)}),
     "counts": (popularity.VERSION, {"counts_v1": lambda _: encode_counts(COUNTS)}),
@@ -152,7 +153,9 @@ CUSTOMERS = {
     "customer_v9": PLAIN,
     "customer_v9-full": FULL_9,
     "customer_v10": PLAIN,
-    "customer_v10-full": FULL,
+    "customer_v10-full": FULL_10,
+    "customer_v11": PLAIN,
+    "customer_v11-full": FULL,
 }
 
 

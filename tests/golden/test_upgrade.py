@@ -35,6 +35,7 @@ STATE: dict[str, Callable[[bytes], bytes]] = {
 #: The topics whose schema has new fields since the records were made.
 GROWN = {
     topics.CHECKPOINTS,
+    topics.COMMANDS,
     topics.CUSTOMERS,
     topics.DECISIONS,
     topics.ENGAGEMENT,

@@ -60,6 +60,8 @@ def order(**changes: Any) -> dict[str, Any]:
         "is_imported": False,
         "return_url": "",
         "withdrawal_url": "",
+        "invoiced_at": None,
+        "invoice_note": "",
     }
     return {**record, **changes}
 

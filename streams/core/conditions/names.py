@@ -245,6 +245,7 @@ NAMES: Mapping[str, tuple[Kind, Closure]] = MappingProxyType(
         "order.is_pickup": ("boolean", lambda context: order_values.details(context).pickup_point is not None),
         "order.tags": ("list", lambda context: order_values.details(context).tags),
         "order.payment_method": ("text", lambda context: order_values.details(context).payment_method),
+        "order.is_invoiced": ("boolean", order_values.is_invoiced),
         "order.adds_up": ("boolean", lambda context: context.order is None or not context.order.does_not_add_up),
         "order.is_discounted": ("boolean", lambda context: order_values.discount(context) > 0),
         "order.weekday": ("text", lambda context: date_values.weekday(date_values.placed(context))),

@@ -25,6 +25,12 @@ def details(context: EvalContext) -> OrderDetails:
     return (context.facts.details if context.facts else None) or NO_DETAILS
 
 
+def is_invoiced(context: EvalContext) -> bool:
+    """Return whether the shop has issued an invoice: its number, its date and the billing address are known."""
+    known = details(context)
+    return bool(known.invoice_number) and known.invoiced_at is not None and known.billing_address is not None
+
+
 def subtotal(context: EvalContext) -> Decimal:
     facts = context.facts
     if facts is None:

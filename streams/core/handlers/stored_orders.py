@@ -73,6 +73,7 @@ def stored_details(details: OrderDetails | None) -> OrderDetails | None:
         note="",
         company="",
         vat_number="",
+        invoice_note="",
         gift_recipient=None,
         status_url=_link(details.status_url),
         return_url=_link(details.return_url),

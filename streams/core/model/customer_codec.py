@@ -8,10 +8,10 @@ from types import MappingProxyType
 from streams.core.model.customer import Customer
 from streams.core.model.versioned_codec import VersionedCodec
 
-VERSION = 10
-# Versions 2 to 10 only added fields with defaults at the end of a struct, so there is nothing to convert.
+VERSION = 11
+# Versions 2 to 11 only added fields with defaults at the end of a struct, so there is nothing to convert.
 _UPCASTS: Mapping[int, Callable[[object], object]] = MappingProxyType(
-    dict.fromkeys((1, 2, 3, 4, 5, 6, 7, 8, 9), lambda value: value)
+    dict.fromkeys((1, 2, 3, 4, 5, 6, 7, 8, 9, 10), lambda value: value)
 )
 _CODEC: VersionedCodec[Customer] = VersionedCodec(Customer, "customer state", VERSION, _UPCASTS)
 

@@ -123,6 +123,7 @@ class MailFields(Struct, frozen=True, gc=False, kw_only=True):
         to_address, to_name: the recipient.
         locale, time_zone, country: the customer's language, IANA time zone and country (ISO 3166-1 alpha-2).
         order_id: the order that the email is about, if any.
+        attach: the document that the email carries, or "".
     """
 
     send_id: str
@@ -141,6 +142,7 @@ class MailFields(Struct, frozen=True, gc=False, kw_only=True):
     time_zone: str
     country: str
     order_id: str | None
+    attach: str = ""
 
 
 class SendMail(MailFields, frozen=True, gc=False, kw_only=True):

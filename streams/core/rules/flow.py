@@ -100,6 +100,10 @@ class Step(Struct, frozen=True, kw_only=True):
         return not self.inner
 
 
+#: The documents that emails about an order can carry.
+DOCUMENTS: tuple[str, ...] = ("invoice",)
+
+
 class Send(Step, frozen=True, kw_only=True):
     """Send a message.
 
@@ -107,7 +111,8 @@ class Send(Step, frozen=True, kw_only=True):
     `priority` goes first. Before the day `not_before` the email waits. `holdout` percent of the customers do not get it. It recommends up
     to `products` products, and is not sent if there are fewer than `at_least`. They come `from` these sources and have this `category`.
     Up to `categories` categories are recommended too. With `together`, the other instances of the flow whose email is due on the same day
-    join it. With `any_hour`, it does not wait for the end of the quiet hours, because the customer waits for it.
+    join it. With `any_hour`, it does not wait for the end of the quiet hours, because the customer waits for it. It carries the document
+    `attach`.
     """
 
     message: str
@@ -123,6 +128,7 @@ class Send(Step, frozen=True, kw_only=True):
     any_hour: bool = False
     #: Within a `repeat`, the number of its round and of all rounds.
     rounds: tuple[int, int] = (0, 0)
+    attach: str = ""
 
     @property
     def recommends_something(self) -> bool:

@@ -197,6 +197,7 @@ def _command(
         time_zone=recipient.zone.key,
         country=recipient.country,
         order_id=content.order.order_id if content.order is not None else None,
+        attach=step.attach,
         content=content,
         tracking=consent.may_track(uow, step.purpose, content.order),
     )

@@ -58,6 +58,9 @@ def order_data(order: OrderState, facts: OrderFacts, zone: ZoneInfo) -> dict[str
         "return_url": details.return_url,
         "withdrawal_url": details.withdrawal_url,
         "invoice_number": details.invoice_number,
+        "invoiced_at": text_of(details.invoiced_at) if details.invoiced_at is not None else None,
+        "invoice_note": details.invoice_note,
+        "prices_include_tax": details.prices_include_tax,
         "company": details.company,
         "vat_number": details.vat_number,
         "note": details.note,
@@ -89,6 +92,9 @@ def complete_order(order: dict[str, Any]) -> None:
     if not isinstance(lines, list):
         return
     order.update({key: value for key, value in _LATER.items() if key not in order})
+    for line in lines:
+        if isinstance(line, dict):
+            line.setdefault("tax_rate", "")
     if "adjustments" in order:
         return
     for line in lines:
@@ -113,7 +119,7 @@ def complete_order(order: dict[str, Any]) -> None:
 #: The fields that commands of earlier versions lack, although they have all amounts.
 _LATER: dict[str, Any] = {
     **dict.fromkeys(("is_paid", "is_refunded", "is_cancelled"), False),
-    "weekday": "", "month": 0, "hour": 0,
+    "weekday": "", "month": 0, "hour": 0, "invoiced_at": None, "invoice_note": "", "prices_include_tax": True,
 }  # fmt: skip
 _OPTIONAL = ("paid", "refunded", "shop_total", "shipping_address", "billing_address", "pickup_point", "gift_recipient")
 _TEXTS = (
@@ -143,6 +149,7 @@ def _line_extras(line: OrderLine, amount: dict[str, Any]) -> dict[str, Any]:
         "discount": {"minor": discount, "currency": amount["currency"]} if discount else None,
         "kind": details.kind,
         "is_digital": details.is_digital,
+        "tax_rate": rate_text(details.tax_rate),
         "image_url": details.image_url,
         "product_url": details.product_url,
     }

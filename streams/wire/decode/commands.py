@@ -23,7 +23,7 @@ from streams.wire.validation import (
     parse_time,
 )
 
-_NAMES = ("instance_id", "flow", "step", "message", "time_zone", "country", "order_id")
+_NAMES = ("instance_id", "flow", "step", "message", "time_zone", "country", "order_id", "attach")
 
 
 def to_command(record: Record, raw: bytes, due_at: datetime | None) -> Command:

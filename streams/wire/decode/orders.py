@@ -58,7 +58,7 @@ _NO_DETAILS: dict[str, Any] = {
     "payment_method": "", "payment_status": "unknown", "payment_at": None, "invoice_number": "", "returns": [],
     "billing_address": None, "shipping_address": None, "pickup_point": None, "status_url": "", "note": "", "tags": [], "company": "",
     "vat_number": "", "is_test": False, "is_gift": False, "gift_recipient": None, "return_url": "",
-    "withdrawal_url": "",
+    "withdrawal_url": "", "invoiced_at": None, "invoice_note": "",
 }  # fmt: skip
 _NO_LINE_DETAILS = {
     "variant": "", "quantity_thousandths": None, "unit": "", "total_minor": None, "discount_minor": 0, "tax_rate": None,
@@ -196,6 +196,8 @@ def _details(record: Record) -> orders.OrderDetails:
         _gift_recipient(recipient) if recipient is not None else None,
         link_or_empty(record["return_url"]),
         link_or_empty(record["withdrawal_url"]),
+        parse_optional_time(record, "invoiced_at"),
+        clipped(record["invoice_note"], MAX_TEXT),
     )
 
 

@@ -189,7 +189,8 @@ class OrderDetails(Struct, frozen=True, gc=False, array_like=True):
         paid_minor: what has been paid; None if unknown.
         shop_currency, shop_total_minor: the total in the shop's currency, if the customer paid in another.
         payment_method, payment_status, payment_at: the payment, and when it reached its status (UTC).
-        invoice_number: that of the shop's own invoice.
+        invoice_number, invoiced_at, invoice_note: the number of the shop's own invoice, when it was issued (UTC), and what the law asks it
+            to say besides its amounts.
         returns: what came back.
         billing_address, shipping_address, pickup_point: where the invoice and the goods go; None if unknown.
         status_url, return_url, withdrawal_url: pages of the shop; "" if unknown.
@@ -230,6 +231,8 @@ class OrderDetails(Struct, frozen=True, gc=False, array_like=True):
     gift_recipient: GiftRecipient | None = None
     return_url: str = ""
     withdrawal_url: str = ""
+    invoiced_at: datetime | None = None
+    invoice_note: str = ""
 
 
 #: The details of an order that has none.

@@ -92,6 +92,8 @@ def test_every_detail_arrives() -> None:
         is_imported=True,
         return_url="https://shop.example/r",
         withdrawal_url="https://shop.example/w",
+        invoiced_at=AT,
+        invoice_note="Reverse\ncharge",
     )
     address = orders.Address(**ADDRESS)
     assert order.refunded_minor == 7
@@ -101,6 +103,7 @@ def test_every_detail_arrives() -> None:
         "EUR", 8, "Visa", "partially_paid", AT, "F-17", (orders.OrderReturn("r1", AT, (("s1", 1),)),), address, address,
         orders.PickupPoint("Kiosk", address, "9-17"), "https://shop.example/o/1", "Ring twice", ("b2b", "vip"), "Holm ApS", "DK1", True, True,
         orders.GiftRecipient("Bo", "bo@example.com", "Enjoy"), "https://shop.example/r", "https://shop.example/w",
+        AT, "Reverse charge",
     )  # fmt: skip
 
 
