@@ -13,6 +13,7 @@ setup(
     package_data={
         **{f"streams.share.{folder}": ["**/*"] for folder in SHARED},
         "streams.gateway.site": ["*.js"],
+        "streams.mail.rendering.documents": ["fonts/*"],
         "streams.tools.local.inbox": ["assets/*"],
         "streams.tools.preview": ["assets/*"],
         "streams.tools.stories": ["*.yaml", "shipped/*.yaml"],

@@ -66,7 +66,7 @@ class EmailBrand(Struct, frozen=True, kw_only=True):
 
     def sender(self, purpose: str, country: str) -> KindSender:
         """Return the sender of the emails of a purpose to a country."""
-        return self._details(country).senders.get(purpose, _NO_SENDER)
+        return self.seller(country).senders.get(purpose, _NO_SENDER)
 
     def for_templates(self) -> dict[str, dict[str, Any]]:
         """Return the value of `brand` in templates by country; "*" for all others."""
@@ -79,13 +79,13 @@ class EmailBrand(Struct, frozen=True, kw_only=True):
         return {
             country: {
                 **common,
-                **_texts(self._details(country)),
+                **_texts(self.seller(country)),
                 "reviews": [{"name": place.name, "url": place.url} for place in self._reviews(country)],
             }
             for country in {**self.details, **self.reviews, ANY_COUNTRY: ()}
         }
 
-    def _details(self, country: str) -> Details:
+    def seller(self, country: str) -> Details:
         return self.details.get(country) or self.details[ANY_COUNTRY]
 
     def _reviews(self, country: str) -> tuple[Destination, ...]:

@@ -74,6 +74,11 @@ def clock(context: Context, iso_time: str) -> str:
     )
 
 
+def long_day(iso_time: str, zone: str, locale: Locale) -> str:
+    """Return the local day of an ISO 8601 time without its weekday: `25. november 2026`."""
+    return _formatted_day(_local(iso_time, zone).date(), "long", locale)
+
+
 def decimal(amount: Mapping[str, Any]) -> str:
     """Return an amount as a plain number, `125.00`, for structured data."""
     return plain_amount(int(amount["minor"]), str(amount["currency"]))

@@ -9,3 +9,7 @@ class RenderError(RuntimeError):
 
 class MissingMessage(RenderError):
     """A message or a flow that the templates do not have. Newer templates may have it."""
+
+
+class IncorrectDocument(RenderError):
+    """A document that must not leave, because its amounts contradict each other. The text says which, without the amounts."""

@@ -1,0 +1,75 @@
+"""The taxable amounts of an order, per rate. Shops state the tax of each rate and the total; what was taxed follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from msgspec import Struct
+
+#: Parts of a minor unit that each rounding of a tax may be wrong by.
+_ROUNDING = Fraction(1, 2)
+
+
+class TaxedAmount(Struct, frozen=True):
+    """A taxable amount and its tax, in minor units. `rate` is in percent; 0 for what is not taxed."""
+
+    rate: Fraction
+    net_minor: int
+    tax_minor: int
+
+
+def rate_of(text: str) -> Fraction | None:
+    """Return a rate in percent from its decimal text; None if it is unknown."""
+    return Fraction(text) if text else None
+
+
+def net_price(minor: int, rate: Fraction | None) -> int:
+    """Return a price without its tax, rounded half away from zero."""
+    return minor if rate is None else _rounded(Fraction(minor) * 100 / (100 + rate))
+
+
+def taxed_amounts(
+    total_minor: int,
+    taxes: Sequence[tuple[Fraction | None, int]],
+    lines: Sequence[tuple[Fraction | None, int]],
+    roundings: int,
+) -> tuple[TaxedAmount, ...]:
+    """Return the taxable amount of each rate, so that all amounts and taxes together are the total; empty if that is impossible.
+
+    The taxable amount of a rate is its tax divided by the rate. The roundings of the tax leave a
+    difference, which is in the largest amount. A greater difference must be the lines without tax.
+
+    Args:
+        total_minor: the total.
+        taxes: rate in percent and amount of each tax.
+        lines: rate in percent and amount of each line; None for a line whose rate is unknown, such as a gift card.
+        roundings: how often the shop may have rounded each tax: the number of lines and rows.
+    """
+    if not taxes or any(rate is None or (rate == 0 and tax) for rate, tax in taxes):
+        return ()
+    merged: dict[Fraction, int] = {}
+    for rate, tax in taxes:
+        if rate:
+            merged[rate] = merged.get(rate, 0) + tax
+    if not merged:
+        return (TaxedAmount(Fraction(0), total_minor, 0),)
+    nets = {rate: _rounded(tax * 100 / rate) for rate, tax in merged.items()}
+    tolerance = sum([(roundings + 1) * _ROUNDING * (1 + 100 / rate) for rate in merged])
+    left = total_minor - sum(merged.values()) - sum(nets.values())
+    untaxed = sum([amount for rate, amount in lines if not rate])
+    if abs(left) <= tolerance:
+        untaxed = 0
+    elif abs(left - untaxed) > tolerance:
+        return ()
+    largest = max(nets, key=lambda rate: (nets[rate], rate))
+    nets[largest] += left - untaxed
+    found = [TaxedAmount(rate, nets[rate], tax) for rate, tax in merged.items()]
+    if untaxed or any(rate == 0 for rate, _ in taxes):
+        found.append(TaxedAmount(Fraction(0), untaxed, 0))
+    return tuple(found)
+
+
+def _rounded(value: Fraction) -> int:
+    whole = int(abs(value) + Fraction(1, 2))
+    return whole if value >= 0 else -whole

@@ -1,0 +1,127 @@
+"""Invoices and receipts: when a document is which, and when none may leave."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from streams.core.model.orders.order import LineDetails, OrderLine, OrderTax
+from streams.mail.rendering.documents.invoice import MOST_LINES, Invoice, invoice_of
+from streams.mail.rendering.documents.taxes import TaxedAmount
+from streams.mail.rendering.render_errors import IncorrectDocument
+from tests.harness.documents import ADDRESS, DETAILS, LINES, SELLER, order_of
+
+
+def invoice(shop_country: str = "DK", seller: Any = SELLER, **changes: Any) -> Invoice:
+    """Return the content of a document, with changes of the order's details."""
+    return invoice_of(order_of(**changes), shop_country, seller)
+
+
+def test_an_order_with_all_that_the_law_asks_for_has_an_invoice() -> None:
+    """Number, date, taxable amount and prices without tax are those of the order."""
+    found = invoice()
+    assert (found.is_invoice, found.number, found.lacks) == (True, "F-17", ())
+    assert found.taxed == (TaxedAmount(Fraction(25), 50_648, 12_662),)
+    assert [line.unit_minor for line in found.lines] == [10_000, 31_920]
+    assert found.due_minor == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "lacks"),
+    [
+        ({"invoice_number": ""}, "the number of the invoice"),
+        ({"invoiced_at": None}, "its date"),
+        ({"billing_address": None}, "the name of the buyer"),
+        ({"billing_address": replace(ADDRESS, name="")}, "the name of the buyer"),
+        ({"billing_address": replace(ADDRESS, line1="")}, "the address of the buyer"),
+        ({"seller": replace(SELLER, company="")}, "the name of the seller"),
+        ({"seller": replace(SELLER, address="")}, "the address of the seller"),
+        ({"seller": replace(SELLER, vat="", registration="")}, "the VAT number of the seller"),
+        ({"taxes": (OrderTax("moms", None, 12_662),)}, "the taxable amounts"),
+        ({"taxes": (OrderTax("moms", 25_000, 6_000),)}, "the taxable amounts"),
+        ({"taxes": ()}, "why no tax is charged"),
+        (
+            {
+                "taxes": (OrderTax("moms", 25_000, 10_000), OrderTax("moms", 12_000, 1_427)),
+                "lines": (LINES[0], replace(LINES[1], details=None)),
+            },
+            "the tax rate of each line",
+        ),
+    ],
+)
+def test_without_a_part_the_document_is_a_receipt(changes: dict[str, Any], lacks: str) -> None:
+    """A receipt has neither the number nor the date of an invoice, whatever else the order has."""
+    found = invoice(**changes)
+    assert lacks in found.lacks
+    assert (found.is_invoice, found.number, found.issued_at) == (False, "", "")
+
+
+def test_an_exemption_is_stated_instead_of_tax() -> None:
+    """An order without tax has an invoice if its note says why. A country without VAT does not ask for it."""
+    assert invoice(taxes=(), invoice_note="Reverse charge").is_invoice
+    assert invoice("US", taxes=()).is_invoice
+    assert not invoice("", taxes=()).is_invoice
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"subtotal_minor": 64_901}, "the lines do not give the subtotal"),
+        ({"total_minor": 63_311}, "do not give the total"),
+        ({"shipping_minor": None}, "do not give the total"),
+        ({"lines": LINES[:1]}, "do not give the total"),
+        ({"taxes": (OrderTax("moms", 25_000, 63_311),)}, "the tax is more than the total"),
+        ({"prices_include_tax": False}, "do not give the total"),
+    ],
+)
+def test_a_document_that_does_not_add_up_never_leaves(changes: dict[str, Any], reason: str) -> None:
+    """Neither as an invoice nor as a receipt."""
+    for number in ("F-17", ""):
+        with pytest.raises(IncorrectDocument, match=reason):
+            invoice(**{"invoice_number": number, **changes})
+
+
+def test_an_order_with_two_currencies_has_no_document() -> None:
+    """An amount in another currency cannot be part of a sum."""
+    order = order_of()
+    order["lines"][0]["amount"]["currency"] = "SEK"
+    with pytest.raises(IncorrectDocument, match="several currencies"):
+        invoice_of(order, "DK", SELLER)
+
+
+def test_a_document_has_as_many_lines_as_an_order() -> None:
+    """One more line is an error, instead of a document without its end."""
+    free = OrderLine("S-0", "Gift", "gifts", 1, 0)
+    assert len(invoice(lines=(*LINES, *[free] * (MOST_LINES - 2))).lines) == MOST_LINES
+    with pytest.raises(IncorrectDocument, match="more than 1,000 lines"):
+        invoice(lines=(*LINES, *[free] * (MOST_LINES - 1)))
+
+
+def test_tax_that_is_added_to_the_prices() -> None:
+    """Prices and amounts of lines are without tax, and so is what was taxed."""
+    found = invoice(prices_include_tax=False, lines=LINES, taxes=(OrderTax("VAT", 20_000, 12_662),), total_minor=75_972)
+    assert (found.is_invoice, found.has_net_prices) == (True, False)
+    assert found.taxed == (TaxedAmount(Fraction(20), 63_310, 12_662),)
+    assert [line.unit_minor for line in found.lines] == [12_500, 39_900]
+
+
+def test_two_rates_and_a_gift_card() -> None:
+    """Each rate has its own amount, and what no tax is in has none. All of them give the total."""
+    book = OrderLine("S-3", "Bog", "books", 1, 10_600, details=LineDetails(tax_rate=6_000))
+    card = OrderLine("S-4", "Gavekort", "cards", 1, 20_000, details=LineDetails(kind="gift_card"))
+    taxes = (OrderTax("moms", 25_000, 12_662), OrderTax("moms", 6_000, 600))
+    found = invoice(lines=(*LINES, book, card), taxes=taxes, total_minor=93_910)
+    assert found.taxed == (
+        TaxedAmount(Fraction(25), 50_648, 12_662), TaxedAmount(Fraction(6), 10_000, 600), TaxedAmount(Fraction(0), 20_000, 0),
+    )  # fmt: skip
+    assert sum(each.net_minor + each.tax_minor for each in found.taxed) == found.total_minor
+
+
+def test_what_is_still_due() -> None:
+    """A payment in part leaves an amount. Without any word of the payment, nothing is said of it."""
+    assert invoice(paid_minor=10_000).due_minor == 53_310
+    assert invoice(paid_minor=None).due_minor is None
+    assert DETAILS.paid_minor == 63_310
