@@ -114,6 +114,7 @@ MAIL_RULES = (
     ("deferred", "refused_us"), ("deferred", "no_answer"), ("deferred", "newer_templates"),
     ("deferred", "example_brand"), ("suppressed", "example_brand"), ("unknown", "withdrawn"), ("unknown", "too_few_products"),
     ("unknown", "unrenderable"), ("unknown", "unsendable"), ("unknown", "gave_up"),
+    ("refused", "incorrect_document"), ("unknown", "incorrect_document"),
 )  # fmt: skip
 #: The topics that the gateway writes to.
 GATEWAY_TOPICS = (

@@ -85,6 +85,9 @@ class Composer:
         if problem == "missing_message":
             waiting = self._newer_templates.wait_for_message(command, now, text)
             return waiting or report_unrenderable(command, now, text)
+        if problem == "incorrect_document":
+            text = f"{command.attach}: {text}"
+            return Report(command=command, outcome="refused", at=now, rule="incorrect_document", text=text)
         if problem == "unrenderable":
             return report_unrenderable(command, now, text)
         log.error("composing an email failed", send_id=command.send_id, rule=problem, reason=text)

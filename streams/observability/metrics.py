@@ -198,9 +198,9 @@ MESSAGES = Counter(
 MAIL_RULES = Counter(
     "takk_mail_rules_total",
     "Send commands, by flow, outcome and the rule of the mailer that decided it: accepted, sent_again (sent); 4xx, refused_us, no_answer, "
-    "newer_templates, example_brand (deferred); 5xx, gave_up, unrenderable, unsendable, crashed, failed (refused); not_after (expired); withdrawn, "
-    "too_few_products, address_suppressed, address_cap, address_limit, example_brand (suppressed); in_flight_after_crash, connection_lost, failed, "
-    "and the rules of a second copy that is not sent (unknown).",
+    "newer_templates, example_brand (deferred); 5xx, gave_up, unrenderable, unsendable, incorrect_document, crashed, failed (refused); "
+    "not_after (expired); withdrawn, too_few_products, address_suppressed, address_cap, address_limit, example_brand (suppressed); "
+    "in_flight_after_crash, connection_lost, failed, and the rules of a second copy that is not sent (unknown).",
     ["flow", "outcome", "rule"],
     registry=REGISTRY,
 )

@@ -25,6 +25,16 @@ def example(flow: str) -> dict[str, Any]:
     return context
 
 
+def _wrong_invoice() -> dict[str, Any]:
+    context = example("order-confirmation")
+    context["order"]["subtotal"]["minor"] += 1
+    return context
+
+
+#: The data of an order confirmation whose lines do not give the subtotal.
+WRONG_INVOICE = _wrong_invoice()
+
+
 def command(**changes: Any) -> Command:
     """Return the command of an order confirmation in Danish, with `changes`, among them `context`: the data for the templates."""
     flow = changes.get("flow", "order-confirmation")

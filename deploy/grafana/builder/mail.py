@@ -85,7 +85,8 @@ def outcomes() -> list[model.Panel]:
             About(
                 "The ten most frequent reasons for which the mailer did not send a commanded email, within the time range.",
                 "Withdrawals, addresses that may not receive email, and answers of the mail server.",
-                "unrenderable: the template or the copy of this flow is broken. Correct it, and deploy it.",
+                "unrenderable: the template or the copy of this flow is broken. Correct it, and deploy it. "
+                "incorrect_document: the amounts of orders contradict each other.",
                 ("TakkEmailsRefused", "TakkEmailsUnrenderable"),
             ),
             "locale",

@@ -14,6 +14,7 @@ from streams.core.rules.flow import Flow, Send
 from streams.core.rules.sending_rules import SendingRules
 from streams.core.values.text import nearest, similar
 from streams.definitions.checks.any_hour import check_any_hour
+from streams.definitions.checks.documents import check_documents
 from streams.definitions.checks.expiry import check_expiry
 from streams.definitions.checks.recipients import check_consent
 from streams.definitions.checks.transactional import check_transactional
@@ -44,6 +45,7 @@ def check_flow(flow: Flow, rules: SendingRules, consent: ConsentPolicy) -> list[
     problems += check_consent(flow, consent)
     problems += check_transactional(flow)
     problems += check_any_hour(flow, consent)
+    problems += check_documents(compiled)
     sends = [step for step in compiled.steps.values() if isinstance(step, Send)]
     if flow.not_with and all(is_transactional(send.purpose) for send in sends):
         message = "`not_with` has no effect: transactional emails do not wait for other flows"

@@ -14,6 +14,7 @@ from jinja2 import TemplateSyntaxError, meta
 
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Flow, Send
+from streams.definitions.checks.documents import check_seller
 from streams.definitions.checks.languages import languages_of
 from streams.definitions.checks.outlook import outlook_problems
 from streams.definitions.checks.sample_data import LINKS, command, template_sample
@@ -39,7 +40,8 @@ def check_rendered_emails(root: Path, flows: Iterable[Flow]) -> list[Problem]:
         flows: all versions of all flows; they must be valid.
     """
     checker: _EmailChecker | None = None
-    found: dict[Problem, None] = {}
+    flows = tuple(flows)
+    found = dict.fromkeys(check_seller(root, flows))
     for flow in flows:
         checker = checker or _EmailChecker(root)
         for step in CompiledFlow(flow).steps.values():

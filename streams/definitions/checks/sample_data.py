@@ -72,7 +72,7 @@ _DETAILS = OrderDetails(
     billing_address=_ADDRESS, shipping_address=_ADDRESS, pickup_point=PickupPoint("Kiosk", _ADDRESS, "9-17"),
     status_url="https://shop.example/orders/1", note="Ring twice", company="Café <Ø>", vat_number="DK12345678", is_gift=True,
     gift_recipient=GiftRecipient("Bo", "", "Enjoy"), return_url="https://shop.example/returns",
-    withdrawal_url="https://shop.example/withdrawal", shop_currency="EUR", shop_total_minor=4_770,
+    withdrawal_url="https://shop.example/withdrawal", shop_currency="EUR", shop_total_minor=4_770, invoiced_at=_AT, invoice_note="Reverse charge",
 )  # fmt: skip
 
 _PARCEL = ParcelDetails(
@@ -169,8 +169,8 @@ def command(flow: Flow, step: Send, language: str, context: dict[str, Any]) -> C
     return Command(
         send_id="s1", customer_id="c1", instance_id="i1", flow=flow.name, flow_version=flow.version, step=step.path,
         message=step.message, purpose=step.purpose, priority=step.priority, not_after=_AT, to_address="a@post.example", to_name="",
-        locale=language, time_zone=_ZONE.key, country="DK", order_id="o1", context_json=orjson.dumps(context).decode(), tracking=True, attempt=1,
-        commanded_at=_AT, raw=b"",
+        locale=language, time_zone=_ZONE.key, country="DK", order_id="o1", attach=step.attach,
+        context_json=orjson.dumps(context).decode(), tracking=True, attempt=1, commanded_at=_AT, raw=b"",
     )  # fmt: skip
 
 

@@ -23,6 +23,8 @@ from streams.mail.rendering.texts import MESSAGE_TEXTS
 
 #: The texts of greetings and closings, which templates use by other names. `regards` is the closing of earlier versions.
 _MOODS = ("regards", *(key for mood in MOODS for key in words_of(mood)))
+#: The texts of documents begin with this.
+_DOCUMENTS = "document."
 
 
 def check_unused_copy(root: Path) -> list[Problem]:
@@ -88,7 +90,11 @@ class _Uses:
 
     def has(self, key: str) -> bool:
         """Return whether a text is used."""
-        return key in self.keys or any(re.fullmatch(pattern, key) for pattern in self.patterns)
+        return (
+            key in self.keys
+            or key.startswith(_DOCUMENTS)
+            or any(re.fullmatch(pattern, key) for pattern in self.patterns)
+        )
 
 
 def _parts(key: nodes.Expr) -> Iterator[str | None]:

@@ -282,6 +282,11 @@ ENTRIES = {
         "`pools` has 1 to 40 values, each with the name of a pool.",
         "`{by: customer.top_category, pools: {tea: tea-10}}`",
     ),
+    "flow.E086": Entry(
+        "Document in another email",
+        "Only a transactional email about one order carries a document.",
+        "`attach: invoice` in a flow with `purpose: order` that starts with an order",
+    ),
     "flow.W001": Entry(
         "`not_with` has no effect", "Transactional emails do not wait for other flows.", "remove `not_with`"
     ),
@@ -335,5 +340,10 @@ ENTRIES = {
         "`any_hour` has no effect",
         "Transactional emails do not wait for the end of the quiet hours.",
         "remove `any_hour`",
+    ),
+    "flow.W015": Entry(
+        "Document after a wait",
+        "After a wait, Takk has forgotten the billing address and the lines of long orders, so customers get a receipt, or no email.",
+        "send the email as the first step",
     ),
 }

@@ -92,6 +92,11 @@ ENTRIES = {
         "The law requires the company and its address in marketing emails. Mailers hold these back while they would name the example's.",
         '`legal: ["Skovgaard & Søn ApS, Skovvej 12, 8000 Aarhus C"]`',
     ),
+    "brand.W006": Entry(
+        "Seller of invoices is missing",
+        "The law requires company, address and VAT number of the seller on invoices. Without them, customers get receipts.",
+        '`vat: "VAT DK12345678"`',
+    ),
     "occasions.E001": Entry(
         "Built-in occasion",
         "`plain`, `morning`, `weekend` and `christmas` have days of their own.",

@@ -12,11 +12,12 @@ from streams.mail.click_links import track_links
 from streams.mail.command import Command
 from streams.mail.links import Links, Sender
 from streams.mail.mime import Unsendable, compose
-from streams.mail.rendering.render_errors import MissingMessage, RenderError
+from streams.mail.rendering.render_errors import IncorrectDocument, MissingMessage, RenderError
 from streams.mail.rendering.renderer import RenderedEmail
 
-#: Why there is no email: see `Unsendable`, `MissingMessage` and `RenderError`; any other exception; its renderer ended or was silent, twice.
-Problem: TypeAlias = Literal["unsendable", "missing_message", "unrenderable", "failed", "crashed"]
+#: Why there is no email: see `Unsendable`, `MissingMessage`, `IncorrectDocument` and `RenderError`; any other exception; its renderer
+#: ended or was silent, twice.
+Problem: TypeAlias = Literal["unsendable", "missing_message", "incorrect_document", "unrenderable", "failed", "crashed"]
 
 
 class Email(Struct, frozen=True, array_like=True, gc=False):
@@ -73,6 +74,8 @@ class EmailWriter:
             return Email(b"", "unsendable", error.reason, time.perf_counter() - started)
         except MissingMessage as error:
             return Email(b"", "missing_message", str(error), time.perf_counter() - started)
+        except IncorrectDocument as error:
+            return Email(b"", "incorrect_document", str(error), time.perf_counter() - started)
         except RenderError as error:
             return Email(b"", "unrenderable", str(error), time.perf_counter() - started)
         return Email(data, seconds=time.perf_counter() - started)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from babel import Locale, UnknownLocaleError
 from inscriptis import get_text
@@ -31,6 +31,9 @@ from streams.mail.rendering.styles import StyledLoader
 from streams.mail.rendering.template_objects import LateValue, with_open_maps
 from streams.mail.rendering.texts import MissingText, Translator, fill, missing_text
 
+if TYPE_CHECKING:
+    from streams.mail.rendering.documents.attachments import Attachment
+
 #: Messages and locales whose templates and texts are remembered.
 MOST_PREPARED = 10_000
 #: Emails of a message in a locale before its templates are flattened. That takes 60 ms, which thousands of emails repay and a few do not.
@@ -49,6 +52,7 @@ class RenderedEmail:
         text: the text part.
         logos: the pictures that the HTML part shows.
         from_name, reply_to: the name in the header From, and the address that answers go to; "" for those of all emails.
+        attachment: the document that the email carries, or None.
     """
 
     subject: str
@@ -57,6 +61,7 @@ class RenderedEmail:
     logos: tuple[Logo, ...] = ()
     from_name: str = ""
     reply_to: str = ""
+    attachment: Attachment | None = None
 
 
 @dataclass
@@ -128,6 +133,7 @@ class Renderer:
         Raises:
             MissingMessage: the flow or the message is missing.
             RenderError: the template is invalid, or uses data that the command lacks.
+            IncorrectDocument: the email carries a document that must not leave.
         """
         location = f"{command.flow}/{command.message}"
         if not (_FOLDER.match(command.flow) and _FOLDER.match(command.message)):
@@ -193,7 +199,13 @@ class Renderer:
         # A shop's own layout may do without a picture.
         logos = tuple([logo for logo in self._brand.logos if logo.content_id in html])
         sender = self._brand.sender(command.purpose, command.country)
-        return RenderedEmail(subject, html, text.strip() + "\n", logos, sender.name, sender.reply_to)
+        attachment = None
+        if command.attach:
+            # Imported here: few processes make documents, and the PDF library takes longer to import than an email to render.
+            from streams.mail.rendering.documents.attachments import attachment_of
+
+            attachment = attachment_of(command, self._brand, translate, common["_formats"], language)
+        return RenderedEmail(subject, html, text.strip() + "\n", logos, sender.name, sender.reply_to, attachment)
 
     def _prepare(self, flow: str, message: str, locale: str, country: str) -> _Prepared:
         """Return the copy and the templates of a message for a locale, with the brand of a country.

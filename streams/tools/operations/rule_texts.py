@@ -143,6 +143,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "unsendable": "the email could not be composed: an address or the subject contains invalid characters",
         "crashed": "the email ended the process that renders it, twice",
         "unrenderable": "the email could not be rendered: a template is missing or invalid",
+        "incorrect_document": "its invoice would be wrong: the amounts of the order contradict each other",
         "5xx": "the mail server rejected it permanently",
         "failed": "the mailer met an error that concerns this email alone",
         "gave_up": "the mail server deferred it until it was too late",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from streams.mail.delivery.ledger import Plan
 from streams.mail.delivery.marks import BEGUN, DeliveryMarks
 from streams.observability import metrics
 from tests.harness import products
-from tests.harness.commands import NOW, command, example
+from tests.harness.commands import NOW, WRONG_INVOICE, command, example
 from tests.harness.mailer_setup import ADDRESS_KEY, InMemoryStore, MailerSetup, mailer_setup
 from tests.harness.smtp_server import DROP
 
@@ -204,6 +206,30 @@ async def test_removed_messages_are_refused_at_once(setup: MailerSetup) -> None:
     assert report.text.startswith("order-confirmation/gone, version 2: missing template ")
 
 
+async def test_an_invoice_arrives_with_its_email(setup: MailerSetup) -> None:
+    """The mail server gets the document of the command, the same in every attempt."""
+    documents: list[bytes] = []
+    for attempt in (1, 2):
+        report = await setup.one(send_id=f"s{attempt}", attempt=attempt, attach="invoice")
+        assert report.rule == "accepted"
+        mail = message_from_bytes(setup.server.bodies[-1], policy=policy.default)
+        assert isinstance(mail, EmailMessage)
+        (part,) = mail.iter_attachments()
+        assert (part.get_content_type(), part.get_filename()) == ("application/pdf", "Kvittering-1001.pdf")
+        documents.append(part.get_content())
+    assert documents[0] == documents[1]
+    assert documents[0].startswith(b"%PDF-")
+
+
+async def test_a_wrong_invoice_never_leaves(setup: MailerSetup) -> None:
+    """An order whose amounts contradict each other has no invoice, and no email that speaks of one. The report says why."""
+    report = await setup.one(attach="invoice", context=WRONG_INVOICE)
+    assert (report.outcome, report.rule) == ("refused", "incorrect_document")
+    assert report.text == "invoice: the lines do not give the subtotal"
+    assert setup.server.accepted == []
+    assert (await setup.one(send_id="s2", context=WRONG_INVOICE)).rule == "accepted"  # without the document
+
+
 async def test_the_mailer_waits_for_the_server(setup: MailerSetup) -> None:
     """The server is down, then available again: every email arrives once, and the pause starts and ends."""
     setup.server.close()
@@ -280,6 +306,7 @@ async def test_an_email_of_an_erased_customer_is_not_sent(setup: MailerSetup) ->
     ("changes", "answer", "first", "rule"),
     [
         ({"message": "gone"}, None, "refused", "unrenderable"),
+        ({"attach": "invoice", "context": WRONG_INVOICE}, None, "refused", "incorrect_document"),
         ({"to_address": "anna@post.example\nbo@post.example"}, None, "refused", "unsendable"),
         (FEW_PRODUCTS, None, "suppressed", "too_few_products"),
         ({"not_after": NOW + timedelta(seconds=5)}, "450 4.2.0 later", "refused", "gave_up"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import quopri
+from dataclasses import replace
 from email import policy
 from email.header import decode_header, make_header
 from email.message import EmailMessage
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.mail.mime import Unsendable, _Lines, _lines, _quoted_printable, compose
+from streams.mail.rendering.documents.attachments import Attachment
 from streams.mail.rendering.logo import Logo
 from streams.mail.rendering.renderer import RenderedEmail
 from tests.harness.commands import NOW, SENDER, command
@@ -224,3 +226,30 @@ def test_the_cache_keeps_the_lines_that_are_used_again() -> None:
         assert lines[f"{number} of one email"] == f"{number} of one email"
         assert lines["ø of each email"] is first
     assert sum(len(line) + 100 for line in {**lines, **lines.older}) <= 3_000_000
+
+
+@pytest.mark.parametrize("name", ["Faktura-F-17.pdf", "Räkning-Ø.pdf", "領収書.pdf"])
+@pytest.mark.parametrize("logos", [(), (Logo(png(2, 2), "image/png", 2, 2),)])
+def test_attachment(name: str, logos: tuple[Logo, ...]) -> None:
+    """A document follows the text, which email programs show as before. Its name is whole, also with letters that ASCII lacks (RFC 2231)."""
+    data = bytes(range(256)) * 9
+    mail = _parsed(replace(EMAIL, attachment=Attachment(name, "application/pdf", data), logos=logos))
+    assert mail.get_content_type() == "multipart/mixed"
+    assert _part(mail, "plain").strip() == "Godmorgen Åse"
+    assert "<p>Godmorgen Åse</p>" in _part(mail, "html")
+    (part,) = mail.iter_attachments()
+    assert (part.get_content_type(), part.get_content_disposition(), part.get_filename()) == (
+        "application/pdf",
+        "attachment",
+        name,
+    )
+    assert part.get_content() == data
+    assert part.defects == []
+    assert (
+        max(map(len, _raw(replace(EMAIL, attachment=Attachment(name, "application/pdf", data))).split(b"\r\n"))) < 200
+    )
+
+
+def test_an_email_without_an_attachment_has_no_further_part() -> None:
+    """Its structure is the same as before there were documents."""
+    assert _parsed().get_content_type() == "multipart/alternative"

@@ -10,9 +10,9 @@ import yaml
 
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.consent_policy import Purpose, is_transactional
-from streams.core.rules.flow import Flow, Send
+from streams.core.rules.flow import DOCUMENTS, Flow, Send
 from streams.core.rules.sending_rules import SendingRules
-from streams.core.rules.trigger_names import OF_REQUESTS
+from streams.core.rules.trigger_names import OF_REQUESTS, is_about_order
 from streams.core.values.text import nearest, similar
 from streams.definitions.language import keys, recommendations, schemas
 from streams.definitions.language.durations import duration_text
@@ -35,6 +35,7 @@ SEND = Keys(
         *recommendations.KEYS,
         "together",
         "any_hour",
+        "attach",
     ),
     ("message",),
 )
@@ -91,6 +92,7 @@ class SendKind(StepKind[Send]):
             together=together,
             any_hour=reader.boolean(values["any_hour"]) if "any_hour" in values else False,
             rounds=reader.rounds or (0, 0),
+            attach=_read_attach(reader, values, is_transactional=is_transactional(purpose)),
         )
 
     def schema(self) -> schemas.Schema:
@@ -107,6 +109,7 @@ class SendKind(StepKind[Send]):
             **recommendations.properties(),
             "together": {"type": "boolean"},
             "any_hour": {"type": "boolean"},
+            "attach": {"enum": list(DOCUMENTS)},
         }
         return schemas.mapping(SEND, properties, Send)
 
@@ -127,6 +130,8 @@ class SendKind(StepKind[Send]):
             parts.append("together with those due on the same day")
         if step.any_hour:
             parts.append("at any hour")
+        if step.attach:
+            parts.append(f"with the {step.attach} attached")
         return ", ".join(parts)
 
     def check(self, step: Send, compiled: CompiledFlow, rules: SendingRules) -> Iterator[Problem]:
@@ -143,6 +148,22 @@ class SendKind(StepKind[Send]):
     def output(self, step: Send) -> str:
         """Return the message."""
         return f"message {step.message!r}"
+
+
+def _read_attach(reader: StepReader, values: Mapping[str, yaml.Node], *, is_transactional: bool) -> str:
+    """Return the document that the email carries, or "". Only a transactional email about one order can carry one."""
+    if "attach" not in values:
+        return ""
+    node = values["attach"]
+    if not is_transactional:
+        reader.error("flow.E086", node, "only `order` and `service` emails carry documents", "write `purpose: order`")
+    elif not is_about_order(reader.trigger.on):
+        message = f"{reader.trigger.on} is not about an order, but documents are"
+        reader.mismatch("flow.E086", node, message, "start with an order or a parcel, or remove `attach`")
+    elif "together" in values:
+        message = "an email about several orders cannot carry the document of one"
+        reader.error("flow.E086", node, message, "remove `together` or `attach`")
+    return reader.choice(node, DOCUMENTS, "document", "")
 
 
 def _check_together(reader: StepReader, values: Mapping[str, yaml.Node]) -> None:

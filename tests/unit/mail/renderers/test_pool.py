@@ -20,7 +20,7 @@ from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import Renderer
 from streams.mail.rendering.template_folders import messages_by_flow
 from streams.observability import metrics
-from tests.harness.commands import NOW, SENDER, TEMPLATES, command
+from tests.harness.commands import NOW, SENDER, TEMPLATES, WRONG_INVOICE, command
 from tests.harness.fragile_renderer import ENDING, FAILING, HANGING, body_of, start_fragile
 from tests.harness.process_state import is_running, until
 
@@ -73,13 +73,20 @@ async def test_the_bytes_are_those_of_the_mailer() -> None:
         for locale in ("da", "en", "de-AT", "xx")
     ]  # fmt: skip
     commands += [
+        command(attach="invoice"), command(attach="invoice", context=WRONG_INVOICE), command(attach="credit-note"),
         command(message="missing"), command(context={"customer": {}}), command(flow="../x"), command(to_address="a@b\r\nBcc: c@d"),
     ]  # fmt: skip
     writer = EmailWriter(Renderer(TEMPLATES, EmailBrand(name=SENDER.name)), SENDER)
     expected = [text_of(writer.write(each, NOW)) for each in commands]
     async with running(2) as pool:
         assert list(map(text_of, await composed(pool, *commands))) == expected
-    assert {problem for problem, _ in expected} == {None, "missing_message", "unrenderable", "unsendable"}
+    assert {problem for problem, _ in expected} == {
+        None,
+        "missing_message",
+        "unrenderable",
+        "unsendable",
+        "incorrect_document",
+    }
 
 
 async def test_the_order_is_kept() -> None:
