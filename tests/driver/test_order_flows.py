@@ -9,8 +9,11 @@ from msgspec.structs import replace
 
 from streams.core.model.events import ShipmentStatus, ShipmentUpdated
 from streams.core.model.orders.order import OrderDetails, ParcelDetails, PickupPoint
+from streams.mail.rendering.documents.invoice import invoice_of
 from streams.settings import PROJECT_ROOT
 from streams.testing import Scenario
+from tests.harness.documents import DETAILS as INVOICED
+from tests.harness.documents import LINES, SELLER
 
 TEMPLATES = PROJECT_ROOT / "templates"
 #: The flows on what happens to an order. Those of other groups write too, for reasons of their own.
@@ -89,6 +92,29 @@ def test_payment_by_invoice() -> None:
     shop.order("anna", kind="paid")
     shop.after(hours=1)
     assert "payment-received/received" in special(shop)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_sent"),
+    [
+        ({}, True),
+        ({"invoice_number": ""}, False),
+        ({"invoiced_at": None}, False),
+        ({"billing_address": None}, False),
+    ],
+)
+def test_invoice(changes: dict[str, object], is_sent: bool) -> None:
+    """An order with an invoice of the shop gets it in an email of its own, with all that the document shows."""
+    shop = Scenario(TEMPLATES)
+    details = replace(INVOICED, **{"invoiced_at": shop.now, **changes})
+    shop.order("anna", total="633.10 DKK", details=details, lines=LINES)
+    shop.after(hours=1)
+    assert ("invoice/invoice" in special(shop)) == is_sent
+    if is_sent:
+        mail = shop.mail("anna", "invoice")
+        assert mail.attach == "invoice"
+        assert invoice_of(mail.context["order"], "DK", SELLER).is_invoice
+        assert shop.mail("anna", "confirmation").attach == ""
 
 
 @pytest.mark.parametrize("is_collected", [False, True])

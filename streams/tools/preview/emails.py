@@ -209,6 +209,7 @@ class Emails:
             time_zone="Europe/Copenhagen",
             country=_text(customer, "country") or "DK",
             order_id=_text(order, "order_id"),
+            attach=message.step.attach if message.step is not None else "",
             context_json=json.dumps(context),
             tracking=False,
             attempt=1,

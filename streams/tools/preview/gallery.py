@@ -20,7 +20,7 @@ from streams.tools.preview.story_player import StoryPlayer
 
 #: The list of the emails in a gallery, which marks a folder as one.
 INDEX = "gallery.json"
-EMAILS, PICTURES = "emails", "pictures"
+EMAILS, PICTURES, DOCUMENTS = "emails", "pictures", "documents"
 #: Pixels of a picture's height at least.
 _LEAST_HEIGHT = 300
 
@@ -37,6 +37,7 @@ class GalleryEmail(Struct, frozen=True, kw_only=True):
         subject, preheader: what an inbox shows.
         error: why it could not be rendered, or "".
         has_pictures: whether it was drawn.
+        document: the file in the folder of documents that it carries, or "".
     """
 
     name: str
@@ -49,6 +50,7 @@ class GalleryEmail(Struct, frozen=True, kw_only=True):
     preheader: str = ""
     error: str = ""
     has_pictures: bool = False
+    document: str = ""
 
 
 class Gallery(Struct, frozen=True, kw_only=True):
@@ -94,7 +96,7 @@ def write_gallery(
         OSError: a file cannot be written.
     """
     _clear(out)
-    for part in (EMAILS, PICTURES):
+    for part in (EMAILS, PICTURES, DOCUMENTS):
         (out / part).mkdir(parents=True, exist_ok=True)
     has_chromium = chromium() is not None
     written = [_write_email(emails, variant, out, has_pictures=has_chromium) for variant in variants]
@@ -118,6 +120,7 @@ def _clear(out: Path) -> None:
         f"{EMAILS}/*.html",
         f"{EMAILS}/*.txt",
         f"{PICTURES}/*.png",
+        f"{DOCUMENTS}/*.pdf",
         "sheet-*.html",
         "story-*.html",
         "changes/*.png",
@@ -143,6 +146,9 @@ def _write_email(emails: Emails, variant: Variant, out: Path, *, has_pictures: b
     html = with_policy(shown_html(email, pictures=emails.pictures))
     (out / EMAILS / f"{variant.name}.html").write_text(html, encoding="utf-8")
     (out / EMAILS / f"{variant.name}.txt").write_text(email.text, encoding="utf-8")
+    if email.attachment is not None:
+        listed = replace(listed, document=f"{variant.name}.pdf")
+        (out / DOCUMENTS / listed.document).write_bytes(email.attachment.data)
     return replace(listed, subject=email.subject, preheader=preheader(email.html), has_pictures=has_pictures)
 
 

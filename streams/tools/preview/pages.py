@@ -84,8 +84,20 @@ class Pages:
             frames=[frame for variant in variants for frame in self._frames(variant, choice)], facts=self._facts(variants[0]),
             problems=problems_of_message(self._state.problems, message, "" if choice.language == ALL else languages[0]),
             sender=settings.mail_from, token=self._token, hidden=hidden, to=self._to, sent_as=language_name(languages[0]),
-            server=f"{settings.smtp_host}:{settings.smtp_port}",
+            server=f"{settings.smtp_host}:{settings.smtp_port}", document=self._document(variants[0]),
         )  # fmt: skip
+
+    def _document(self, variant: Variant) -> dict[str, str] | None:
+        """Return the document that an email carries, with its link."""
+        try:
+            file = self._state.emails.email(variant).attachment
+        except EmailFailed:
+            return None
+        if file is None:
+            return None
+        query = Choice(language=variant.language, example=variant.example).query
+        address = f"/document/{quote(variant.flow)}/{quote(variant.message)}{query}"
+        return {"name": file.name, "address": address, "size": f"{len(file.data) / 1000:.0f} kB"}
 
     def flow(self, name: str, choice: Choice) -> str | None:
         """Return the page of a flow, or None if there is no such flow."""

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
@@ -53,6 +53,7 @@ class PreviewServer:
                 web.get("/problems", self._problems),
                 web.get("/message/{flow}/{message}", self._message),
                 web.get("/email/{flow}/{message}", self._email),
+                web.get("/document/{flow}/{message}", self._document),
                 web.get(r"/flow/{flow:[^/]+?}.svg", self._picture),
                 web.get("/flow/{flow}", self._flow),
                 web.get("/events", self._events),
@@ -109,6 +110,19 @@ class PreviewServer:
         except EmailFailed as error:
             html = failed_frame(str(error))
         return html_page(html, FRAME_POLICY)
+
+    async def _document(self, request: web.Request) -> web.Response:
+        """Send the document that an email carries. Without a policy that forbids it, the browser shows it."""
+        variant = _variant(self._found(request), Choice.of(request.query))
+        try:
+            email = await asyncio.to_thread(self._state.emails.email, variant)
+        except EmailFailed as error:
+            raise web.HTTPNotFound(text=str(error)) from None
+        file = email.attachment
+        if file is None:
+            raise web.HTTPNotFound(text="this email carries no document")
+        headers = {"Content-Disposition": f"inline; filename*=utf-8''{quote(file.name, safe='')}"}
+        return web.Response(body=file.data, content_type=file.media_type, headers=headers)
 
     async def _asset(self, request: web.Request) -> web.Response:
         return asset(ASSETS, request.match_info["name"])

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from streams.tools.preview.changes import InvalidGallery, compare, compare_pictures
-from streams.tools.preview.emails import Emails
+from streams.tools.preview.emails import Emails, Variant
 from streams.tools.preview.gallery import INDEX, Gallery, Written, picture_name, write_gallery
 from streams.tools.preview.gallery_pages import percent
+from tests.harness.commands import TEMPLATES
 from tests.harness.small_templates import FLOW, write_folder
 
 
@@ -38,6 +39,21 @@ def test_a_gallery_without_chromium(tmp_path: Path) -> None:
     assert 'src="emails/hello.hi.en.example.html"' in index
     for path in out.rglob("*.html"):
         assert 'src="http' not in path.read_text()
+
+
+def test_documents_of_emails(tmp_path: Path) -> None:
+    """The PDF that an email carries is beside it, with a link. An email without one has none."""
+    emails = Emails(TEMPLATES)
+    variants = [
+        Variant("invoice", "invoice", "nb", "company"),
+        Variant("order-confirmation", "confirmation", "nb", "example"),
+    ]
+    for _ in range(2):  # the second replaces the first
+        write_gallery(emails, variants, tmp_path, lambda done, total: None)
+    assert [path.name for path in (tmp_path / "documents").iterdir()] == ["invoice.invoice.nb.company.pdf"]
+    assert (tmp_path / "documents" / "invoice.invoice.nb.company.pdf").read_bytes().startswith(b"%PDF-")
+    assert (tmp_path / "index.html").read_text().count(".pdf") == 1
+    assert 'href="documents/invoice.invoice.nb.company.pdf"' in (tmp_path / "index.html").read_text()
 
 
 def test_writing_again(tmp_path: Path) -> None:

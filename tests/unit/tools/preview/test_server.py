@@ -14,6 +14,7 @@ from streams.settings import load_settings
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.preview.server import PreviewServer
 from streams.tools.preview.state import PreviewState
+from tests.harness.commands import TEMPLATES
 from tests.harness.preview_checks import checked
 from tests.harness.small_templates import FLOW, write_folder
 
@@ -102,6 +103,20 @@ async def test_flow(page: Page) -> None:
     response = await page.client.get("/flow/hello.svg")
     assert response.content_type == "image/svg+xml"
     assert "<svg" in await response.text()
+
+
+async def test_the_document_of_an_email() -> None:
+    """The page of a message with a document has a link to the PDF, in the chosen language. Other messages have none."""
+    state = PreviewState(load_settings(templates_dir=TEMPLATES), TEMPLATES)
+    async with TestClient(TestServer(PreviewServer(state).app())) as client:
+        text = await (await client.get("/message/invoice/invoice?language=nl")).text()
+        assert "Factuur-F-2026-0017.pdf" in text
+        (address,) = re.findall(r'href="(/document/[^"]+)"', text)
+        response = await client.get(address.replace("&amp;", "&"))
+        assert (response.status, response.content_type) == (200, "application/pdf")
+        assert (await response.read()).startswith(b"%PDF-")
+        assert (await client.get("/document/order-confirmation/confirmation")).status == 404
+        assert "/document/" not in await (await client.get("/message/order-confirmation/confirmation")).text()
 
 
 async def test_unknown_pages(page: Page) -> None:
