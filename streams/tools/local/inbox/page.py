@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import replace
 
+from streams.tools.local.inbox.mail import ReceivedFile
 from streams.tools.local.inbox.search import FoundEmail, find
 from streams.tools.preview.page_parts import add_headers, asset, environment, html_page, query_of
 from streams.tools.preview.shown_html import Scheme, with_scheme, without_requests
@@ -61,6 +63,8 @@ class ShownEmail(FoundEmail, Protocol):
     def text(self) -> str | None: ...
     @property
     def purpose(self) -> str: ...
+    @property
+    def files(self) -> Sequence[ReceivedFile]: ...
 
 
 class Mailbox(Protocol):
@@ -109,7 +113,7 @@ _ENVIRONMENT.filters["utc_time"] = _utc_time
 
 
 def make_page(mailbox: Mailbox) -> web.Application:
-    """Return the web application of `mailbox`: `/` (list; `?q=` searches), `/mail/N`, its parts `html` and `raw`, `/counts.json`, `/events`."""
+    """Return the web application of `mailbox`: `/` (list), `/mail/N`, its parts `html`, `raw` and `file/N`, `/counts.json`, `/events`."""
     app = web.Application(middlewares=[_guard])
     page = _Page(mailbox)
     app.router.add_get("/", page.show_list)
@@ -119,6 +123,7 @@ def make_page(mailbox: Mailbox) -> web.Application:
     app.router.add_get(r"/mail/{number:\d{1,12}}", page.show_mail)
     app.router.add_get(r"/mail/{number:\d{1,12}}/html", page.show_html)
     app.router.add_get(r"/mail/{number:\d{1,12}}/raw", page.show_raw)
+    app.router.add_get(r"/mail/{number:\d{1,12}}/file/{file:\d{1,3}}", page.send_file)
     return app
 
 
@@ -144,6 +149,15 @@ class _Page:
         policy = MAIL_POLICY.format(origin=f" {origin}" if origin else "")
         text = with_scheme(html, scheme)
         return html_page(text, policy)
+
+    async def send_file(self, request: web.Request) -> web.Response:
+        """Send a file of an email. The browser saves it, and shows none of it."""
+        files, number = self._find(request).files, int(request.match_info["file"])
+        if not 1 <= number <= len(files):
+            raise web.HTTPNotFound(text="unknown file")
+        file = files[number - 1]
+        headers = {"Content-Disposition": f"attachment; filename*=utf-8''{quote(file.name, safe='')}"}
+        return web.Response(body=file.data, content_type="application/octet-stream", headers=headers)
 
     async def show_raw(self, request: web.Request) -> web.Response:
         raw = self._find(request).raw

@@ -27,6 +27,8 @@ INVOICE_SHARE = 0.08
 #: Share of the orders with a note of the buyer.
 NOTE_SHARE = 0.05
 NOTES = ("Please leave the parcel at the door.", "The bell is broken, please knock.", "No paper invoice, thank you.")
+#: Share of the orders that get an invoice besides their confirmation.
+INVOICE_SHARE = 0.25
 #: The variants of products. Others have none.
 VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -130,6 +132,8 @@ def add_receipt(order: dict[str, Any], buyer: Person, number: int) -> None:
         "return_url": "https://shop.example/returns",
         "withdrawal_url": "https://shop.example/withdrawal",
     }
+    if rng.random() < INVOICE_SHARE:
+        order |= {"invoice_number": f"F-{1000 + number}", "invoiced_at": order["placed_at"]}
     if rng.random() < INVOICE_SHARE:
         order |= {"payment_method": here.invoice, "payment_status": "pending", "payment_at": None, "paid_minor": 0}
 

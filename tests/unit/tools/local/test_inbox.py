@@ -212,6 +212,24 @@ def test_parts_of_an_email(inbox: Inbox) -> None:
     assert "/mail/1?q=aase&amp;part=text" in page
 
 
+def test_files_of_an_email(inbox: Inbox) -> None:
+    """A file that an email carries can be saved, and is never shown as a page. An email without one has no links to files."""
+    message = _message()
+    message.add_attachment(b"%PDF-1.4 <script>", maintype="application", subtype="pdf", filename="Räkning-17.pdf")
+    _send(inbox, message)
+    _send(inbox, _message("s2"))
+    assert inbox.wait_for(2, 30)[0].files == [("Räkning-17.pdf", "application/pdf", b"%PDF-1.4 <script>")]
+    page, _ = _get(inbox, "/mail/1")
+    assert 'href="/mail/1/file/1" download="Räkning-17.pdf"' in page
+    body, headers = _get(inbox, "/mail/1/file/1")
+    assert (body, headers["Content-Type"]) == ("%PDF-1.4 <script>", "application/octet-stream")
+    assert headers["Content-Disposition"] == "attachment; filename*=utf-8''R%C3%A4kning-17.pdf"
+    assert "/file/" not in _get(inbox, "/mail/2")[0]
+    for path in ("/mail/1/file/2", "/mail/2/file/1", "/mail/1/file/0"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            _get(inbox, path)
+
+
 def test_dark_colors_and_pictures(inbox: Inbox) -> None:
     """Dark rules apply on request. Pictures are drawings, or loaded from the gateway alone, or left out."""
     inbox.pictures_origin = "http://127.0.0.1:8083"
