@@ -80,6 +80,7 @@ _TOPICS: Mapping[str, _About] = MappingProxyType(
         topics.CHECKPOINTS: _About(_NOTHING, "offsets, from which decisions can be replayed", _NOTHING),
         topics.CLOCK_PROBES: _About(_NOTHING, "compares clocks", _NOTHING),
         topics.CRASH_NOTES: _About(_NOTHING, "offsets of records that ended a process", _NOTHING),
+        topics.PUBLISHED_TEMPLATES: _About(_NOTHING, "tells all processes which templates to use", _NOTHING),
         topics.CUSTOMER_PAGES: _About(
             "first name, masked address, answers, last order",
             "what the pages of the gateway show of each customer",

@@ -44,6 +44,7 @@ CHECKPOINTS = "flow-checkpoints"
 CLOCK_PROBES = "clock-probes"
 CRASH_NOTES = "crash-notes"
 CUSTOMER_PAGES = "customer-pages"
+PUBLISHED_TEMPLATES = "published-templates"
 REQUESTS = "customer-requests"
 REVIEWS = "reviews"
 REORDERS = "reorders"
@@ -123,6 +124,8 @@ TOPICS: tuple[TopicSpec, ...] = (
     _retained(CLOCK_PROBES, "heartbeat", DAY_MS, key="host", config={"message.timestamp.type": "LogAppendTime"}),
     # One partition, because every process reads the whole topic when it takes over partitions.
     TopicSpec(name=CRASH_NOTES, schema="crash_note", key="stage/partition", cleanup="compact", partitions=1),
+    # One partition, because every process reads the whole topic: one record.
+    TopicSpec(name=PUBLISHED_TEMPLATES, schema="published_templates", key="app id", cleanup="compact", partitions=1),
     TopicSpec(
         name=CUSTOMER_PAGES, schema="customer_page", key="customer_id", cleanup="compact", config=_COMPACTED_SOON
     ),

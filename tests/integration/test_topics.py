@@ -123,7 +123,9 @@ def test_commands_name_missing_services(bootstrap: str, monkeypatch: pytest.Monk
 
 def test_topics_keyed_by_customer_have_equal_partitions() -> None:
     """Only topics that every process reads in full have their own number of partitions; cleanup and retention are as listed."""
-    assert [spec.name for spec in TOPICS if spec.partitions is not None] == [topics.PRODUCTS, topics.CRASH_NOTES]
+    assert [spec.name for spec in TOPICS if spec.partitions is not None] == [
+        topics.PRODUCTS, topics.CRASH_NOTES, topics.PUBLISHED_TEMPLATES,
+    ]  # fmt: skip
     assert {spec.name for spec in TOPICS if spec.cleanup == "compact"} == {
         topics.CUSTOMERS,
         topics.PRODUCTS,
@@ -131,6 +133,7 @@ def test_topics_keyed_by_customer_have_equal_partitions() -> None:
         topics.CRASH_NOTES,
         topics.SUPPRESSIONS,
         topics.CUSTOMER_PAGES,
+        topics.PUBLISHED_TEMPLATES,
     }
     # Codes must be kept until a flow first uses their pool, which may be at any time.
     assert [spec.name for spec in TOPICS if spec.cleanup == "delete" and not spec.retention_ms] == [topics.CODES]

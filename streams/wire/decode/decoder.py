@@ -30,6 +30,7 @@ from streams.wire.decode.customer_pages import to_customer_page
 from streams.wire.decode.events import EVENT_DECODERS
 from streams.wire.decode.handovers import handover_event
 from streams.wire.decode.products import to_counts, to_dated_product, to_interest, to_product, to_sales_change
+from streams.wire.decode.published_templates import PublishedTemplates, to_published_templates
 from streams.wire.decode.refusals import REFUSING, refusal_of
 from streams.wire.validation import EPOCH, LATEST, LATEST_MS, Record, ValidationFailed, parse_id, parse_time
 
@@ -173,6 +174,10 @@ class Decoder:
     def customer_page(self, value: bytes | None) -> CustomerPage:
         """Decode a value of `customer-pages`."""
         return self._decode("customer_page", value, to_customer_page)
+
+    def published_templates(self, value: bytes | None) -> PublishedTemplates:
+        """Decode a value of `published-templates`."""
+        return self._decode("published_templates", value, to_published_templates)
 
     def _decode(self, schema: str, value: bytes | None, parse: Callable[[Record], T]) -> T:
         return parse(self._record(schema, value))

@@ -36,6 +36,12 @@ class Encoder:
         self.products = ProductEncoder(envelope)
         self.heartbeats = HeartbeatEncoder(envelope)
 
+    def published_templates(self, app_id: str, version: str, by: str, at: datetime) -> ProducerRecord:
+        """Encode which version of the templates folder the processes of an app use. `at` is the present, UTC."""
+        record = {"version": version, "published_by": by, "published_at": at}
+        event_id = f"{app_id}/{version}/{at.isoformat(timespec='milliseconds')}"
+        return self._envelope.record(topics.PUBLISHED_TEMPLATES, "published_templates", app_id, event_id, record, at)
+
     def clock_probe(self, host: str, now: datetime) -> ProducerRecord:
         """Encode the record with which a process on `host` asks for the broker's time. `now` is its own clock, UTC."""
         event_id = f"{host}@{now.isoformat(timespec='milliseconds')}"
