@@ -29,13 +29,16 @@ class AddressCheck:
         key: the key of the hashes.
         rules: the limits of every address.
         fetch: returns the published suppressions, by the hash of the address.
+
+    Attributes:
+        rules: the limits, which a reload of the templates replaces.
     """
 
     def __init__(
         self, key: bytes, rules: AddressRules, fetch: Callable[[], Awaitable[Mapping[bytes, Suppression]]]
     ) -> None:
         self._key = key
-        self._rules = rules
+        self.rules = rules
         self._fetch = fetch
         self._published: Mapping[bytes, Suppression] = {}
         #: The emails that this mailer has sent or is sending, by address; the address used last is the last.
@@ -52,9 +55,9 @@ class AddressCheck:
         published = self._published.get(address)
         forbidden = find_rule(published, command.purpose, command.commanded_at) if published is not None else None
         if forbidden is None and own.sends:
-            forbidden = find_rule(suppression_of(own, self._rules), command.purpose, command.commanded_at)
+            forbidden = find_rule(suppression_of(own, self.rules), command.purpose, command.commanded_at)
         if forbidden is None:
-            own = apply(own, sent_event(address, command), self._rules)
+            own = apply(own, sent_event(address, command), self.rules)
         if own.sends:
             self._own[address] = own
             if len(self._own) > REMEMBERED:

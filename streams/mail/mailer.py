@@ -73,12 +73,12 @@ class Mailer:
         newest_versions: flow -> its newest version in the templates.
         backoff_scale: factor of the backoff between two attempts.
         on_pause: called with True when the mailer pauses because the server is down, and with False when it resumes.
-        patience_s: seconds that the last emails of a batch wait for an answer, before and again after their data, while the server answers
-            others.
+        patience_s: seconds that the last emails of a batch wait for an answer, before and again after their data, while others get one.
         clock: returns the current time, UTC.
         holds_marketing: whether emails that are not transactional wait, because the brand names no company.
 
     Attributes:
+        holds_marketing: as above; a reload of the templates may change it.
         window: the emails in doubt of all batches.
         unanswered: the emails that still wait for an answer, although their batches do not.
     """
@@ -110,7 +110,7 @@ class Mailer:
         self._backoff_scale = backoff_scale
         self._on_pause = on_pause
         self._clock = clock
-        self._holds_marketing = holds_marketing
+        self.holds_marketing = holds_marketing
         self._patience_s = patience_s
         self._health = ServerHealth()
         self.window = Window(pool.size)
@@ -292,7 +292,7 @@ class Mailer:
         withdrawn = withdrawn_by(self._withdrawn, command)
         if withdrawn is not None:
             return Report(command=command, outcome="suppressed", at=now, rule="withdrawn", text=withdrawn)
-        if self._holds_marketing and plan == "send" and not is_transactional(command.purpose):
+        if self.holds_marketing and plan == "send" and not is_transactional(command.purpose):
             return report_held(command, now, self._backoff_scale)
         # A second copy has the place of the first.
         if self._addresses is not None and plan == "send" and (forbidden := self._addresses.begin(command)) is not None:

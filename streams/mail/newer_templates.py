@@ -29,7 +29,7 @@ class NewerTemplates:
     """Decides which commands wait for newer templates.
 
     Args:
-        newest_versions: flow -> its newest version in the templates of this mailer.
+        newest_versions: flow -> its newest version in the templates of this mailer. A reload changes it.
         backoff_scale: factor of all waits.
     """
 

@@ -59,6 +59,9 @@ class RendererPool:
         self._silence_s = silence_s
         self._start_renderer = start_renderer
         self._processes: list[RendererProcess] = []
+        #: Those that start with another setup, and those of the setup before, which still compose what they have.
+        self._newer: list[RendererProcess] = []
+        self._older: list[RendererProcess] = []
         self._waiting: deque[Work] = deque()
         #: Emails that a renderer had when it ended. Each is composed with no other beside it in the process.
         self._suspects: deque[Work] = deque()
@@ -91,6 +94,40 @@ class RendererPool:
                 raise RendererFailed("a renderer process ended while it started")
             await asyncio.sleep(0.02)
 
+    async def switch(self, setup: Setup) -> None:
+        """Replace the renderers by some with another setup. The old ones compose the emails that they have, and end.
+
+        Raises:
+            RendererFailed: a new one ended while it started. The old ones stay.
+            OSError: a new one cannot be started. The old ones stay.
+        """
+        body = setup.encode()
+        try:
+            for _ in range(self._size):
+                process = RendererProcess(self._on_results, self._on_ended)
+                self._newer.append(process)
+                await process.start(body, self._start_renderer)
+            while len([process for process in self._newer if process.is_ready]) < self._size:
+                if len(self._newer) < self._size:
+                    raise RendererFailed("a renderer process ended while it started")
+                await asyncio.sleep(0.02)
+        except BaseException:
+            for process in self._newer:
+                process.disconnect()  # without a connection, it was not started
+            self._newer = [process for process in self._newer if process.pid is not None]
+            raise
+        self._setup = body
+        self._older += self._processes
+        self._processes, self._newer = self._newer, []
+        for process in self._older:
+            if not process.in_flight:
+                process.disconnect()
+        self._feed()
+
+    @property
+    def _all(self) -> list[RendererProcess]:
+        return [*self._processes, *self._newer, *self._older]
+
     @property
     def ready(self) -> list[RendererProcess]:
         """The processes that take emails."""
@@ -115,7 +152,7 @@ class RendererPool:
         self._is_stopping = True
         if self._looks is not None:
             self._looks.cancel()
-        processes = list(self._processes)
+        processes = self._all
         for process in processes:
             process.disconnect()
         for work in [*self._waiting, *self._suspects]:
@@ -163,6 +200,8 @@ class RendererPool:
             work = process.in_flight.pop(number)
             if not work.email.done():
                 work.email.set_result(email)
+        if process in self._older and not process.in_flight:
+            process.disconnect()
         self._feed()
 
     # -- ends and starts ---------------------------------------------------------------------------------------------
@@ -177,7 +216,13 @@ class RendererPool:
             raise
 
     def _on_ended(self, process: RendererProcess) -> None:
-        self._processes.remove(process)
+        if process in self._newer:  # `switch` notices it
+            self._newer.remove(process)
+            return
+        is_older = process in self._older
+        (self._older if is_older else self._processes).remove(process)
+        if is_older and not process.in_flight:
+            return
         metrics.RENDERERS.set(len(self.ready))
         works = [work for work in process.in_flight.values() if not work.email.done()]
         if self._is_stopping:
@@ -194,9 +239,10 @@ class RendererPool:
                 work.email.set_result(Email(b"", "crashed", text))
             else:
                 self._suspects.append(work)
-        task = asyncio.create_task(self._replace(process))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if not is_older:
+            task = asyncio.create_task(self._replace(process))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         self._feed()
 
     async def _replace(self, ended: RendererProcess) -> None:
@@ -212,7 +258,7 @@ class RendererPool:
         )
         if not ended.is_ready:
             await self._pause()
-        while True:
+        while len(self._processes) < self._size:  # `switch` may have replaced all
             try:
                 await self._start_one()
                 return
@@ -231,7 +277,7 @@ class RendererPool:
             due = loop.time() + interval_s
             await asyncio.sleep(interval_s)
             now = loop.time()
-            for process in self._processes:
+            for process in self._all:
                 # While this process stood still, results may have come that it has not read.
                 process.progress_at += now - due
                 limit_s = self._silence_s if process.is_ready else START_S

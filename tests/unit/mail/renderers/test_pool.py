@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import shutil
 import signal
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,3 +186,46 @@ async def test_a_renderer_that_cannot_start(tmp_path: Any) -> None:
     with pytest.raises(RendererFailed):
         await pool.until_ready()
     await pool.stop()
+
+
+async def test_a_switch_to_other_templates(tmp_path: Path) -> None:
+    """All emails are composed, those that were asked for after the switch with the other templates; the old processes end."""
+    other = tmp_path / "templates"
+    shutil.copytree(TEMPLATES, other)
+    for copy in (other / "flows").glob("*/*/copy/en.yaml"):
+        texts = re.sub(r"(?m)^(\S+\.subject): .*$", r'\1: "Newer words"', copy.read_text(encoding="utf-8"))
+        copy.write_text(texts, encoding="utf-8")
+    asked = [command(send_id=f"s{number}", locale="en") for number in range(60)]
+    async with running(2) as pool:
+        first = pids(pool)
+        before = pool.compose((each, NOW) for each in asked)
+        await pool.switch(Setup(other, SENDER, EmailBrand(name=SENDER.name)))
+        after = await composed(pool, *asked)
+        async with asyncio.timeout(90):
+            earlier = await asyncio.gather(*before)
+        assert not first & pids(pool)
+        await until(lambda: not any(is_running(pid) for pid in first))
+        assert len(pool.ready) == 2
+    assert {email.problem for email in (*earlier, *after)} == {None}
+    assert all(b"Newer words" in email.data for email in after)
+    assert b"Newer words" not in earlier[0].data
+
+
+async def test_a_switch_that_fails() -> None:
+    """If a renderer does not start with the other templates, the present ones go on."""
+    starts = 0
+
+    def start(descriptor: int) -> subprocess.Popen[bytes]:
+        nonlocal starts
+        starts += 1
+        return start_fragile(descriptor) if starts != 4 else subprocess.Popen(["false"])
+
+    async with running(2, start_renderer=start) as pool:
+        first = pids(pool)
+        with pytest.raises(RendererFailed):
+            async with asyncio.timeout(90):
+                await pool.switch(SETUP)
+        assert pids(pool) == first
+        (email,) = await composed(pool, named("", "s1"))
+        await until(lambda: pool._newer == [])
+    assert email.problem is None
