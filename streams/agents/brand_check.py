@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from streams.definitions.checks.shop_brand import PLACEHOLDER
@@ -10,9 +11,9 @@ from streams.endpoints import is_loopback
 from streams.settings import Settings
 
 
-def placeholder_problem(settings: Settings) -> str:
+def placeholder_problem(templates_dir: Path) -> str:
     """Return the line of the problem that the legal lines of the brand are those of the example, or "" if they are not."""
-    problems = brand_problems(settings.templates_dir)
+    problems = brand_problems(templates_dir)
     return next((str(problem) for problem in problems if problem.id == PLACEHOLDER), "")
 
 

@@ -36,12 +36,15 @@ class FlowWalks:
         plans: the walks that its flows need.
         encoder: encodes the timers.
         rate: the customers that are visited per second, at most.
+
+    Attributes:
+        ruleset: the flows and policies.
     """
 
     def __init__(
         self, store: PartitionStore, ruleset: Ruleset, plans: Sequence[WalkPlan], encoder: Encoder, rate: int
     ) -> None:
-        self._ruleset = ruleset
+        self.ruleset = ruleset
         self._plans = {plan.name: plan for plan in plans}
         self._encode = encoder.effects.encode
         # A walk for a flow that only a worker with other templates knows waits for that worker.
@@ -87,7 +90,7 @@ class FlowWalks:
         plan, now = self._plans[payload.decode()], utc_from_ms(batch.now_ms)
         state = batch.get(key)
         try:
-            effects = plan.effects(self._ruleset, state, now)
+            effects = plan.effects(self.ruleset, state, now)
             records = [self._encode(effect, now) for effect in effects]
         except (StateError, UnknownVersion):
             raise

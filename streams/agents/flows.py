@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import structlog
+
+from streams.agents.current_ruleset import CurrentRuleset
 from streams.agents.flow_walks import FlowWalks
 from streams.agents.heartbeats import pass_on
 from streams.agents.instrumentation import Instrumentation, count_effects
@@ -16,8 +19,9 @@ from streams.core.model.events import AliasReleased, Event, Forwarded, TimerFire
 from streams.core.model.person_events import CustomerErased
 from streams.core.rules.content_hash import content_hash
 from streams.core.rules.ruleset import Ruleset
-from streams.core.triggers.walk_plans import walk_plans
+from streams.core.triggers.walk_plans import WalkPlan, walk_plans
 from streams.core.values.local_time import utc_from_ms
+from streams.runtime import failpoints
 from streams.runtime.app import App
 from streams.runtime.errors import Misrouted
 from streams.runtime.kafka.partitioner import partition_of
@@ -28,6 +32,8 @@ from streams.runtime.state.store import PartitionStore
 from streams.wire import topics
 from streams.wire.decode.decoder import Decoder
 from streams.wire.encode.encoder import Encoder
+
+log = structlog.get_logger(__name__)
 
 INPUTS = (
     topics.ORDERS,
@@ -116,21 +122,44 @@ def _due_at(event: Event, written_ms: int) -> tuple[str, bytes]:
     return topics.DUE_AT_HEADER, b"%d" % due_ms
 
 
-def register(app: App, instrumentation: Instrumentation, ruleset: Ruleset, walk_rate: int = 500) -> Any:
+class _Rules(NamedTuple):
+    """A ruleset, and what the agent derives from it: its walks, its hash and the handler."""
+
+    ruleset: Ruleset
+    plans: tuple[WalkPlan, ...]
+    version: str
+    handle: Callable[[Any, ReadOnlyBatch], Decision]
+
+
+def register(
+    app: App, instrumentation: Instrumentation, ruleset: Ruleset | CurrentRuleset, walk_rate: int = 500
+) -> Any:
     """Add the flows agent to `app`.
 
     Args:
         app: the app.
         instrumentation: the codecs and metrics.
-        ruleset: the flows and policies by which it decides.
+        ruleset: the flows and policies by which it decides. A CurrentRuleset may be replaced: each partition switches before its next batch,
+            and its journal says which flows decided about a batch.
         walk_rate: the customers of a partition that walks visit per second, at most.
     """
-    plans = walk_plans(ruleset)
+
+    def derive(ruleset: Ruleset) -> _Rules:
+        handle = make_handler(instrumentation.decoder, instrumentation.encoder, ruleset, app.partitions)
+        return _Rules(ruleset, walk_plans(ruleset), content_hash(ruleset), handle)
+
+    current = ruleset if isinstance(ruleset, CurrentRuleset) else CurrentRuleset(ruleset)
+    rules = derive(current.ruleset)
+    #: Partition -> the hash of the flows that decide about its present batch.
+    versions: dict[int, str] = {}
 
     def open_walks(partition: int, store: PartitionStore) -> FlowWalks:
-        return FlowWalks(store, ruleset, plans, instrumentation.encoder, walk_rate)
+        return FlowWalks(store, rules.ruleset, rules.plans, instrumentation.encoder, walk_rate)
 
-    handle = make_handler(instrumentation.decoder, instrumentation.encoder, ruleset, app.partitions)
+    def is_due(walks: FlowWalks, now_ms: int) -> bool:
+        return walks.ruleset is not current.ruleset or walks.is_due(now_ms)
+
+    has_walks = bool(rules.plans) or current is ruleset
     stage: Stage[FlowWalks] = instrumentation.stage(
         "flows",
         INPUTS,
@@ -138,16 +167,24 @@ def register(app: App, instrumentation: Instrumentation, ruleset: Ruleset, walk_
         encode=encode_customer,
         decode=decode_customer,
         open=open_walks,
-        is_due=FlowWalks.is_due if plans else None,
+        is_due=is_due if has_walks else None,
         has_journal=True,
-        flows=content_hash(ruleset),
+        flows=versions.__getitem__,
     )
 
     @app.stage(stage)
     async def flows(batches: AsyncIterator[Batch[FlowWalks]]) -> None:
+        nonlocal rules
         async for batch in batches:
+            if rules.ruleset is not current.ruleset:
+                rules = derive(current.ruleset)
+            if batch.task.context.ruleset is not rules.ruleset:
+                batch.task.open()  # with the walks of the new flows
+                failpoints.reach("flows.switched")
+                log.info("a partition uses other flows", partition=batch.partition, version=rules.version)
+            versions[batch.partition] = rules.version
             batch.task.context.step(batch)
-            batch.apply(handle)
+            batch.apply(rules.handle)
             await batch.commit()
 
     return flows

@@ -65,13 +65,13 @@ class Instrumentation:
         open: Callable[[int, PartitionStore], S] = no_context,
         is_due: Callable[[S, int], bool] | None = None,
         has_journal: bool = False,
-        flows: str = "",
+        flows: Callable[[int], str] = lambda partition: "",
     ) -> Stage[S]:
         """Return a stage whose failures are logged, whose batches are counted, and which writes dead letters.
 
         Args:
             has_journal: whether it also writes a journal, from which its decisions can be replayed.
-            flows: the hash of the flows that decide, for the journal.
+            flows: returns the hash of the flows that decide about the present batch of a partition, for the journal.
             name, topics, table, encode, decode, is_too_new, open, is_due: as in `Stage`.
         """
         zero_stage(name, topics)
@@ -191,13 +191,15 @@ class Instrumentation:
         return journal.dead_letter_without_content(topic, partition, offset, reason, detail, at, stage=stage)
 
     def _journal(
-        self, stage: str, flows: str
+        self, stage: str, flows: Callable[[int], str]
     ) -> Callable[[int, int, Mapping[str, tuple[int, int]], int], ProducerRecord]:
         """Return the function that makes one record per committed batch of `stage`: enough to replay its decisions exactly."""
 
         def make(partition: int, now_ms: int, offsets: Mapping[str, tuple[int, int]], records: int) -> ProducerRecord:
             slices = [Slice(topic, first, last) for topic, (first, last) in offsets.items()]
-            return self.encoder.journal.checkpoint(stage, partition, utc_from_ms(now_ms), slices, records, flows=flows)
+            return self.encoder.journal.checkpoint(
+                stage, partition, utc_from_ms(now_ms), slices, records, flows=flows(partition)
+            )
 
         return make
 

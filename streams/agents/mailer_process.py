@@ -10,22 +10,22 @@ import structlog
 import uvloop
 
 from streams.agents import mailer
-from streams.agents.brand_check import placeholder_problem, reaches_customers
 from streams.agents.global_tables import assortment, suppressed_addresses, withdrawals
 from streams.agents.global_tables.global_table import GlobalTable
 from streams.agents.heartbeats import heartbeat_gauges
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.mail_server import open_pool
+from streams.agents.mailer_templates import MailerTemplates
 from streams.agents.new_app import Accepted, new_app
 from streams.agents.process import run_process
-from streams.agents.renderers import Renderers, open_renderer
+from streams.agents.process_templates import open_templates
+from streams.agents.reload import Reloader, published_table
+from streams.agents.renderers import Renderers
 from streams.agents.zeros import zero_mailer
 from streams.core.model.address_state import Suppression
 from streams.core.offers.assortment import Assortment
-from streams.core.sending.address_limits import AddressRules
 from streams.core.values.local_time import utc_from_ms
 from streams.definitions.checks.layout import old_layout
-from streams.definitions.loader import read_templates
 from streams.mail.address_check import AddressCheck
 from streams.mail.links import Sender
 from streams.mail.mailer import Mailer
@@ -57,6 +57,7 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     # With the flows in the wrong place every email would fail to render. The worker reads the flows and finds all other errors in them.
     if settings.templates_dir.is_dir() and (problems := list(old_layout(settings.templates_dir))):
         sys.exit("\n".join(["cannot start: the templates directory has an old layout:", *map(str, problems)]))
+    copies = open_templates(settings, "mailer")
     uvloop.install()  # an email needs four socket round trips; with uvloop the mailer sends 10 % more than with asyncio's loop
     app = new_app(settings, "mailer", MAILER_BATCH, accepted)
     instrumentation = Instrumentation(codec_of(settings, registers_later=True))
@@ -92,29 +93,23 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
     async def fetch_suppressed() -> Mapping[bytes, Suppression]:
         return (await suppressed.view()).by_address
 
-    key, renderer = settings.address_key, open_renderer(settings, sender)
-    holds_marketing = False
-    if placeholder := placeholder_problem(settings):
-        holds_marketing = reaches_customers(settings)
-        outcome = (
-            "only transactional emails are sent" if holds_marketing else "the links are local, so all emails are sent"
-        )
-        log.warning("the legal lines are those of the example", detail=placeholder, outcome=outcome)
-    templates = read_templates(settings.templates_dir)
-    rules = AddressRules(templates.rules.caps, settings.transactional_per_address, settings.day_scale)
+    templates = MailerTemplates(settings, sender, copies)
+    key = settings.address_key
+    addresses = AddressCheck(key, templates.rules, fetch_suppressed) if key else None
     work = Mailer(
-        renderer,
+        templates.renderer,
         sender,
         open_pool(settings),
         fetch_withdrawn=fetch_withdrawn,
         fetch_assortment=fetch_assortment,
-        addresses=AddressCheck(key, rules, fetch_suppressed) if key else None,
-        newest_versions={flow.name: flow.version for flow in templates.newest},
+        addresses=addresses,
+        newest_versions=templates.newest_versions,
         backoff_scale=settings.day_scale,
         clock=lambda: utc_from_ms(app.task_manager.clock()),  # one clock per process
         on_pause=metrics.SMTP_PAUSED.set,
-        holds_marketing=holds_marketing,
+        holds_marketing=templates.holds_marketing,
     )
+    templates.attach(work, addresses)
     mailer.register(
         app,
         instrumentation,
@@ -125,8 +120,15 @@ def run_mailer(settings: Settings, accepted: Collection[Accepted] = ()) -> None:
         address_key=key,
         uncommitted=partial(uncommitted_changes, settings.kafka()),
     )
-    zero_mailer(messages_by_flow(settings.templates_dir))
-    tables = (products, withdrawn_emails, suppressed)
+    zero_mailer(messages_by_flow(copies.layers.path))
+    published = published_table(settings, instrumentation)
     run_process(
-        app, settings, instrumentation, accepted, gauges=[heartbeat_gauges()], global_tables=tables, renderers=Renderers(renderer)
-    )  # fmt: skip
+        app,
+        settings,
+        instrumentation,
+        accepted,
+        gauges=[heartbeat_gauges()],
+        global_tables=(products, withdrawn_emails, suppressed, published),
+        renderers=Renderers(templates.renderer),
+        reloader=Reloader(copies, templates.load, published.view),
+    )

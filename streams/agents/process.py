@@ -19,7 +19,7 @@ from streams.agents.new_app import Accepted
 from streams.agents.startup import Startup, kafka_steps
 from streams.observability import metrics
 from streams.observability.disk import sample_disk
-from streams.observability.health import HealthServer
+from streams.observability.health import HealthServer, Status
 from streams.observability.lag import LagMonitor
 from streams.observability.probes import Probes
 from streams.observability.restore_progress import RestoreProgress
@@ -31,6 +31,7 @@ from streams.settings import Settings
 
 if TYPE_CHECKING:
     from streams.agents.global_tables.global_table import GlobalTable
+    from streams.agents.reload import Reloader
     from streams.agents.renderers import Renderers  # it imports what renders emails, which a worker does not need
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ def run_process(
     gauges: Sequence[Callable[[Iterable[Task[Any]]], None]] = (),
     global_tables: Sequence[GlobalTable[Any]] = (),
     renderers: Renderers | None = None,
+    reloader: Reloader | None = None,
 ) -> None:
     """Run a process until SIGTERM. It does not return.
 
@@ -61,6 +63,7 @@ def run_process(
         gauges: measure the tasks of the process once per sample.
         global_tables: are stopped at the end.
         renderers: are ready before the process joins its group, and are stopped at the end.
+        reloader: follows the published templates.
 
     Raises:
         SystemExit: the process cannot start; the message says why.
@@ -89,14 +92,16 @@ def run_process(
         startup=lambda: startup.state,
     )
 
+    def is_ready() -> Status:
+        ready, text = probes.is_ready()
+        return ready, text if reloader is None else f"{text}\n{reloader.state}"
+
     def refresh() -> None:
         metrics.READY.set(probes.is_ready()[0])
         metrics.KAFKA_UNREACHABLE.set(startup.is_kafka_away or app.task_manager.fetcher.is_cluster_down)
         sample_disk(Path(settings.state_dir))
 
-    health = HealthServer(
-        settings.web_host, settings.web_port, probes.is_ready, is_alive=probes.is_alive, refresh=refresh
-    )
+    health = HealthServer(settings.web_host, settings.web_port, is_ready, is_alive=probes.is_alive, refresh=refresh)
 
     @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators have no types
     async def monitor_lag() -> None:
@@ -112,6 +117,11 @@ def run_process(
     async def run_check() -> None:
         # It takes a second of CPU time, by which a worker would return later to its partitions.
         await asyncio.to_thread(check)
+
+    @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators have no types
+    async def reload_templates() -> None:
+        if reloader is not None:
+            await reloader.run()
 
     async def prepare() -> None:
         if renderers is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from streams.definitions.loader import load_email_brand
 from streams.definitions.problems import FlowFileError
@@ -17,21 +18,27 @@ from streams.settings import Settings
 FOR_ONE, FOR_TWO = 2, 4
 
 
-def open_renderer(settings: Settings, sender: Sender) -> Renderer | RendererPool:
+def open_renderer(settings: Settings, sender: Sender, templates_dir: Path | None = None) -> Renderer | RendererPool:
     """Return what renders the emails of `sender`. No process has started yet.
+
+    Args:
+        settings: the settings.
+        sender: the sender of the emails.
+        templates_dir: the folder to read; by default that of the settings.
 
     Raises:
         SystemExit: the brand contains errors. Other errors in templates concern single messages, and this one all emails.
     """
+    folder = settings.templates_dir if templates_dir is None else templates_dir
     try:
-        brand = load_email_brand(settings.templates_dir, sender.name)
+        brand = load_email_brand(folder, sender.name)
     except FlowFileError as error:
         # The commands wait on their topic, and mailers that run already keep the brand that they have read.
         sys.exit("\n".join(["cannot start: the brand of the emails contains errors:", *error.errors]))
     size = default_size(_processors()) if settings.mail_renderers is None else settings.mail_renderers
     if size == 0:
-        return Renderer(settings.templates_dir, brand)
-    return RendererPool(Setup(settings.templates_dir, sender, brand), size)
+        return Renderer(folder, brand)
+    return RendererPool(Setup(folder, sender, brand), size)
 
 
 def default_size(processors: int) -> int:

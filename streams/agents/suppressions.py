@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from streams.agents.instrumentation import Instrumentation
@@ -18,8 +18,9 @@ from streams.runtime.processing.stage import Stage
 from streams.wire import topics
 
 
-def register(app: App, instrumentation: Instrumentation, rules: AddressRules) -> Any:
-    """Add the suppressions agent to `app`; `rules` are the limits of every address."""
+def register(app: App, instrumentation: Instrumentation, rules: AddressRules | Callable[[], AddressRules]) -> Any:
+    """Add the suppressions agent to `app`; `rules` are the limits of every address, or return the present ones."""
+    current = rules if callable(rules) else lambda: rules
     decoder, encoder = instrumentation.decoder, instrumentation.encoder.addresses
 
     def handle(record: Any, batch: Batch[None]) -> tuple[bytes | None, Any, list[ProducerRecord]]:
@@ -27,7 +28,7 @@ def register(app: App, instrumentation: Instrumentation, rules: AddressRules) ->
         key = event.address.encode()
         if key != record.key() or partition_of(key, app.partitions) != batch.partition:
             raise Misrouted(key)
-        before = batch.get(key) or NEW_ADDRESS
+        before, rules = batch.get(key) or NEW_ADDRESS, current()
         after = apply(before, event, rules)
         if after == before:
             return None, None, []

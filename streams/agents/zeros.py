@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import product
-from typing import Any, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from streams.core.model.events import AgentClass, MailOutcome
 from streams.core.rules.flow import Send, all_steps
@@ -50,8 +50,11 @@ OF_GATEWAY = (
 #: The metrics of stages that a gateway exports too.
 OF_ALL = (
     metrics.DISK_FREE, metrics.DISK_SIZE, metrics.BUILD_INFO, metrics.KAFKA_UNREACHABLE, metrics.REGISTRY_UNAVAILABLE, metrics.READY,
-    metrics.LOOP_LAG,
+    metrics.LOOP_LAG, metrics.TEMPLATES_INFO, metrics.TEMPLATES_PUBLISHED, metrics.TEMPLATES_REFUSED,
 )  # fmt: skip
+
+#: Why a published version of the templates is refused: its files have errors, or the process must be restarted to use it.
+RefusalReason: TypeAlias = Literal["invalid", "restart"]
 
 #: Stage -> the topics that it writes to, besides its changelog. A record with a wrong key returns to its own topic; it is counted by
 #: `takk_republished_records_total`.
@@ -144,6 +147,15 @@ def zero_stage(stage: str, inputs: Iterable[str]) -> None:
 def zero_worker(ruleset: Ruleset) -> None:
     """Export the series of the flows of `ruleset`, and no metric of the mailer and the gateway."""
     _remove((*OF_MAILER, *OF_GATEWAY))
+    _zero(metrics.TEMPLATES_REFUSED, get_args(RefusalReason))
+    metrics.DECISIONS.labels("", "limit", "shared_id")  # of a customer, so without a flow
+    flaws = ("does_not_add_up", "bad_address", "bad_attribute")
+    _zero_pairs(metrics.DECISIONS, ("",), [("note", flaw) for flaw in flaws])
+    zero_flows(ruleset)
+
+
+def zero_flows(ruleset: Ruleset) -> None:
+    """Export the series of the flows of `ruleset`."""
     messages: dict[str, set[str]] = {}
     for flow in ruleset.flows:
         sent = {step.message for step in all_steps(flow.steps) if isinstance(step, Send)}
@@ -151,9 +163,6 @@ def zero_worker(ruleset: Ruleset) -> None:
     flows, currencies = tuple(messages), (ruleset.shop.currency,)
     for name in flows:
         _zero_pairs(metrics.DECISIONS, (name,), DECISIONS)
-    metrics.DECISIONS.labels("", "limit", "shared_id")  # of a customer, so without a flow
-    flaws = ("does_not_add_up", "bad_address", "bad_attribute")
-    _zero_pairs(metrics.DECISIONS, ("",), [("note", flaw) for flaw in flaws])
     _zero(metrics.OPENS, flows, get_args(AgentClass))
     _zero(metrics.CLICKS, flows, get_args(AgentClass))
     _zero(metrics.BOUNCES, flows, ("hard", "soft"))
@@ -186,6 +195,18 @@ def zero_mailer(messages: Mapping[str, Iterable[str]]) -> None:
         messages: flow -> the names of its messages.
     """
     _remove((*OF_WORKER, *OF_GATEWAY))
+    _zero(metrics.TEMPLATES_REFUSED, get_args(RefusalReason))
+    zero_messages(messages)
+    _zero(metrics.WITHDRAWALS, ("in_time", "too_late"))
+    _zero(metrics.RENDERER_RESTARTS, ("ended", "silent"))
+    _zero(metrics.SMTP_SECONDS, SMTP_OUTCOMES)
+    _zero(metrics.SMTP_ANSWERS, get_args(Provider), SMTP_OUTCOMES)
+    _zero(metrics.SMTP_REFUSALS, get_args(Provider), get_args(Reason), ("permanent", "temporary"))
+    _zero(metrics.CATALOGUE_REFUSED, (topics.PRODUCTS, topics.POPULARITY), CATALOGUE_REASONS)
+
+
+def zero_messages(messages: Mapping[str, Iterable[str]]) -> None:
+    """Export the series of the messages of each flow."""
     for flow, names in messages.items():
         _zero(metrics.MAILS, (flow,), OUTCOMES)
         _zero_pairs(metrics.MAIL_RULES, (flow,), MAIL_RULES)
@@ -193,12 +214,6 @@ def zero_mailer(messages: Mapping[str, Iterable[str]]) -> None:
         _zero(metrics.SENDS_UNKNOWN, (flow,), ("sent_again", "given_up"))
         for metric in (metrics.RENDER_SECONDS, metrics.HANDOVER, metrics.ORDER_TO_EMAIL):
             _zero(metric, (flow,))
-    _zero(metrics.WITHDRAWALS, ("in_time", "too_late"))
-    _zero(metrics.RENDERER_RESTARTS, ("ended", "silent"))
-    _zero(metrics.SMTP_SECONDS, SMTP_OUTCOMES)
-    _zero(metrics.SMTP_ANSWERS, get_args(Provider), SMTP_OUTCOMES)
-    _zero(metrics.SMTP_REFUSALS, get_args(Provider), get_args(Reason), ("permanent", "temporary"))
-    _zero(metrics.CATALOGUE_REFUSED, (topics.PRODUCTS, topics.POPULARITY), CATALOGUE_REASONS)
 
 
 def zero_gateway(routes: Iterable[str], endpoints: Iterable[str]) -> None:
@@ -209,6 +224,7 @@ def zero_gateway(routes: Iterable[str], endpoints: Iterable[str]) -> None:
         endpoints: those of the JSON API.
     """
     _remove(metric for metric in metrics.ALL if metric not in OF_GATEWAY and metric not in OF_ALL)
+    _zero(metrics.TEMPLATES_REFUSED, get_args(RefusalReason))
     routes = tuple(routes)
     _zero(metrics.GATEWAY_REQUESTS, routes, ("2xx", "3xx", "4xx", "5xx"))
     _zero(metrics.GATEWAY_SECONDS, routes)

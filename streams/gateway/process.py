@@ -18,14 +18,12 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from streams.agents.brand_check import placeholder_problem
 from streams.agents.clock_check import check_clock
 from streams.agents.installation import check_installation
 from streams.agents.instrumentation import Instrumentation
 from streams.agents.startup import Startup, create_topics, register_schemas
 from streams.agents.state_folder import open_state_folder
 from streams.agents.zeros import zero_gateway
-from streams.definitions.problems import FlowFileError
 from streams.endpoints import networks_of
 from streams.gateway.api.keys import KeyFileInvalid, read_keys
 from streams.gateway.api.kinds import ENDPOINTS
@@ -33,7 +31,7 @@ from streams.gateway.connections import GatewayRunner
 from streams.gateway.context import Gateway
 from streams.gateway.customer_pages import CustomerPageTable
 from streams.gateway.encoding import RecordEncoder
-from streams.gateway.pages.base.site import InvalidPages, site_of
+from streams.gateway.page_templates import PageTemplates
 from streams.gateway.pages.base.uploads import NoBucketClient, open_store
 from streams.gateway.producers import open_producer
 from streams.gateway.products import ProductTable
@@ -88,15 +86,13 @@ def run_gateway(settings: Settings, is_taken_over: bool = False) -> None:
         open_store(settings)
     except (NoBucketClient, ValueError) as error:
         sys.exit(f"cannot start: {error}")
-    try:
-        site_of(settings)
-    except (FlowFileError, InvalidPages) as error:
-        sys.exit(f"cannot start: {error}")
-    if placeholder := placeholder_problem(settings):
-        log.warning("the legal lines are those of the example", detail=placeholder)
+    instrumentation = Instrumentation(codec_of(settings, registers_later=True))
+    templates = PageTemplates(settings, instrumentation)
     metrics.BUILD_INFO.labels(version("takk")).set(1)
     zero_gateway(route_names(), ENDPOINTS)
-    process = _Process(settings, folder / (settings.group_instance_id or DEFAULT_NAME), is_taken_over)
+    process = _Process(
+        settings, folder / (settings.group_instance_id or DEFAULT_NAME), is_taken_over, instrumentation, templates
+    )
     if problem := uvloop.run(process.run()):
         sys.exit(problem)
 
@@ -108,14 +104,24 @@ class _Process:
         settings: the settings.
         folder: its state.
         is_taken_over: whether this installation replaces another one.
+        instrumentation: encodes and decodes the records.
+        templates: the templates of the pages.
     """
 
-    def __init__(self, settings: Settings, folder: Path, is_taken_over: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        is_taken_over: bool,
+        instrumentation: Instrumentation,
+        templates: PageTemplates,
+    ) -> None:
         self._settings = settings
         self._folder = folder
         self._is_taken_over = is_taken_over
-        self._codec = codec_of(settings, registers_later=True)
-        self._instrumentation = Instrumentation(self._codec)
+        self._codec = instrumentation.codec
+        self._instrumentation = instrumentation
+        self._templates = templates
         self._startup = Startup(settings.kafka_bootstrap_servers, partial(count_brokers, settings.kafka()))
         self._stop = asyncio.Event()
         self._problem: str | int | None = None
@@ -130,7 +136,7 @@ class _Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         settings = self._settings
-        health = HealthServer(settings.web_host, settings.web_port, self._is_ready, refresh=self._refresh)
+        health = HealthServer(settings.web_host, settings.web_port, self._status, refresh=self._refresh)
         try:
             await health.start()
         except OSError as error:
@@ -202,6 +208,7 @@ class _Process:
             await publisher.stop()
             self._pages = None
             await products.stop()
+            await self._templates.stop()
             await asyncio.to_thread(pages.stop)
             spool.close()
             log.info("gateway stopped", records=spool.records)
@@ -244,6 +251,7 @@ class _Process:
         publisher.connect()
         pages.start(self._settings.kafka(), f"{self._settings.app_id}-customer-pages")
         products.start()
+        self._templates.start()
 
     def _steps(self) -> Iterator[Callable[[], None]]:
         settings = self._settings
@@ -251,6 +259,10 @@ class _Process:
         yield partial(create_topics, settings)
         yield partial(register_schemas, self._codec, settings.registry_address)
         yield partial(check_clock, settings.kafka(), self._instrumentation.encoder)
+
+    def _status(self) -> Status:
+        is_ready, text = self._is_ready()
+        return is_ready, f"{text}\n{self._templates.state}"
 
     def _is_ready(self) -> Status:
         publisher = self._publisher

@@ -30,7 +30,7 @@ ALLOWED_KEYS = frozenset(
         "names", "offset", "partition", "partitions", "pid", "port", "role", "stage", "state", "store", "table", "task", "thread", "topic", "topics",
         # what happened
         "code", "detail", "error", "expected", "facility", "found", "hint", "kind", "outcome", "provider", "reason", "rule", "setting", "settings",
-        "status", "version", "versions", "walk",
+        "previous", "status", "version", "versions", "walk",
         # ids: random or hashed, except those of orders and customers, which are never logged
         "claim_id", "flow", "flow_version", "message", "pool", "reward_id", "schema", "schema_id", "send_id", "step", "subject", "timer_id",
         "request_id", "route",

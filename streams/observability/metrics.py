@@ -466,6 +466,23 @@ FLOWS_INFO = Gauge(
     ["hash"],
     registry=REGISTRY,
 )
+TEMPLATES_INFO = Gauge(
+    "takk_templates_info",
+    "Always 1. version: of the templates folder that the process uses.",
+    ["version"],
+    registry=REGISTRY,
+)
+TEMPLATES_PUBLISHED = Gauge(
+    "takk_templates_published",
+    "1 while the process uses the published version of the templates folder, or none was published; else 0.",
+    registry=REGISTRY,
+)
+TEMPLATES_REFUSED = Counter(
+    "takk_templates_refused_total",
+    "Published versions of the templates folder that the process refused. reason: invalid, restart (it can use the version after one).",
+    ["reason"],
+    registry=REGISTRY,
+)
 KAFKA_UNREACHABLE = Gauge(
     "takk_kafka_unreachable", "1 while no broker of the Kafka cluster accepts a connection of this process.", registry=REGISTRY
 )  # fmt: skip
@@ -508,7 +525,7 @@ ALL: Final[tuple[MetricWrapperBase, ...]] = (
     GATEWAY_REPEATS, GATEWAY_UNAVAILABLE, GATEWAY_UNRECORDED, GATEWAY_REFUSED, GATEWAY_INVALID, GATEWAY_SPOOLING, GATEWAY_SPOOLED, GATEWAY_REPLAYED,
     GATEWAY_SPOOL_RECORDS, GATEWAY_SPOOL_BYTES, GATEWAY_SPOOL_LIMIT, GATEWAY_SPOOL_OLDEST, GATEWAY_SPOOL_DAMAGED, GATEWAY_PAGES,
     GATEWAY_PAGES_READ, HEARTBEAT_TIMESTAMP, HEARTBEAT_SECONDS, BUILD_INFO, FLOW_INFO,
-    FLOWS_INFO, KAFKA_UNREACHABLE, REGISTRY_UNAVAILABLE, READY, MEMBER, RESTORING, LOOP_LAG,
+    FLOWS_INFO, TEMPLATES_INFO, TEMPLATES_PUBLISHED, TEMPLATES_REFUSED, KAFKA_UNREACHABLE, REGISTRY_UNAVAILABLE, READY, MEMBER, RESTORING, LOOP_LAG,
 )  # fmt: skip
 
 

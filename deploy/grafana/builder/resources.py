@@ -273,6 +273,57 @@ SCREEN: Final = Screen(
             ),
         ),
         Row(
+            "Templates",
+            (
+                number(
+                    "Not the published templates",
+                    CELL,
+                    About(
+                        "Processes that do not use the published version of the templates folder, by role.",
+                        "0, and more for some seconds after a publication.",
+                        "Read the log of the process: its files have not arrived, or it refuses them.",
+                        ("TakkTemplatesOutdated",),
+                        see="takk-mail",
+                    ),
+                    "none",
+                    Query(
+                        f"count by (role) ({series('takk_templates_published')})"
+                        f" - sum by (role) ({series('takk_templates_published')})",
+                        "{{role}}",
+                    ),
+                    steps=((None, GREEN), (1, YELLOW)),
+                ),
+                graph(
+                    "Versions of templates",
+                    CELL,
+                    About(
+                        "Processes that use each version of the templates folder.",
+                        "One version, and two for some seconds after a publication.",
+                        "Two versions for long: distribute the folder to all processes.",
+                        ("TakkTemplatesOutdated",),
+                    ),
+                    "none",
+                    Query(f"count by (version) ({series('takk_templates_info')})", "{{version}}"),
+                    stacked=True,
+                ),
+                graph(
+                    "Refused templates",
+                    CELL,
+                    About(
+                        "Published versions that processes refused, by reason.",
+                        "None.",
+                        "Invalid: correct the errors in the log. Restart: restart the processes one by one.",
+                        ("TakkTemplatesOutdated",),
+                    ),
+                    "none",
+                    Query(
+                        total(increase("takk_templates_refused_total", window="1h"), "role, reason"),
+                        "{{role}}, {{reason}}",
+                    ),
+                ),
+            ),
+        ),
+        Row(
             "Catalogue for recommendations",
             (
                 number(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from streams.tools.cli.options import read_settings
+from streams.tools.cli.options import on_kafka, read_settings
 
 
 @click.group()
@@ -160,3 +160,46 @@ def templates_test(context: click.Context, directory: Path | None, no_browser: b
     click.echo(f"Tests: {tests.passed} passed, {len(tests.failures)} failed.")
     click.echo(f"{counted(errors, 'error')}, {counted(warnings, 'warning')}.")
     context.exit(1 if errors or tests.failures else 0)
+
+
+@templates.command("publish")
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.option("--by", default="", help="Author of the publication. Default: this user and host.")
+def templates_publish(directory: Path | None, by: str) -> None:
+    """Publish a templates folder: all processes use it as soon as they have its files, without a restart.
+
+    Checks the folder as `takk flows check` does, and writes its version to the topic published-templates. Workers, mailers and
+    gateways compare the folder of TAKK_TEMPLATES_DIR with it every second. A process whose folder differs, or has errors, keeps
+    what it has. Distribute the files before or after. Default: TAKK_TEMPLATES_DIR.
+
+    \b
+    takk templates publish ~/shop
+
+    Exit code 1 if the folder has errors, or Kafka does not answer.
+    """
+    import getpass
+    import socket
+    import tempfile
+
+    from streams.core.values.text import counted
+    from streams.definitions.all_problems import check_all
+    from streams.definitions.layers import read_snapshot
+    from streams.tools.operations.publication import publish_templates
+
+    settings, now = read_settings(templates_dir=directory), datetime.now(UTC)
+    root = settings.templates_dir
+    if not root.is_dir():
+        raise click.ClickException(f"{root} is not a folder")
+    try:
+        snapshot = read_snapshot(root)
+    except OSError as error:
+        raise click.ClickException(f"cannot read {error.filename}: {error.strerror}") from error
+    with tempfile.TemporaryDirectory(prefix="takk-publish-") as folder:  # what is checked is what has the version
+        checked = check_all(snapshot.write(Path(folder)), now)
+    for problem in (*checked.errors, *checked.warnings):
+        click.echo(str(problem), err=True)
+    if checked.errors:
+        raise click.ClickException(f"{counted(len(checked.errors), 'error')}: nothing was published")
+    author = by or f"{getpass.getuser()}@{socket.gethostname()}"
+    on_kafka(settings, lambda: publish_templates(settings, snapshot.version, author, now))
+    click.echo(f"Published version {snapshot.version} of {root}. `takk doctor` and /readyz show the versions in use.")

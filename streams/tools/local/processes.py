@@ -134,6 +134,11 @@ class Process:
         return self._get("/readyz") is not None
 
     @property
+    def readiness(self) -> str:
+        """The answer of `/readyz`, if it is 200; else empty."""
+        return self._get("/readyz") or ""
+
+    @property
     def exit_code(self) -> int | None:
         """The exit code, or minus the signal that killed the process; None while it runs and before the start."""
         return None if self._child is None else self._child.poll()

@@ -29,6 +29,7 @@ from streams.runtime.kafka.broker_clock import seconds_ahead
 from streams.runtime.kafka.cluster import Cluster
 from streams.runtime.kafka.topic_admin import TopicMismatch
 from streams.settings import Settings
+from streams.tools.operations.publication import NotPublished, describe_version
 from streams.wire import topics
 from streams.wire.codec import open_codec
 from streams.wire.encode.encoder import Encoder
@@ -71,6 +72,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
         ("smtp", smtp),
         ("sender", sender),
         ("templates", templates),
+        ("published", published),
         ("brand", brand),
         ("disk", disk),
     ]
@@ -78,7 +80,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
         checks.insert(4, ("registry", registry))
     is_reachable = True
     for name, check in checks:
-        if name in ("replicas", "limits", "topics", "clock") and not is_reachable:
+        if name in ("replicas", "limits", "topics", "clock", "published") and not is_reachable:
             yield CheckResult(name=name, ok=False, message="skipped: the broker is not reachable")
             continue
         try:
@@ -253,12 +255,20 @@ def templates(settings: Settings) -> str:
     return f"{counted(len(flows), 'flow')} in {settings.templates_dir}"
 
 
+def published(settings: Settings) -> str:
+    """Check that the templates folder is the published version, if one was published."""
+    try:
+        return describe_version(settings)
+    except NotPublished as error:
+        raise CheckFailed(str(error)) from error
+
+
 def brand(settings: Settings) -> str:
     """Check that the brand contains no errors, and that emails to customers name the shop's company."""
     problems = brand_problems(settings.templates_dir)
     if errors := [problem for problem in problems if problem.level == "error"]:
         raise CheckFailed(f"{counted(len(errors), 'error')}, see `takk flows check`; the first: {errors[0]}")
-    if placeholder := placeholder_problem(settings):
+    if placeholder := placeholder_problem(settings.templates_dir):
         if reaches_customers(settings):
             raise CheckFailed(placeholder)
         return f"only for a trial: {placeholder}"
@@ -285,7 +295,4 @@ def disk(settings: Settings) -> str:
 
 def _existing(path: Path) -> Path:
     """Return `path`, or its nearest parent that exists."""
-    path = path.absolute()
-    while not path.exists():
-        path = path.parent
-    return path
+    return next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())

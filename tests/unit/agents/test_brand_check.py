@@ -27,8 +27,8 @@ def test_reaches_customers(address: str, reaches: bool) -> None:
 
 def test_placeholders(tmp_path: Path) -> None:
     """The brand that Takk comes with has them; a folder without a brand, or with a company of its own, has not."""
-    assert "brand.W005" in placeholder_problem(load_settings(templates_dir=PROJECT_ROOT / "templates"))
-    assert placeholder_problem(load_settings(templates_dir=tmp_path)) == ""
+    assert "brand.W005" in placeholder_problem(PROJECT_ROOT / "templates")
+    assert placeholder_problem(tmp_path) == ""
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "brand.yaml").write_text("name: Tea\nlegal: [Tea ApS, Skovvej 12]\n")
-    assert placeholder_problem(load_settings(templates_dir=tmp_path)) == ""
+    assert placeholder_problem(tmp_path) == ""

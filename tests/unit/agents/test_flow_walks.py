@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from streams.agents import flows
+from streams.agents.current_ruleset import CurrentRuleset
 from streams.agents.flow_walks import FlowWalks
 from streams.core.model.customer import Customer, Profile
 from streams.core.model.customer_codec import encode_customer
@@ -32,7 +33,7 @@ def rules(minutes: int = 0) -> Ruleset:
     return ruleset_of(text, segments="danes: customer.country == 'DK'", shop=Shop(time_zone="UTC"))
 
 
-def agent_of(folder: Path, ruleset: Ruleset) -> Agent:
+def agent_of(folder: Path, ruleset: Ruleset | CurrentRuleset) -> Agent:
     """Return the flows agent with 12 customers on its partition. Every second one is a Dane."""
     agent = Agent(folder, lambda app, own: flows.register(app, own, ruleset, RATE))
     countries = {f"c{number:02}": "DK" if number % 2 == 0 else "SE" for number in range(12)}
@@ -85,6 +86,20 @@ def test_no_campaign_costs_nothing(tmp_path: Path) -> None:
     agent = agent_of(tmp_path, ruleset_of(flow_text("trigger: {on: order.paid}\nsteps: [{send: {message: a}}]")))
     assert agent.app.of.is_due is None
     assert agent.run(at_ms=AT_MS) == []
+
+
+def test_a_campaign_of_a_reload_starts(tmp_path: Path) -> None:
+    """A partition without records is due after a reload, and a campaign of the newer flows starts; one that is gone stops in the middle."""
+    current = CurrentRuleset(ruleset_of(flow_text("trigger: {on: order.paid}\nsteps: [{send: {message: a}}]")))
+    agent = agent_of(tmp_path, current)
+    assert run(agent, AT_MS) == []
+    current.ruleset = rules()
+    assert agent.is_due
+    assert reached(agent.run(at_ms=AT_MS)) == ["c00", "c02", "c04"]
+    current.ruleset = ruleset_of(flow_text("trigger: {on: order.paid}\nsteps: [{send: {message: a}}]"))
+    assert run(agent, AT_MS + 1000) == []
+    current.ruleset = rules()
+    assert run(agent, AT_MS + 3000) == [["c06", "c08"], ["c10"]]
 
 
 def test_a_walk_of_other_templates_waits(tmp_path: Path) -> None:

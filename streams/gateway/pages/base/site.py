@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from email.utils import parseaddr
-from functools import lru_cache
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -44,6 +43,11 @@ _LOGO_TYPES = {
     ".jpeg": "image/jpeg",
     ".webp": "image/webp",
 }
+
+
+#: The sites in use, by the shop's templates folder and name. A process has one; tests have several.
+_sites: dict[tuple[Path, str], Site] = {}
+_MOST_SITES = 8
 
 
 class InvalidPages(ValueError):
@@ -138,14 +142,28 @@ class Site:
 
 
 def site_of(settings: Settings) -> Site:
-    """Return the site of a process. The server calls it at its start, so that errors end the start and not a request."""
+    """Return the site of a process, which is read at the first call, unless `use_site` gave it one."""
+    key = _key_of(settings)
+    if key not in _sites:
+        use_site(settings, new_site(settings, settings.templates_dir))
+    return _sites[key]
+
+
+def new_site(settings: Settings, templates_dir: Path) -> Site:
+    """Return a site that is not in use, of a templates folder or a copy of it. It raises what `Site` raises."""
+    return Site(templates_dir, _key_of(settings)[1])
+
+
+def use_site(settings: Settings, site: Site) -> None:
+    """Use a site from now on for these settings. A request that has begun keeps the one that it has."""
+    if len(_sites) >= _MOST_SITES:
+        _sites.pop(next(iter(_sites)))
+    _sites[_key_of(settings)] = site
+
+
+def _key_of(settings: Settings) -> tuple[Path, str]:
     name, address = parseaddr(settings.mail_from)
-    return _site(settings.templates_dir, name or address)
-
-
-@lru_cache(maxsize=8)
-def _site(templates_dir: Path, shop_name: str) -> Site:
-    return Site(templates_dir, shop_name)
+    return settings.templates_dir, name or address
 
 
 def page_language(*wanted: str) -> str:

@@ -75,6 +75,7 @@ def test_broker_does_not_answer(settings: Callable[..., Settings], monkeypatch: 
         "smtp",
         "sender",
         "templates",
+        "published",
         "brand",
         "disk",
     ]
