@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from streams.core.model.events import OrderPlaced
+from streams.core.model.events import CustomerActed, OrderPlaced
 from streams.core.model.orders.order import Order
 from streams.core.rules.ruleset import Ruleset
 from streams.definitions.loader import load_ruleset
@@ -144,6 +144,15 @@ def test_reward_ending(shop: Scenario) -> None:
     shop.after(days=53)
     assert emails(shop, "reward-ending") == ["reward-ending/ending"]
     assert shop.mail("anna", "ending").context["reward"]["code"] == "FREQ-1"
+
+
+def test_code_for_a_friend(shop: Scenario) -> None:
+    """A code that the customer gives to friends is not the customer's to use, so nothing is said of its end."""
+    shop.order("anna")
+    shop.tell(CustomerActed(customer_id="anna", kind="reviewed", occurred_at=shop.now, stars=5))
+    shop.after(days=80)
+    assert emails(shop, "refer-a-friend") == ["refer-a-friend/invite"]
+    assert emails(shop, "reward-ending") == []
 
 
 def test_important_date(shop: Scenario) -> None:
