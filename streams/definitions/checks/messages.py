@@ -60,7 +60,7 @@ _FILES = (f"{SHARED}/*.css", *_COPY_FILES, f"{FLOWS}/*/*/*.j2")
 _UNKNOWN_NAME = re.compile(r"'(\w+)' is undefined")
 _UNKNOWN_FIELD = re.compile(r"has no attribute '(\w+)'")
 _UNKNOWN_FILTER = re.compile(r"No (filter|test) named '(\w+)'")
-_MISSING_TEXT = re.compile(r"has no text '")
+_MISSING_TEXT = re.compile(r"has no text '([^']+)'")
 _GUIDE = 'see "Messages and copy" in templates/LANGUAGE.md'
 
 
@@ -287,7 +287,8 @@ class _MessageChecker:
             known = environment.filters if kind == "filter" else environment.tests
             hint = nearest(word, sorted(known)) if similar(word, known) else _GUIDE
             return "message.E005", f"unknown {kind} {word!r}", hint, word
-        return id, message.rstrip("."), hint or "check the template", ""
+        missing = _MISSING_TEXT.search(message)
+        return id, message.rstrip("."), hint or "check the template", missing[1] if missing else ""
 
     def _file(self, message: str, ending: str) -> Path:
         return self.folder / f"{message}.{ending}.j2"

@@ -90,4 +90,45 @@ ENTRIES = {
         "Outlook ignores widths in styles, and shows a large picture in its own size.",
         '`<img width="520">`',
     ),
+    "message.W011": Entry(
+        "Link that leads nowhere",
+        "The address is a placeholder, or its host is one that customers cannot reach. Takk does not open links: whether the page exists is yours "
+        "to see.",
+        "the address of your page",
+    ),
+    "message.W012": Entry(
+        "Picture wider than the email",
+        "Outlook does not make a picture smaller, and the email becomes as wide as it.",
+        '`<img width="600">`, or less',
+    ),
+    "message.W013": Entry(
+        "No legal lines",
+        "The law requires your company and its address in each email, in its HTML and in its text.",
+        '`{% extends "shared/layout.html.j2" %}`',
+    ),
+    "message.W014": Entry(
+        "Receipt that does not add up",
+        "The email shows lines of the order and its total, and not the shipping, the discounts or the lines that explain the difference.",
+        '`{% include "shared/blocks/totals.html.j2" %}`',
+    ),
+    "message.W015": Entry(
+        "Text without contrast",
+        "Customers must be able to read each text in light colors (WCAG 2.2). `takk templates test` measures dark colors too.",
+        "a darker or a lighter color",
+    ),
+    "message.W016": Entry(
+        "Email too large",
+        "Gmail cuts an email after 102 kB of HTML, and with it the link to unsubscribe.",
+        "fewer blocks, or two emails",
+    ),
+    "message.W017": Entry(
+        "Long subject",
+        "Phones cut a subject after about 50 letters.",
+        "continue it in the preview",
+    ),
+    "message.W018": Entry(
+        "Subject like spam",
+        "Spam filters and customers distrust capital letters, several marks in a row, feigned answers and certain words.",
+        "say what the email is about",
+    ),
 }

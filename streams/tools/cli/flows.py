@@ -50,8 +50,10 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     Each problem is printed as file:line:column, with an id, what is wrong and a hint. templates/LANGUAGE.md explains the ids.
     Errors are invalid keys and values, unreachable steps and branches, events that can never occur, and messages that
     cannot be rendered: each message is rendered with sample data in every language. Warnings point out redundant
-    configuration, texts that no template uses, emails without a link to unsubscribe, links, images and markup that email
-    programs cannot show, emails that can expire in the quiet hours, campaigns that are over, and service emails with offers.
+    configuration, texts that no template uses, emails without a link to unsubscribe or without your legal lines, links that lead
+    nowhere, images and markup that email programs cannot show, texts that cannot be read, receipts that do not add up, emails
+    and subjects that are cut, subjects like spam, emails that can expire in the quiet hours, campaigns that are over, and
+    service emails with offers.
     Service emails are listed for review, and so are the languages that stand in for others. Needs no Kafka.
 
     \b

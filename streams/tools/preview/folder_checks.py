@@ -11,17 +11,15 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from streams.definitions.checks.rendered_emails import EmailPage, is_address
+from streams.definitions.checks.email_page import EmailPage, is_address
+from streams.definitions.checks.rendered_emails import MAX_HTML_BYTES
+from streams.definitions.checks.subjects import LONG_SUBJECT
 from streams.mail.rendering.renderer import RenderedEmail
 from streams.tools.preview.choices import SCHEMES, WIDTHS
 from streams.tools.preview.chromium import Tab, open_browser
 from streams.tools.preview.emails import EmailFailed, Emails, Variant, shown_name
 from streams.tools.preview.shown_html import shown_html, with_policy
 
-#: Bytes of HTML after which Gmail cuts an email.
-MAX_HTML_BYTES = 102_000
-#: Letters of a subject after which phones cut it.
-LONG_SUBJECT = 50
 _CONTRAST = Path(__file__).parent / "assets" / "contrast.js"
 
 

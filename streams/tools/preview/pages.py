@@ -7,12 +7,13 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
+from streams.definitions.checks.rendered_emails import MAX_HTML_BYTES
+from streams.definitions.checks.subjects import LONG_SUBJECT
 from streams.definitions.views.graph import as_text
 from streams.definitions.views.words import trigger_text
 from streams.mail.rendering.renderer import RenderedEmail
 from streams.tools.preview.choices import ALL, SCHEMES, VIEWS, WIDTHS, Choice, chosen, label_of, language_name, options
 from streams.tools.preview.emails import EmailFailed, Message, Variant
-from streams.tools.preview.folder_checks import LONG_SUBJECT, MAX_HTML_BYTES
 from streams.tools.preview.page_parts import ASSETS, environment
 from streams.tools.preview.placed_problems import problems_elsewhere, problems_of_flow, problems_of_message
 from streams.tools.preview.shown_html import Scheme, preheader, shown_html

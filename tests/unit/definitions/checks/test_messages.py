@@ -74,7 +74,7 @@ INVALID = [
     (put(CONFIRMATION, 3, "{{ order.lines[0].titel }}"), f"{CONFIRMATION}:3:19 message.E004 did you mean 'title'?"),
     (put("shared/blocks/products.html.j2", 2, "{{ products[0].sko }}"), "shared/blocks/products.html.j2:2:16 message.E004 did you mean 'sku'?"),
     (put(ASK_TEXT, 3, "{% if false %}{{ nothing_such }}{% endif %}"), f"{ASK_TEXT}:3:18 message.E002 {NAMES}"),
-    (instead(ASK, "ask.question", "ask.kvestion"), f"{ASK}:3:1 message.E006 add it to copy/da.yaml"),
+    (instead(ASK, "ask.question", "ask.kvestion"), f"{ASK}:3:10 message.E006 add it to copy/da.yaml"),
     (instead(ASK, "<p>", "<p {% if order %}x{% endif %}>"), f"{ASK}:1:1 message.E001"),
     (instead(ASK, "letter.html.j2", "lettre.html.j2"), f"{ASK}:1:1 message.E008 add it"),
     (instead(ASK, "shared/layouts", "layouts"), f'{ASK}:1:1 message.E008 write "shared/layouts/letter.html.j2"'),
