@@ -78,7 +78,7 @@ INVALID = [
     (instead(ASK, "<p>", "<p {% if order %}x{% endif %}>"), f"{ASK}:1:1 message.E001"),
     (instead(ASK, "letter.html.j2", "lettre.html.j2"), f"{ASK}:1:1 message.E008 add it"),
     (instead(ASK, "shared/layouts", "layouts"), f'{ASK}:1:1 message.E008 write "shared/layouts/letter.html.j2"'),
-    (instead("copy/da.yaml", "^greeting.christmas.*\n", ""), "copy/da.yaml:1:1 message.E006 add it"),
+    (instead("copy/da.yaml", "^greeting.plain.*\n", ""), "copy/da.yaml:1:1 message.E006 add it"),
     (put(ASK, 3, "{{ shipment.window_from.year }}"), f"{ASK}:3:25 message.E004 see "),
     # Only data with few parts has an order without an address.
     (put(ASK, 3, "{{ order.billing_address.city }}"), f"{ASK}:3:26 message.E004 put it between {{% if order.billing_address %}}"),
@@ -137,7 +137,7 @@ ENGLISH, SHARED_COPY = f"{REVIEW}/copy/en.yaml", "copy/da.yaml"
         (COPY, "ask.subject", '"{% if %}"', 14, "message.E001"),
         (COPY, "ask.preview", "|\n  Hi\n  {{ order.totl }}", 12, "message.E004"),
         (SHARED_COPY, "greeting.plain", '"{{ nobody }}"', 21, "message.E002"),
-        (SHARED_COPY, "greeting.christmas", '"{{ nobody }}"', 25, "message.E002"),
+        (SHARED_COPY, "greeting.morning", '"{{ nobody }}"', 23, "message.E002"),
         (COPY, "ask.question", "[1]", 15, "message.E007"),
         (COPY, "ask.question", "17", 15, "message.E007"),
         (COPY, "ask.question", "Hi: there: you", 17, "yaml.E001"),
