@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from jinja2 import TemplateSyntaxError, meta
@@ -100,7 +101,8 @@ class _EmailChecker:
                     )
                     hint = 'include "shared/blocks/order-lines.html.j2" and "shared/blocks/totals.html.j2"'
                     yield self._at(folder, step, language, "", Problem("message.W014", message, hint))
-                yield from self._check_looks(folder, step, language, self._styled.render(sent, LINKS).html)
+                with suppress(RenderError):  # `check_messages` reports it
+                    yield from self._check_looks(folder, step, language, self._styled.render(sent, LINKS).html)
 
     def _check_page(self, folder: Path, step: Send, language: str, page: EmailPage) -> Iterator[Problem]:
         """Yield the links that lead nowhere, and the pictures that email programs do not show as they should."""

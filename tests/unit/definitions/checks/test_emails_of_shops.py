@@ -77,6 +77,7 @@ ENGLISH_LINK = page('{% if language == "en" %}<a href="{{ t("page") }}">tea</a>{
         ({f"{FLOW}/a.txt.j2": "{{ unsubscribe_url }}"}, [f"{FLOW}/a.txt.j2:1:1 message.W013"]),
         (page("{% for line in order.lines %}{{ line.amount | money }} {% endfor %}{{ order.total | money }}"), [f"{HTML}:1:1 message.W014"]),
         (page('<p style="color: #aaaaaa">Small print</p>'), [f"{HTML}:2:27 message.W015"]),
+        ({**page("<p {% if order %}{% endif %}>Hi</p>"), "shared/style.css": "p { color: #000; }"}, [f"{HTML}:1:1 message.E001"]),
         (page(f"<!-- {'x' * 103_000} -->"), [f"{HTML}:1:1 message.W016"]),
         (copy(f"hello: Hi\na.subject: {'Hello ' * 9}\n"), [f"{EN}:2:12 message.W017"]),
         (copy("hello: Hi\na.subject: Act now and save\n"), [f"{EN}:2:12 message.W018"]),
