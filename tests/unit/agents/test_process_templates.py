@@ -11,7 +11,7 @@ import pytest
 from streams.agents.process_templates import ProcessTemplates, new_home, open_templates
 from streams.definitions.layers import read_snapshot
 from streams.settings import load_settings
-from tests.unit.tools.preview.folder import FLOW, write_folder
+from tests.harness.small_templates import FLOW, write_folder
 
 HELD = """
 import sys

@@ -24,7 +24,7 @@ from streams.wire.decode.published_templates import PublishedTemplates
 from streams.wire.encode.encoder import Encoder
 from tests.harness.agents import CODEC
 from tests.harness.process_state import until
-from tests.unit.tools.preview.folder import FLOW, write_folder
+from tests.harness.small_templates import FLOW, write_folder
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 COPY = f"{FLOW}/copy/en.yaml"
