@@ -2,6 +2,19 @@
 
 `takk templates publish` writes the version. The files arrive at each process on their own way and at another time, so a process compares
 them with the version every second. Another content is ignored, and a version with errors is refused: the present one stays.
+
+In every process that follows `published-templates`, these statements hold:
+
+- A process reads its templates from a copy (`process_templates.py`), so an edit that is not published has no effect, and a renderer
+  that is started again reads the same files.
+- The worker replaces one reference, in the event loop. Each partition switches when its next batch begins, before its walks and records,
+  also if it has nothing to read. A batch is decided by one ruleset from its first record to its last.
+- The journal entry of a batch has the hash of the ruleset that decided, in the transaction with the outputs. So the point of the switch
+  is recorded for each partition, and a replay decides every record by the rules that decided it: the oracle does exactly that.
+- A crash before the commit leaves neither outputs nor an entry. The next life reads the batch again, and decides by the folder as it is then.
+- Steps of walks are not part of the journal. A walk that only the newer flows have starts after the switch, and each visits a customer once.
+- The limits of addresses change with the caps in `rules.yaml`. An earlier record on `suppressions` stays until the next event of its address.
+- A mailer starts renderers with the newer templates before it ends the others. An email is rendered by one version.
 """
 
 from __future__ import annotations
