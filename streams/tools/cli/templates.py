@@ -79,7 +79,8 @@ def templates_init(
 def templates_copy(flow: str, templates_dir: Path | None) -> None:
     """Copy a flow of Takk to your folder, to change it.
 
-    The whole flow is then yours: its steps, messages, texts and examples. A newer Takk does not change it.
+    The whole flow is then yours: its steps, messages, texts and examples. A newer Takk does not change it. A flow that library.yaml
+    does not name is copied as a draft: it sends nothing until you set `status: live`.
 
     \b
     takk templates copy order-confirmation --templates ~/shop
@@ -93,12 +94,13 @@ def templates_copy(flow: str, templates_dir: Path | None) -> None:
     if not (root / MARKER).is_file():
         raise click.ClickException(f"{root} has no {MARKER}: all of its flows are in the folder itself")
     try:
-        folder = copy_to_shop(LIBRARY, root, flow)
+        folder, is_draft = copy_to_shop(LIBRARY, root, flow)
     except CannotInit as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"cannot write {error.filename}: {error.strerror}") from error
-    click.echo(f"Wrote {folder}.")
+    hint = "a draft: set `status: live` in its flow.yaml when it should send" if is_draft else "live, as before"
+    click.echo(f"Wrote {folder}. The flow is {hint}.")
 
 
 @templates.command("test")

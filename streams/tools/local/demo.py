@@ -100,6 +100,9 @@ def run(settings: Settings, *, seconds: float | None, rate: float, seed: int = 7
         console.print(f"ready after {time.monotonic() - started:.1f} s")
         console.print(f"inbox    {inbox.web_url} (open it to read the emails)")
         console.print(f"gateway  {gateway.public_url} (the links in the emails lead there)")
+        console.print(
+            f"kafka    {kafka.bootstrap} (for takk in another terminal: export KAFKA_BOOTSTRAP_SERVERS={kafka.bootstrap})"
+        )
         console.print("metrics  " + ", ".join(f"{each.metrics_url} ({each.role})" for each in processes))
         end = f"closes after {seconds:g} s" if seconds is not None else "is open until you press Ctrl-C"
         console.print(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from streams.core.values.text import nearest
 from streams.definitions.checks.layout import ANY_KEPT, FLOW
-from streams.definitions.layers import MARKER
+from streams.definitions.layers import MARKER, read_snapshot
 from streams.mail.rendering.languages import LANGUAGES_FILE, is_language
 from streams.mail.rendering.occasions import OCCASIONS_FILE
 from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED, flow_folders
@@ -103,23 +103,31 @@ def _name_flows(folders: Mapping[str, Path], target: Path, live: Collection[str]
     return names
 
 
-def copy_to_shop(library: Path, root: Path, flow: str) -> Path:
-    """Copy a flow of the library to a folder over it, under its name and with all of its versions; return the new folder.
+def copy_to_shop(library: Path, root: Path, flow: str) -> tuple[Path, bool]:
+    """Copy a flow of the library to a folder over it, under its name and with all of its versions.
 
-    From then on the flow is the shop's: the library's files of it are not read any more.
+    From then on the flow is the shop's: the library's files of it are not read any more. A flow that `library.yaml` does not name
+    becomes a draft, because a copy must not start to send.
+
+    Returns:
+        The new folder, and whether the flow became a draft.
 
     Raises:
         CannotInit: the flow is unknown, or the folder has it already.
         OSError: a file cannot be read or written.
     """
     folders, own = flow_folders(library), flow_folders(root)
+    is_off = flow in read_snapshot(root, library).layers.off
     if flow not in folders:
         raise CannotInit(f"unknown flow {flow!r}; {nearest(flow, folders)}")
     if flow in own:
         raise CannotInit(f"the folder has the flow {flow!r} in {own[flow]} (hint: edit it there)")
     folder = root / folders[flow].relative_to(library)
     shutil.copytree(folders[flow], folder, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-    return folder
+    if is_off:
+        path = folder / FLOW
+        path.write_text(with_value(path.read_text(encoding="utf-8"), "status", "draft")[0], encoding="utf-8")
+    return folder, is_off
 
 
 def _set_statuses(target: Path, live: Collection[str]) -> list[str]:

@@ -133,7 +133,8 @@ def test_a_copied_flow_is_the_shops(tmp_path: Path) -> None:
     """A copied flow is read from the shop's folder, with its version; it is copied once."""
     target = tmp_path / "shop"
     init_folder(TEMPLATES, target, is_layer=True)
-    folder = copy_to_shop(TEMPLATES, target, "order-confirmation")
+    folder, is_draft = copy_to_shop(TEMPLATES, target, "order-confirmation")
+    assert not is_draft
     assert folder == target / "flows" / "transactional" / "order-confirmation"
     path = folder / "flow.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("status: live", "status: draft"), encoding="utf-8")
@@ -143,3 +144,12 @@ def test_a_copied_flow_is_the_shops(tmp_path: Path) -> None:
         copy_to_shop(TEMPLATES, target, "order-confirmation")
     with pytest.raises(CannotInit, match="did you mean 'review'"):
         copy_to_shop(TEMPLATES, target, "reviw")
+
+
+def test_a_copied_flow_that_did_not_run_is_a_draft(tmp_path: Path) -> None:
+    """Copying a flow that library.yaml does not name starts no emails."""
+    target = tmp_path / "shop"
+    init_folder(TEMPLATES, target, is_layer=True)
+    _, is_draft = copy_to_shop(TEMPLATES, target, "review")
+    assert is_draft
+    assert {flow.name: flow.status for flow in read_templates(target).newest}["review"] == "draft"
