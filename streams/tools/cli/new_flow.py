@@ -45,4 +45,5 @@ def flows_new(name: str, source: str, group: str, templates_dir: Path | None) ->
     click.echo(f"3. See the emails while you edit: takk preview{option}")
     click.echo(f"4. Check it: takk flows check{option}")
     click.echo(f"5. See what it would send: takk simulate --from topic --flow {name}@draft{option}")
-    click.echo("6. Set `status: live` in flow.yaml, and restart the workers and mailers.")
+    directory = f" {templates_dir}" if templates_dir is not None else ""
+    click.echo(f"6. Set `status: live` in flow.yaml, and use it: takk templates publish{directory}")
