@@ -54,9 +54,14 @@ class ProcessTemplates:
         """Return a copy of the folder's content. It is not in use yet.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: it cannot be written. No part of it stays.
         """
-        return snapshot.write(self._home / f"{snapshot.version}-{next(self._numbers)}")
+        path = self._home / f"{snapshot.version}-{next(self._numbers)}"
+        try:
+            return snapshot.write(path)
+        except OSError:
+            self.drop(path)
+            raise
 
     def use(self, version: str, layers: Layers) -> None:
         """Use a copy from now on, and delete the older ones."""

@@ -142,7 +142,11 @@ class Reloader:
 
     async def _use(self, snapshot: Snapshot) -> None:
         version = snapshot.version
-        layers = await asyncio.to_thread(self._templates.write, snapshot)
+        try:
+            layers = await asyncio.to_thread(self._templates.write, snapshot)
+        except OSError as error:  # such as a full disk
+            log.warning("cannot copy the published templates, trying again", version=version, error=error)
+            return
         try:
             switch = await self._load(layers)
             failpoints.reach("templates.loaded")

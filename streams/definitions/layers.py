@@ -168,7 +168,8 @@ def open_layers(root: Path, library: Path = LIBRARY) -> Iterator[Layers]:
 
 def version_of(files: Files) -> str:
     """Return the version of the content of a templates folder: a hash, as hexadecimal text."""
-    parts = [part for name in sorted(files) for part in (name.encode(), files[name])]
+    # A name on Linux may be any bytes.
+    parts = [part for name in sorted(files) for part in (os.fsencode(name), files[name])]
     return ids.digest_of(*parts)[:VERSION_LENGTH]
 
 

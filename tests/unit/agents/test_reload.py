@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,6 +113,30 @@ def test_files_that_arrive_later(process: Process) -> None:
     process.look()
     assert process.used == []
     (process.root / COPY).write_text("hi.subject: Newer\n")
+    process.look()
+    assert process.used == ["hi.subject: Newer\n"]
+
+
+def test_a_copy_that_cannot_be_written(process: Process) -> None:
+    """The process keeps its version, leaves no part of the copy, and tries again."""
+    (process.root / COPY).write_text("hi.subject: Newer\n")
+    (process.root / "a").write_text("")
+    version = process.publish()
+    home = process.templates.layers.path.parent
+    for number in (2, 3):  # a folder in the place of a file, as if the disk was full
+        (home / f"{version}-{number}" / "a").mkdir(parents=True)
+        process.look()
+        assert not (home / f"{version}-{number}").exists()
+    assert (process.used, process.is_published) == ([], 0)
+    process.look()
+    assert process.used == ["hi.subject: Newer\n"]
+
+
+def test_a_file_name_that_is_not_utf_8(process: Process) -> None:
+    """Such a file stops neither the reload nor the start of a process."""
+    (process.root / os.fsdecode(b"\xff.txt")).write_text("")
+    (process.root / COPY).write_text("hi.subject: Newer\n")
+    process.publish()
     process.look()
     assert process.used == ["hi.subject: Newer\n"]
 
