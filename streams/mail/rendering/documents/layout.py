@@ -107,18 +107,16 @@ class _Drawing:
 
     def _addresses(self, y: float) -> float:
         invoice, text = self.invoice, self.words.text
-        buyer = self._address(invoice.buyer)
-        if invoice.vat_number and buyer:
-            buyer.append(f"{text('document.vat-number')} {invoice.vat_number}")
-        delivery = self._address(invoice.delivery)
-        blocks = [(text("document.bill-to"), buyer)]
-        if delivery and delivery != self._address(invoice.buyer):
-            blocks.append((text("deliver-to"), delivery))
+        buyer, delivery = self._address(invoice.buyer), self._address(invoice.delivery)
+        number = [f"{text('document.vat-number')} {invoice.vat_number}"] if invoice.vat_number and buyer else []
+        blocks = [(text("document.bill-to"), self._block(buyer) + self._block(number))]  # the law asks for the number
+        if delivery and delivery != buyer:
+            blocks.append((text("deliver-to"), self._block(delivery)))
         for label, lines in blocks:
             if not lines:
                 continue
             self.pages.text(MARGIN, y, label, self.styles.label)
-            y = stacked(self.pages, MARGIN, y - 14, self._block(lines), self.styles.text) - 8
+            y = stacked(self.pages, MARGIN, y - 14, lines, self.styles.text) - 8
         return y
 
     def _address(self, address: Mapping[str, str] | None) -> list[str]:

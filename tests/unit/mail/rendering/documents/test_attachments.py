@@ -20,7 +20,7 @@ from streams.mail.rendering.filters import formats_of
 from streams.mail.rendering.logo import Logo
 from streams.mail.rendering.render_errors import IncorrectDocument, RenderError
 from tests.harness.commands import command
-from tests.harness.documents import BRAND, LINES, LOCALES, document_of, order_of, text_of
+from tests.harness.documents import ADDRESS, BRAND, LINES, LOCALES, document_of, order_of, text_of
 
 TITLES = {"da": "Faktura", "nb": "Faktura", "sv": "Faktura", "nl": "Factuur", "en": "Invoice"}
 RECEIPTS = {"da": "Kvittering", "nb": "Kvittering", "sv": "Kvitto", "nl": "Bon", "en": "Receipt"}
@@ -98,6 +98,13 @@ def test_many_lines_take_several_pages() -> None:
     for number, page in enumerate(pages, 1):
         assert f"{number}/{len(pages)}" in page
         assert "CVR 12345678" in page
+
+
+def test_a_long_address_does_not_displace_the_vat_number_of_the_buyer() -> None:
+    """An invoice with reverse charge is not one without it. An address that takes too many lines is cut instead."""
+    address = replace(ADDRESS, company="Nordic wholesalers of woollen socks " * 5, line1="Building 7, third floor " * 7)
+    shown = text_of(document_of(order_of(billing_address=address, vat_number="SE556677889901")))
+    assert "SE556677889901" in shown
 
 
 def test_a_document_that_is_too_large_never_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
