@@ -96,11 +96,12 @@ def wrapped(text: str, style: Style, width: float) -> list[str]:
 def _pieces(word: str, style: Style, width: float) -> list[str]:
     if width_of(word, style) <= width:
         return [word]
-    pieces, piece = [], ""
+    pieces, piece, taken = [], "", 0.0
     for letter in word:
-        if piece and width_of(piece + letter, style) > width:
+        taken += width_of(letter, style)  # the letters are not kerned
+        if piece and taken > width:
             pieces.append(piece)
-            piece = ""
+            piece, taken = "", width_of(letter, style)
         piece += letter
     return [*pieces, piece]
 
