@@ -72,6 +72,15 @@ def test_abroad(ruleset: Ruleset, country: str, expected: list[str]) -> None:
     assert emails(shop, "abroad") == expected
 
 
+def test_abroad_is_explained_once(ruleset: Ruleset) -> None:
+    """A customer who orders again within half a year is not told the same again."""
+    shop = Scenario(ruleset)
+    for _ in range(3):
+        shop.order("anna", ship_country="US")
+        shop.after(days=10)
+    assert emails(shop, "abroad") == ["customs"]
+
+
 @pytest.mark.parametrize(("lines", "expected"), [((LAMP, SOCKS), ["how-to"]), ((SOCKS,), ["care"]), ((CREATINE,), [])])
 def test_how_to(ruleset: Ruleset, lines: tuple[OrderLine, ...], expected: list[str]) -> None:
     """Advice by category comes the morning before the delivery window."""
