@@ -72,7 +72,7 @@ def test_abroad(ruleset: Ruleset, country: str, expected: list[str]) -> None:
     assert emails(shop, "abroad") == expected
 
 
-def test_abroad_is_explained_once(ruleset: Ruleset) -> None:
+    """A customer who orders again within half a year gets the explanation once."""
     """A customer who orders again within half a year is not told the same again."""
     shop = Scenario(ruleset)
     for _ in range(3):

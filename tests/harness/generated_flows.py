@@ -11,6 +11,7 @@ import yaml
 from hypothesis import strategies as st
 
 from streams.core.conditions.names import NAMES as CONDITION_NAMES
+from streams.core.rules.flow import DOCUMENTS
 from streams.core.rules.recommends import Source
 from streams.core.rules.trigger_names import (
     ACTIVITIES,
@@ -262,6 +263,8 @@ class _Flow:
         if self.once_per != "parcel" and self.on not in OF_REQUESTS:
             send |= self.some(together=lambda: one("together", (False, True)))
         if self.purpose in TRANSACTIONAL:  # without a holdout and recommendations
+            if is_about_order(self.on) and "together" not in send:
+                send |= self.some(attach=lambda: one("document", DOCUMENTS))
             return send | self.some(purpose=lambda: one("transactional purpose", TRANSACTIONAL))
         send |= self.some(
             holdout=lambda: 30,

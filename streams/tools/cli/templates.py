@@ -168,11 +168,12 @@ def templates_test(context: click.Context, directory: Path | None, no_browser: b
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), required=False)
 @click.option("--by", default="", help="Author of the publication. Default: this user and host.")
 def templates_publish(directory: Path | None, by: str) -> None:
-    """Publish a templates folder: all processes use it as soon as they have its files, without a restart.
+    """Publish a templates folder.
 
-    Checks the folder as `takk flows check` does, and writes its version to the topic published-templates. Workers, mailers and
-    gateways compare the folder of TAKK_TEMPLATES_DIR with it every second. A process whose folder differs, or has errors, keeps
-    what it has. Distribute the files before or after. Default: TAKK_TEMPLATES_DIR.
+    All processes use it as soon as they have its files, without a restart. Checks the folder as `takk flows check` does, and
+    writes its version to the topic published-templates. Workers, mailers and gateways compare the folder of
+    TAKK_TEMPLATES_DIR with it every second. A process whose folder differs, or has errors, keeps what it has. Distribute the
+    files before or after. Default: TAKK_TEMPLATES_DIR.
 
     \b
     takk templates publish ~/shop
