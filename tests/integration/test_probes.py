@@ -81,7 +81,7 @@ def test_a_restoring_worker_reports_its_progress(stack: Stack) -> None:
     finally:
         process.kill()
     assert {livez for livez, readyz in statuses if readyz} == {200}
-    assert any(body.endswith(" s left\n") for body, _ in during_restore), during_restore
+    assert any(" s left\n" in body for body, _ in during_restore), during_restore
     assert any(
         0 < series[f"takk_restore_progress_ratio{FLOWS}"] < 1
         and series[f"takk_restore_offsets_per_second{FLOWS}"] > 0
