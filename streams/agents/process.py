@@ -6,9 +6,11 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import Future
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -115,8 +117,8 @@ def run_process(
 
     @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators have no types
     async def run_check() -> None:
-        # It takes a second of CPU time, by which a worker would return later to its partitions.
-        await asyncio.to_thread(check)
+        # It takes seconds of CPU time, by which a worker would return later to its partitions.
+        await beside(check)
 
     @app.faust.task  # type: ignore[untyped-decorator]  # Faust's decorators have no types
     async def reload_templates() -> None:
@@ -133,3 +135,26 @@ def run_process(
 
     helpers: Sequence[Stoppable] = global_tables if renderers is None else (*global_tables, renderers)
     Worker(app.faust, health, prepare, helpers).execute_from_commandline()
+
+
+async def beside(work: Callable[[], None]) -> None:
+    """Run `work` in a thread of its own, for which the process does not wait when it ends.
+
+    Threads of `asyncio.to_thread` are joined at the end: on a busy machine a worker then did not stop within its grace period.
+
+    Raises:
+        Exception: that of `work`.
+    """
+    done: Future[None] = Future()
+    done.set_running_or_notify_cancel()  # so that it cannot be cancelled
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - not swallowed: the caller raises it
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    Thread(target=run, name="beside", daemon=True).start()
+    await asyncio.wrap_future(done)

@@ -71,7 +71,6 @@ def test_abroad(ruleset: Ruleset, country: str, expected: list[str]) -> None:
     shop.after(days=1)
     assert emails(shop, "abroad") == expected
 
-
     """A customer who orders again within half a year gets the explanation once."""
     """A customer who orders again within half a year is not told the same again."""
     shop = Scenario(ruleset)
