@@ -84,6 +84,7 @@ def arrived(stack: Stack, subject: str) -> int:
     return sum(mail.subject == subject for mail in stack.inbox.mails())
 
 
+@pytest.mark.campaign
 def test_templates_are_published_while_emails_are_sent(stack: Stack) -> None:
     """Newer text arrives within a minute without a restart; broken versions change nothing; kills in a switch lose and double nothing."""
     templates, closed = stack.settings.templates_dir, threading.Event()
