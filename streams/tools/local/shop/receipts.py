@@ -22,8 +22,8 @@ CODE_SHARE, CODES = 0.15, (("WELCOME10", 10), ("THANKS15", 15), ("FRIEND5", 5))
 METHODS, METHOD_WEIGHTS = (("Home delivery", 590), ("Pickup point", 390), ("Express delivery", 1290)), (45, 45, 10)
 #: Sum of the lines, in euro cents, from which all but express delivery is free.
 FREE_FROM_CENTS = 15_000
-#: Share of the orders that are paid some days later, by invoice.
-INVOICE_SHARE = 0.08
+#: Share of the orders that are paid some days later.
+LATER_SHARE = 0.08
 #: Share of the orders with a note of the buyer.
 NOTE_SHARE = 0.05
 NOTES = ("Please leave the parcel at the door.", "The bell is broken, please knock.", "No paper invoice, thank you.")
@@ -134,7 +134,7 @@ def add_receipt(order: dict[str, Any], buyer: Person, number: int) -> None:
     }
     if rng.random() < INVOICE_SHARE:
         order |= {"invoice_number": f"F-{1000 + number}", "invoiced_at": order["placed_at"]}
-    if rng.random() < INVOICE_SHARE:
+    if rng.random() < LATER_SHARE:
         order |= {"payment_method": here.invoice, "payment_status": "pending", "payment_at": None, "paid_minor": 0}
 
 

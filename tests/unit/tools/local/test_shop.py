@@ -11,9 +11,11 @@ import pytest
 
 from streams.core.model.events import OrderEvent
 from streams.core.model.orders.receipt import receipt_of
+from streams.tools.local.shop.lines import order_line
 from streams.tools.local.shop.news import LAUNCH_DAY, LAUNCHED, NEWER, REDUCED, SOLD_OUT
-from streams.tools.local.shop.people import person
+from streams.tools.local.shop.people import PRODUCTS, person
 from streams.tools.local.shop.reactions import CLICK_RATE, OPEN_RATE, reaction
+from streams.tools.local.shop.receipts import INVOICE_SHARE, LATER_SHARE, add_receipt, is_unpaid
 from streams.tools.local.shop.shop import Shop, ShopRecord
 from streams.wire import topics
 from streams.wire.codec import open_codec
@@ -292,3 +294,19 @@ def test_rates_and_days_must_be_above_zero(rate: float, day: float) -> None:
     """A rate or a day that is not above 0 is rejected, with the numbers in the message."""
     with pytest.raises(ValueError, match=r"above 0"):
         Shop(1, rate, day)
+
+
+def test_shares_of_invoices() -> None:
+    """A quarter of the orders get an invoice, and few are paid later, as their shares say."""
+    orders = []
+    for number in range(3_000):
+        buyer = person(7, number)
+        order = {
+            "order_id": f"o-{number}", "placed_at": START, "ship_country": buyer.country,
+            "lines": [order_line(PRODUCTS[0], 1, buyer.rate)],
+        }  # fmt: skip
+        add_receipt(order, buyer, number)
+        orders.append(order)
+    invoiced = sum("invoice_number" in order for order in orders) / len(orders)
+    later = sum(map(is_unpaid, orders)) / len(orders)
+    assert (invoiced, later) == (pytest.approx(INVOICE_SHARE, abs=0.03), pytest.approx(LATER_SHARE, abs=0.02))
