@@ -11,17 +11,11 @@ import pytest
 
 from streams.core.model.person_events import ActivityKind, CustomerActed
 from streams.core.rules.ruleset import Ruleset
-from streams.definitions.loader import load_ruleset
 from streams.testing import Scenario
 from tests.harness.events import TEMPLATES
+from tests.harness.library import emails_of
 
 ASKING = ("how-was-it", "review", "nps", "refer-a-friend", "friend-ordered", "about-you", "wish-list", "photo-contest")
-
-
-@pytest.fixture(scope="module")
-def ruleset() -> Ruleset:
-    """The shipped flows."""
-    return load_ruleset(TEMPLATES)
 
 
 @pytest.fixture
@@ -47,7 +41,7 @@ def acts(shop: Scenario, kind: ActivityKind, **fields: Any) -> None:
 
 def asked(shop: Scenario, *flows: str) -> list[str]:
     """The emails of Anna by these flows, of all that ask without names."""
-    return [mail for mail in shop.mails("anna") if mail.partition("/")[0] in (flows or ASKING)]
+    return emails_of(shop, *(flows or ASKING))
 
 
 def test_a_first_order(shop: Scenario) -> None:

@@ -7,30 +7,17 @@ from datetime import datetime, timedelta
 import pytest
 
 from streams.core.rules.ruleset import Ruleset
-from streams.definitions.loader import load_ruleset
-from streams.settings import PROJECT_ROOT
 from streams.testing import START, OrderLine, Scenario
+from tests.harness.library import messages_of
 
-TEMPLATES = PROJECT_ROOT / "templates"
 LAMP = OrderLine("LMP-1", "Lamp", "lighting", 1, 50_000)
 SOCKS = OrderLine("S-1", "Socks", "clothes", 2, 10_000)
 CREATINE = OrderLine("CR-1", "Creatine", "supplements", 1, 20_000)
 
 
-@pytest.fixture(scope="module")
-def ruleset() -> Ruleset:
-    """The shipped flows."""
-    return load_ruleset(TEMPLATES)
-
-
 def shop_at(ruleset: Ruleset, start: datetime = START) -> Scenario:
     """Return a shop with the shipped flows."""
     return Scenario(ruleset, start=start)
-
-
-def emails(shop: Scenario, flow: str, customer: str = "anna") -> list[str]:
-    """Return the messages of a flow that the customer got."""
-    return [mail.partition("/")[2] for mail in shop.mails(customer) if mail.partition("/")[0] == flow]
 
 
 @pytest.mark.parametrize(
@@ -42,12 +29,12 @@ def test_what_next(ruleset: Ruleset, ordered_at: datetime, after_hours: float) -
     shop = shop_at(ruleset, ordered_at)
     shop.order("anna")
     shop.after(hours=after_hours - 1)
-    assert emails(shop, "what-next") == []
+    assert messages_of(shop, "what-next") == []
     shop.after(hours=2)
-    assert emails(shop, "what-next") == ["what-next"]
+    assert messages_of(shop, "what-next") == ["what-next"]
     shop.order("anna")
     shop.after(days=1)
-    assert emails(shop, "what-next") == ["what-next"]
+    assert messages_of(shop, "what-next") == ["what-next"]
 
 
 def test_what_next_is_for_orders_that_are_not_sent(ruleset: Ruleset) -> None:
@@ -58,7 +45,7 @@ def test_what_next_is_for_orders_that_are_not_sent(ruleset: Ruleset) -> None:
     shop.parcel("anna", "shipped")
     shop.order("bo", ship_country="SE")
     shop.after(days=1)
-    assert emails(shop, "what-next") == emails(shop, "what-next", "bo") == []
+    assert messages_of(shop, "what-next") == messages_of(shop, "what-next", "bo") == []
 
 
 @pytest.mark.parametrize(
@@ -69,7 +56,7 @@ def test_abroad(ruleset: Ruleset, country: str, expected: list[str]) -> None:
     shop = shop_at(ruleset)
     shop.order("anna", ship_country=country)
     shop.after(days=1)
-    assert emails(shop, "abroad") == expected
+    assert messages_of(shop, "abroad") == expected
 
     """A customer who orders again within half a year gets the explanation once."""
     """A customer who orders again within half a year is not told the same again."""
@@ -77,7 +64,7 @@ def test_abroad(ruleset: Ruleset, country: str, expected: list[str]) -> None:
     for _ in range(3):
         shop.order("anna", ship_country="US")
         shop.after(days=10)
-    assert emails(shop, "abroad") == ["customs"]
+    assert messages_of(shop, "abroad") == ["customs"]
 
 
 @pytest.mark.parametrize(("lines", "expected"), [((LAMP, SOCKS), ["how-to"]), ((SOCKS,), ["care"]), ((CREATINE,), [])])
@@ -88,9 +75,9 @@ def test_how_to(ruleset: Ruleset, lines: tuple[OrderLine, ...], expected: list[s
     window = START + timedelta(days=4)
     shop.parcel("anna", "shipped", window=(window, window + timedelta(hours=3)))
     shop.after(days=2, hours=23)
-    assert emails(shop, "how-to") == []
+    assert messages_of(shop, "how-to") == []
     shop.after(hours=3)
-    assert emails(shop, "how-to") == expected
+    assert messages_of(shop, "how-to") == expected
 
 
 def test_how_to_is_not_late(ruleset: Ruleset) -> None:
@@ -101,7 +88,7 @@ def test_how_to_is_not_late(ruleset: Ruleset) -> None:
     shop.after(hours=20)
     shop.parcel("anna", "delivered")
     shop.after(days=3)
-    assert emails(shop, "how-to") == []
+    assert messages_of(shop, "how-to") == []
 
 
 def test_usage(ruleset: Ruleset) -> None:
@@ -110,12 +97,12 @@ def test_usage(ruleset: Ruleset) -> None:
     shop.order("anna", lines=(CREATINE,))
     shop.parcel("anna", "delivered")
     shop.after(days=8)
-    assert emails(shop, "usage") == ["remind"]
+    assert messages_of(shop, "usage") == ["remind"]
     assert shop.mail("anna").context["repeat"] == {"round": 1, "rounds": 3}
     shop.order("anna", lines=(CREATINE,))
     shop.parcel("anna", "delivered")
     shop.after(days=90)
-    assert emails(shop, "usage") == ["remind"] * 3
+    assert messages_of(shop, "usage") == ["remind"] * 3
 
 
 def test_usage_ends(ruleset: Ruleset) -> None:
@@ -128,7 +115,7 @@ def test_usage_ends(ruleset: Ruleset) -> None:
     shop.parcel("anna", "returned")
     shop.unsubscribes("bo")
     shop.after(days=90)
-    assert [len(emails(shop, "usage", customer)) for customer in ("anna", "bo", "eve")] == [1, 1, 0]
+    assert [len(messages_of(shop, "usage", customer)) for customer in ("anna", "bo", "eve")] == [1, 1, 0]
 
 
 def test_good_to_know(ruleset: Ruleset) -> None:
@@ -140,12 +127,12 @@ def test_good_to_know(ruleset: Ruleset) -> None:
     shop.after(days=2)
     shop.parcel("bo", "returned")
     shop.after(days=3)
-    assert emails(shop, "good-to-know") == ["tips"]
-    assert emails(shop, "good-to-know", "bo") == []
+    assert messages_of(shop, "good-to-know") == ["tips"]
+    assert messages_of(shop, "good-to-know", "bo") == []
     shop.order("anna")
     shop.parcel("anna", "delivered")
     shop.after(days=10)
-    assert emails(shop, "good-to-know") == ["tips"]
+    assert messages_of(shop, "good-to-know") == ["tips"]
 
 
 def test_history_gets_no_help(ruleset: Ruleset) -> None:

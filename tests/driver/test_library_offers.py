@@ -7,30 +7,12 @@ from datetime import timedelta
 import pytest
 
 from streams.core.model.events import ProductBrowsed
-from streams.core.rules.ruleset import Ruleset
-from streams.definitions.loader import load_ruleset
 from streams.settings import PROJECT_ROOT
 from streams.testing import OrderLine, Scenario
+from tests.harness.library import messages_of
 
 TEMPLATES = PROJECT_ROOT / "templates"
 TEA = OrderLine("TEA", "Tea", "tea", 1, 10_000)
-
-
-@pytest.fixture(scope="module")
-def ruleset() -> Ruleset:
-    """The shipped flows."""
-    return load_ruleset(TEMPLATES)
-
-
-@pytest.fixture
-def shop(ruleset: Ruleset) -> Scenario:
-    """A shop with the shipped flows."""
-    return Scenario(ruleset)
-
-
-def emails(shop: Scenario, flow: str, customer: str = "anna") -> list[str]:
-    """Return the messages of a flow that the customer got."""
-    return [mail.partition("/")[2] for mail in shop.mails(customer) if mail.partition("/")[0] == flow]
 
 
 def subscribe(shop: Scenario, *customers: str) -> None:
@@ -50,7 +32,7 @@ def test_invitation(country: str, consent: bool | None, expected: list[str]) -> 
         shop.profile("anna", email="anna@example.com", country=country, marketing_consent=True)
     shop.order("anna", country=country, ship_country=country, locale="en")
     shop.after(days=2)
-    assert emails(shop, "thank-you") == expected
+    assert messages_of(shop, "thank-you") == expected
 
 
 def test_next_purchase(shop: Scenario) -> None:
@@ -61,13 +43,13 @@ def test_next_purchase(shop: Scenario) -> None:
     shop.after(days=10)
     shop.order("bo")
     shop.after(days=12)
-    assert emails(shop, "next-purchase") == ["code"]
+    assert messages_of(shop, "next-purchase") == ["code"]
     assert shop.mail("anna", "code").context["reward"]["code"]
-    assert emails(shop, "next-purchase", "bo") == []
+    assert messages_of(shop, "next-purchase", "bo") == []
     shop.order("anna")
     shop.parcel("anna", "delivered")
     shop.after(days=40)
-    assert emails(shop, "next-purchase") == ["code"]
+    assert messages_of(shop, "next-purchase") == ["code"]
 
 
 @pytest.mark.parametrize(("codes", "expected"), [(("TE-1",), ["offer"]), ((), ["picks"])])
@@ -85,7 +67,7 @@ def test_favourite_category(shop: Scenario, codes: tuple[str, ...], expected: li
             f"c{number}", lines=tuple(OrderLine(sku, sku, "tea", 1, 10_000) for sku in ("TEA-2", "TEA-3", "TEA-4"))
         )
     shop.after(days=20)
-    assert emails(shop, "favourite-category") == expected
+    assert messages_of(shop, "favourite-category") == expected
 
 
 def test_favourite_category_needs_a_habit(shop: Scenario) -> None:
@@ -99,7 +81,7 @@ def test_favourite_category_needs_a_habit(shop: Scenario) -> None:
     shop.after(days=20)
     shop.order("eve", lines=(TEA,))
     shop.after(days=60)
-    assert all(emails(shop, "favourite-category", customer) == [] for customer in ("anna", "bo", "eve"))
+    assert all(messages_of(shop, "favourite-category", customer) == [] for customer in ("anna", "bo", "eve"))
 
 
 def test_early_access(shop: Scenario) -> None:
@@ -110,10 +92,10 @@ def test_early_access(shop: Scenario) -> None:
     for customer in ("anna", "bo"):
         shop.views(customer, "NEW", launches_at=launch)
     shop.after(days=9)
-    assert emails(shop, "early-access") == ["before"]
+    assert messages_of(shop, "early-access") == ["before"]
     shop.after(days=2)
-    assert emails(shop, "early-access") == ["before", "launched"]
-    assert emails(shop, "early-access", "bo") == []
+    assert messages_of(shop, "early-access") == ["before", "launched"]
+    assert messages_of(shop, "early-access", "bo") == []
 
 
 def test_cart(shop: Scenario) -> None:
@@ -122,14 +104,14 @@ def test_cart(shop: Scenario) -> None:
     subscribe(shop, "anna")
     shop.views("anna", "TEA", kind="added_to_cart")
     shop.after(hours=3)
-    assert emails(shop, "cart-left") == []
+    assert messages_of(shop, "cart-left") == []
     shop.after(hours=2)
-    assert emails(shop, "cart-left") == ["left"]
+    assert messages_of(shop, "cart-left") == ["left"]
     assert shop.recommended("anna") == ["TEA"]
     shop.after(days=4)
     shop.views("anna", "TEA", kind="added_to_cart")
     shop.after(days=4)
-    assert emails(shop, "cart-left") == ["left", "remind"]
+    assert messages_of(shop, "cart-left") == ["left", "remind"]
 
 
 def test_cart_that_is_not_left(shop: Scenario) -> None:
@@ -143,7 +125,7 @@ def test_cart_that_is_not_left(shop: Scenario) -> None:
     shop.order("anna", lines=(TEA,))
     shop.tell(ProductBrowsed(customer_id="bo", kind="cart_emptied", sku="", occurred_at=shop.now))
     shop.after(days=5)
-    assert all(emails(shop, "cart-left", customer) == [] for customer in ("anna", "bo", "eve", "new"))
+    assert all(messages_of(shop, "cart-left", customer) == [] for customer in ("anna", "bo", "eve", "new"))
 
 
 def test_browsed(shop: Scenario) -> None:
@@ -159,7 +141,7 @@ def test_browsed(shop: Scenario) -> None:
         shop.views(customer, "TEA")
     shop.views("eve", "TEA", kind="added_to_cart")
     shop.after(hours=20)
-    assert emails(shop, "browsed") == []
+    assert messages_of(shop, "browsed") == []
     shop.after(days=6)
-    assert emails(shop, "browsed") == ["seen"]
-    assert all(emails(shop, "browsed", customer) == [] for customer in ("bo", "eve", "ida"))
+    assert messages_of(shop, "browsed") == ["seen"]
+    assert all(messages_of(shop, "browsed", customer) == [] for customer in ("bo", "eve", "ida"))

@@ -4,50 +4,29 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-import pytest
-
-from streams.core.rules.ruleset import Ruleset
-from streams.definitions.loader import load_ruleset
 from streams.testing import OrderLine, Scenario
-from tests.harness.events import TEMPLATES
+from tests.harness.library import emails_of
 
 TEA = OrderLine("TEA", "Tea", "tea", 1, 10_000, 30)
 HONEY = OrderLine("HONEY", "Honey", "food", 2, 8_000, 15)
 POT = OrderLine("POT", "Teapot", "tea", 1, 40_000)
 
 
-@pytest.fixture(scope="module")
-def ruleset() -> Ruleset:
-    """The shipped flows."""
-    return load_ruleset(TEMPLATES)
-
-
-@pytest.fixture
-def shop(ruleset: Ruleset) -> Scenario:
-    """A shop with the shipped flows."""
-    return Scenario(ruleset)
-
-
-def emails(shop: Scenario, *flows: str) -> list[str]:
-    """The emails of Anna by these flows."""
-    return [each for each in shop.mails("anna") if each.partition("/")[0] in flows]
-
-
 def test_buy_again(shop: Scenario) -> None:
     """The email comes five days before a product is used up and again a week after, for several products at once; a new order ends it."""
     shop.order("anna", lines=(TEA, HONEY, POT))
     shop.after(days=26)
-    assert emails(shop, "buy-again") == ["buy-again/again"]
+    assert emails_of(shop, "buy-again") == ["buy-again/again"]
     assert [product["sku"] for product in shop.mail("anna").context["products"]] == ["TEA", "HONEY"]
     shop.after(days=13)
-    assert emails(shop, "buy-again") == ["buy-again/again", "buy-again/remind"]
+    assert emails_of(shop, "buy-again") == ["buy-again/again", "buy-again/remind"]
     shop.order("anna", lines=(TEA,))
     shop.after(days=20)
     shop.order("anna", lines=(TEA,))
     shop.after(days=14)
-    assert len(emails(shop, "buy-again")) == 2
+    assert len(emails_of(shop, "buy-again")) == 2
     shop.after(days=60)
-    assert len(emails(shop, "buy-again")) == 4
+    assert len(emails_of(shop, "buy-again")) == 4
 
 
 def test_wish_list(shop: Scenario) -> None:
@@ -62,13 +41,13 @@ def test_wish_list(shop: Scenario) -> None:
     for sku in ("TEA", "POT"):
         shop.product(sku, stock=5)
     shop.after(hours=1)
-    assert emails(shop, "back-in-stock") == ["back-in-stock/back"]
+    assert emails_of(shop, "back-in-stock") == ["back-in-stock/back"]
     shop.after(days=2)
     shop.product("TEA", price="95 DKK")
     shop.after(days=1)
     shop.product("TEA", price="70 DKK")
     shop.after(hours=1)
-    assert emails(shop, "price-dropped") == ["price-dropped/lower"]
+    assert emails_of(shop, "price-dropped") == ["price-dropped/lower"]
 
 
 def test_newer_version(shop: Scenario) -> None:
@@ -78,9 +57,9 @@ def test_newer_version(shop: Scenario) -> None:
     shop.after(days=4)
     shop.product("POT-2", replaces="POT")
     shop.after(days=1, hours=3)  # Saturday
-    assert emails(shop, "newer-version") == []
+    assert emails_of(shop, "newer-version") == []
     shop.after(days=2)
-    assert emails(shop, "newer-version") == ["newer-version/newer"]
+    assert emails_of(shop, "newer-version") == ["newer-version/newer"]
 
 
 def test_win_back(shop: Scenario) -> None:
@@ -88,9 +67,9 @@ def test_win_back(shop: Scenario) -> None:
     shop.profile("anna", birthday=date(1990, 3, 20))
     shop.order("anna")
     shop.after(days=372)
-    assert emails(shop, "win-back") == ["win-back/miss"]
+    assert emails_of(shop, "win-back") == ["win-back/miss"]
     shop.after(days=50)
-    assert emails(shop, "win-back", "birthday") == [
+    assert emails_of(shop, "win-back", "birthday") == [
         "birthday/wishes",
         "win-back/miss",
         "win-back/picks",
@@ -100,7 +79,7 @@ def test_win_back(shop: Scenario) -> None:
     shop.after(days=372)
     shop.order("anna")
     shop.after(days=60)
-    assert emails(shop, "win-back")[3:] == ["win-back/miss"]
+    assert emails_of(shop, "win-back")[3:] == ["win-back/miss"]
 
 
 def test_birthday_and_anniversary(shop: Scenario) -> None:
@@ -108,16 +87,16 @@ def test_birthday_and_anniversary(shop: Scenario) -> None:
     shop.profile("anna", birthday=date(1990, 5, 1))
     shop.order("anna")
     shop.after(days=59)
-    assert emails(shop, "birthday") == []
+    assert emails_of(shop, "birthday") == []
     shop.after(days=1)
-    assert emails(shop, "birthday") == ["birthday/wishes"]
+    assert emails_of(shop, "birthday") == ["birthday/wishes"]
     shop.after(days=100)
     shop.order("anna")
     shop.after(days=206)
-    assert emails(shop, "anniversary") == ["anniversary/a-year"]
+    assert emails_of(shop, "anniversary") == ["anniversary/a-year"]
     shop.order("anna")
     shop.after(days=365)
-    assert emails(shop, "anniversary") == ["anniversary/a-year", "anniversary/years"]
+    assert emails_of(shop, "anniversary") == ["anniversary/a-year", "anniversary/years"]
     assert shop.now.date() == date(2026, 3, 2) + timedelta(days=731)
 
 
@@ -133,7 +112,7 @@ def test_after_the_first_order(shop: Scenario) -> None:
     shop.after(days=35)
     shop.order("bo", lines=(OrderLine("CUP", "Cup", "tea", 1, 5_000),))
     shop.after(days=60)
-    assert emails(shop, "complement", "second-purchase") == [
+    assert emails_of(shop, "complement", "second-purchase") == [
         "complement/products", "second-purchase/nudge", "second-purchase/remind",
     ]  # fmt: skip
     assert not any(each.startswith("second-purchase") for each in shop.mails("bo"))
