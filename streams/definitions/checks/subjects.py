@@ -28,13 +28,19 @@ _MARKS = re.compile(r"!\s*!|\?\s*!|!\s*\?|[$€£]\s*[$€£]")
 
 def subject_problems(subject: str) -> Iterator[tuple[str, Problem]]:
     """Yield the warnings about a subject, each with the words that it is about ("" for all of it), without a place."""
-    if len(subject) > LONG_SUBJECT:
-        message = f"the subject has {len(subject)} letters; phones cut it after about {LONG_SUBJECT}"
+    if message := why_long(subject):
         yield "", Problem("message.W017", message, "shorten it, and continue in the preview")
     for words, what in _spam(subject):
         message = f"the subject looks like spam: {what}"
         yield words, Problem("message.W018", message, "say what the email is about, in plain words")
         return  # one is enough to look at it
+
+
+def why_long(subject: str) -> str:
+    """Return that phones cut a subject, in words, or ""."""
+    if len(subject) <= LONG_SUBJECT:
+        return ""
+    return f"the subject has {len(subject)} letters; phones cut it after about {LONG_SUBJECT}"
 
 
 def _spam(subject: str) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from streams.definitions.checks.email_page import EmailPage, is_address
 from streams.definitions.checks.rendered_emails import MAX_HTML_BYTES
-from streams.definitions.checks.subjects import LONG_SUBJECT
+from streams.definitions.checks.subjects import why_long
 from streams.mail.rendering.renderer import RenderedEmail
 from streams.tools.preview.choices import SCHEMES, WIDTHS
 from streams.tools.preview.chromium import Tab, open_browser
@@ -74,8 +74,7 @@ def _findings(name: str, email: RenderedEmail, size: int) -> Iterator[Finding]:
         yield Finding(name, f"{size / 1000:.1f} kB of HTML; Gmail cuts emails at {MAX_HTML_BYTES // 1000} kB")
     if not email.subject:
         yield Finding(name, "the subject is empty")
-    if len(email.subject) > LONG_SUBJECT:
-        message = f"the subject has {len(email.subject)} letters; phones cut it after about {LONG_SUBJECT}"
+    if message := why_long(email.subject):
         yield Finding(name, message, is_error=False)
     if not email.text.strip():
         yield Finding(name, "the text part is empty")

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from babel import Locale
 
 from streams.mail.rendering.brand import Details
-from streams.mail.rendering.contrast import readable
 from streams.mail.rendering.documents.invoice import DocumentLine, Invoice
 from streams.mail.rendering.documents.pages import HEIGHT, MARGIN, WIDTH, Information, Pages, Style, stacked, wrapped
+from streams.mail.rendering.documents.text_styles import Styles
 from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.filters import Formats
 
@@ -35,31 +35,6 @@ class Words(NamedTuple):
     formats: Formats
 
 
-class _Styles(NamedTuple):
-    """The looks of texts, readable on white paper."""
-
-    title: Style
-    label: Style
-    text: Style
-    bold: Style
-    small: Style
-    total: Style
-    paid: Style
-    accent: str
-    line: str
-
-    @classmethod
-    def of(cls, brand: EmailBrand) -> _Styles:
-        colors, paper = brand.colors.palette(), ("#ffffff",)
-        accent, text, muted, success = (
-            readable(colors[name], paper, is_lighter=False) for name in ("accent", "text", "muted", "success")
-        )
-        return cls(
-            Style(21, text, True), Style(7.5, muted), Style(9.5, text), Style(9.5, text, True), Style(8, muted),
-            Style(12, text, True), Style(9.5, success, True), accent, "#d9d6d1",
-        )  # fmt: skip
-
-
 class _Drawing:
     """One document while it is drawn, from top to bottom.
 
@@ -72,7 +47,7 @@ class _Drawing:
         self.words = words
         self.brand = brand
         self.seller = seller
-        self.styles = _Styles.of(brand)
+        self.styles = Styles.of(brand)
         self.pages = Pages()
         self.y = HEIGHT - MARGIN
 

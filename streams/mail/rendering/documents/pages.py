@@ -188,9 +188,9 @@ def _image(data: bytes) -> ImageReader:
     return ImageReader(BytesIO(data))
 
 
-def stacked(pages: Pages, x: float, y: float, lines: Sequence[str], style: Style, align: Align = "left") -> float:
+def stacked(pages: Pages, x: float, y: float, lines: Sequence[str], style: Style) -> float:
     """Draw lines below each other, and return the base line of the next one."""
     for line in lines:
-        pages.text(x, y, line, style, align)
+        pages.text(x, y, line, style)
         y -= style.leading
     return y
