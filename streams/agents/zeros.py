@@ -87,7 +87,7 @@ DECISIONS = (
         ("skip", rule)
         for rule in (
             "unsubscribed", "hard_bounced", "bad_address", "complained", "soft_bounces", "no_consent", "no_own_opt_in", "no_soft_opt_in",
-            "soft_opt_in_ended", "no_address", "expired", "holdout", "shared_id", "too_old",
+            "soft_opt_in_ended", "under_age", "no_address", "expired", "holdout", "shared_id", "too_old",
         )
     ),
     *(("defer", rule) for rule in ("cap", "fewer", "quiet_hours", "order_late", "refunded", "calm_series", "clash", "not_before", "paused")),

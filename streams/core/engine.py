@@ -95,7 +95,11 @@ def _advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> 
     _HANDLERS[type(event)](uow, event)
     if uow.profile.traits is not NO_TRAITS:
         make_room_for_traits(uow, state)
-    if uow.consent is not state.consent or uow.shared_until != state.shared_until:
+    if (
+        uow.consent is not state.consent
+        or uow.shared_until != state.shared_until
+        or uow.profile.birthday != state.profile.birthday
+    ):
         withdraw_emails(uow)
     if uow.changed and ruleset.address_key:
         note_refusals(uow)

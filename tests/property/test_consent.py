@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams.core.model.consent import Answer, Consent
-from streams.core.model.customer import Customer, Profile
+from streams.core.model.customer import NO_YEAR, Customer, Profile
 from streams.core.model.events import OrderPlaced, Unsubscribed
 from streams.core.model.person_events import ProfileUpdated
 from streams.core.model.unit_of_work import UnitOfWork
@@ -82,10 +82,10 @@ def customer(consent: Consent, placed: list, country: str) -> Customer:  # type:
 def test_what_nothing_overrides(
     policy: ConsentPolicy,
     consent: Consent,
-    placed: list,
+    placed: list[datetime],
     country: str,
     purpose: str,
-    now: object,  # type: ignore[type-arg]
+    now: object,
 ) -> None:
     """Transactional emails are always allowed. An unsubscription, a complaint, bounces or a "no" blocks all others."""
     uow = UnitOfWork(Ruleset([], consent_policy=policy), customer(consent, placed, country), now)  # type: ignore[arg-type]
@@ -105,6 +105,45 @@ def test_what_nothing_overrides(
         assert consent.marketing is not False
         assert consent.marketing or placed or strictest.verdict == "allowed"
     assert strictest.verdict in decision.basis
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(
+    policies(),
+    st.dictionaries(st.sampled_from([ANY_COUNTRY, "DK", "DE", "US"]), st.integers(0, 30)),
+    consents,
+    orders,
+    st.sampled_from(PLACES),
+    times,
+    st.integers(0, 40),
+    st.integers(-370, 370),
+)
+def test_minimum_age(
+    policy: ConsentPolicy, ages: dict[str, int], consent: Consent, placed: list[datetime], country: str, now: datetime, years: int, days: int
+) -> None:  # fmt: skip
+    """Customers below the minimum age get transactional emails only. For all others the birthday changes no decision."""
+    ruleset = Ruleset([], consent_policy=ConsentPolicy(policy.lines(), minimum_ages=ages))
+    known = customer(consent, placed, country)
+    countries = [country, "DK"] if country and placed else [country or "DK"]
+    least = max(ages.get(each, ages.get(ANY_COUNTRY, 18)) for each in countries)
+    today = now.astimezone(UnitOfWork(ruleset, known, now).zone_of(None)).date()
+    born = today.replace(year=today.year - years) + timedelta(days=days)  # START is in March, so each year has the day
+    grown_up_on = born.replace(year=born.year + least) if (born.month, born.day) != (2, 29) else None
+    for purpose in PURPOSES:
+        without, known_age, no_year = (
+            decide(
+                UnitOfWork(ruleset, replace(known, profile=replace(known.profile, birthday=birthday)), now),
+                purpose,
+                None,
+            )
+            for birthday in (None, born, born.replace(year=NO_YEAR))
+        )
+        assert no_year == without
+        if purpose in TRANSACTIONAL or (grown_up_on is not None and grown_up_on <= today):
+            assert known_age == without
+        elif grown_up_on is not None:
+            assert not known_age.is_allowed
+            assert known_age.rule == "under_age" or not without.is_allowed
 
 
 @settings(max_examples=examples(150), deadline=None)

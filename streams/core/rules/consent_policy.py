@@ -25,6 +25,8 @@ TRACKING = "tracking"
 TRACKING_VERDICTS: frozenset[Verdict] = frozenset(("allowed", "needs_consent"))
 #: Stands for every country without a line of its own.
 ANY_COUNTRY = "*"
+#: The age from which customers get emails that are not transactional, in years, in a policy without another one.
+MINIMUM_AGE = 18
 
 
 def is_transactional(purpose: str) -> bool:
@@ -67,21 +69,29 @@ _STRICTNESS: Mapping[Verdict, int] = MappingProxyType(
 )
 
 
+_ADULTS: Mapping[str, int] = MappingProxyType({ANY_COUNTRY: MINIMUM_AGE})
+
+
 class ConsentPolicy:
     """An immutable table of policy lines.
 
     Args:
         lines: the lines. Each purpose needs one for `ANY_COUNTRY`. Tracking needs consent if it has none.
+        minimum_ages: the age in years from which customers get emails that are not transactional, by country. Without one for
+            `ANY_COUNTRY` it is `MINIMUM_AGE`.
         is_built_in: whether it stands in for a missing policy of the shop.
 
     Raises:
         ValueError: a purpose has no line for `ANY_COUNTRY`, or a line restricts transactional emails.
     """
 
-    __slots__ = ("_lines", "is_built_in")
+    __slots__ = ("_lines", "is_built_in", "minimum_ages")
 
-    def __init__(self, lines: Iterable[PolicyLine], *, is_built_in: bool = False) -> None:
+    def __init__(
+        self, lines: Iterable[PolicyLine], *, minimum_ages: Mapping[str, int] = _ADULTS, is_built_in: bool = False
+    ) -> None:
         self.is_built_in = is_built_in
+        self.minimum_ages = MappingProxyType({ANY_COUNTRY: MINIMUM_AGE, **minimum_ages})
         self._lines = {(line.purpose, line.country): line for line in lines}
         for purpose in PURPOSES:
             if (purpose, ANY_COUNTRY) not in self._lines:
@@ -107,6 +117,14 @@ class ConsentPolicy:
         """
         lines = [(self.line(purpose, country), country) for country in countries]
         return max(lines, key=lambda pair: pair[0].strictness)
+
+    def minimum_age(self, country: str) -> int:
+        """Return the age in years from which customers of `country` (ISO 3166-1 alpha-2) get emails that are not transactional."""
+        return self.minimum_ages.get(country, self.minimum_ages[ANY_COUNTRY])
+
+    def highest_minimum_age(self, countries: Iterable[str]) -> tuple[int, str]:
+        """Return the highest minimum age in any of `countries` (at least one), and its country. Of equal ages the first country counts."""
+        return max([(self.minimum_age(country), country) for country in countries], key=lambda pair: pair[0])
 
     def lines(self) -> tuple[PolicyLine, ...]:
         """Return all lines, in the order of the file."""

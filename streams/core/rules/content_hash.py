@@ -21,7 +21,14 @@ def content_hash(ruleset: Ruleset) -> str:
     It is the same in every process. The order of files, comments and the settings of the process do not count.
     """
     policy = ruleset.consent_policy
-    content = (ruleset.flows, ruleset.segments, ruleset.rules, policy.is_built_in, policy.lines())
+    content = (
+        ruleset.flows,
+        ruleset.segments,
+        ruleset.rules,
+        policy.is_built_in,
+        policy.lines(),
+        policy.minimum_ages,
+    )
     return ids.digest("flows", _text(content))[:LENGTH]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from msgspec import Struct
 
 from streams.core.model.consent import Consent
+from streams.core.model.customer import NO_YEAR
 from streams.core.model.effects import WithdrawMail
 from streams.core.model.orders.order_state import OrderState, newest_sale
 from streams.core.model.unit_of_work import UnitOfWork
@@ -90,7 +91,7 @@ def allows_any_hour(uow: UnitOfWork, purpose: str, order: OrderState | None) -> 
 def decide(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDecision:
     """Decide whether the customer may receive an email now, by the strictest line of all countries whose law may apply.
 
-    Unsubscriptions and suppressed addresses take precedence over every line of the policy. Then an answer to the question for this
+    Unsubscriptions, suppressed addresses and the minimum age take precedence over every line of the policy. Then an answer to the question for this
     purpose counts more than an answer about marketing, and either counts more than a purchase.
 
     Args:
@@ -106,11 +107,16 @@ def decide(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDe
         return ConsentDecision(True, "transactional", basis)
     if uow.is_shared:
         return ConsentDecision(False, "shared_id", "several people share this customer id")
-    line, country = uow.ruleset.consent_policy.strictest(purpose, known_countries(uow, order))
+    countries = known_countries(uow, order)
+    line, country = uow.ruleset.consent_policy.strictest(purpose, countries)
     basis = _basis(uow, line, country)
     suppression = _suppression(consent, purpose)
     if suppression is not None:
         return ConsentDecision(False, suppression, basis)
+    minimum_age, country = uow.ruleset.consent_policy.highest_minimum_age(countries)
+    if _is_younger_than(uow, minimum_age, order):
+        text = f"the customer is younger than {minimum_age}, the minimum age in {country}"
+        return ConsentDecision(False, "under_age", f"{basis}; {text}")
     answer = consent.answer(purpose) if purpose in OWN_SCOPES else None
     if answer is not None:
         text = f"{'yes' if answer.is_yes else 'no'} to {purpose}"
@@ -170,6 +176,19 @@ def _suppression(consent: Consent, purpose: str) -> str | None:
     if consent.complained:
         return "complained"
     return "soft_bounces" if consent.soft_bounces >= SOFT_BOUNCES_IN_A_ROW else None
+
+
+def _is_younger_than(uow: UnitOfWork, years: int, order: OrderState | None) -> bool:
+    """Return whether the customer is younger than `years`, on the customer's calendar. False if the year of the birthday is unknown.
+
+    In years without a 29 February, customers who were born on one become older on 1 March, which is the later of the two days that
+    laws name.
+    """
+    born = uow.profile.birthday
+    if born is None or born.year <= NO_YEAR:
+        return False
+    today: date = uow.now.astimezone(uow.zone_of(order)).date()
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < years
 
 
 def _after_unsubscription(consent: Consent, purpose: str) -> str:

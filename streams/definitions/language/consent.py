@@ -9,6 +9,7 @@ import yaml
 
 from streams.core.rules.consent_policy import (
     ANY_COUNTRY,
+    MINIMUM_AGE,
     OWN_SCOPES,
     PURPOSES,
     TRACKING,
@@ -24,6 +25,7 @@ from streams.definitions.problems import Problem
 _VERDICTS: tuple[str, ...] = get_args(Verdict)
 _KEYS = ("verdict", "law", "article", "within_days")
 _LONGEST_DAYS = 3650
+_MINIMUM_AGE, _HIGHEST_AGE = "minimum_age", 99
 # ISO 3166-1 alpha-2: without this check a line for an unknown country would silently never apply.
 _CODES = """
 AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK
@@ -39,18 +41,22 @@ _OFTEN_MEANT = {"UK": "GB", "EN": "GB", "EL": "GR"}
 
 def parse_policy(text: str) -> ConsentPolicy | list[Problem]:
     """Return the policy in `text`, or all problems in it."""
-    lines = read_yaml(text, _PolicyReader(), _PolicyReader.policy)
-    return ConsentPolicy(lines) if isinstance(lines, tuple) else lines
+    policy = read_yaml(text, _PolicyReader(), _PolicyReader.policy)
+    return policy if isinstance(policy, list) else ConsentPolicy(policy[0], minimum_ages=policy[1])
 
 
 class _PolicyReader(Reader):
-    def policy(self, root: yaml.Node | None) -> tuple[PolicyLine, ...]:
-        """Return all lines: purpose, then country, then what that country requires."""
+    def policy(self, root: yaml.Node | None) -> tuple[list[PolicyLine], dict[str, int]]:
+        """Return all lines (purpose, then country, then what that country requires), and the minimum ages by country."""
         lines: list[PolicyLine] = []
+        ages: dict[str, int] = {}
         if root is None:
             self.error("consent.E001", empty("consent.yaml"), "empty file", f"add the keys {', '.join(PURPOSES)}")
-            return ()
-        for purpose, node in self.mapping(root, (*PURPOSES, TRACKING), PURPOSES).items():
+            return lines, ages
+        for purpose, node in self.mapping(root, (*PURPOSES, TRACKING, _MINIMUM_AGE), PURPOSES).items():
+            if purpose == _MINIMUM_AGE:
+                ages = self.ages(node)
+                continue
             has_default = False
             pairs = self.pairs(node, f'"{ANY_COUNTRY}": {{verdict: …, law: …, article: …}}')
             for key, country, value in pairs:
@@ -60,7 +66,15 @@ class _PolicyReader(Reader):
             if isinstance(node, yaml.MappingNode) and not has_default:
                 hint = f'add "{ANY_COUNTRY}": {{verdict: …, law: …, article: …}}'
                 self.error("consent.E002", node, f"{purpose} has no line for all other countries", hint)
-        return tuple(lines)
+        return lines, ages
+
+    def ages(self, node: yaml.Node) -> dict[str, int]:
+        """Return the minimum ages in years, by country."""
+        ages: dict[str, int] = {}
+        for key, country, value in self.pairs(node, f'{{"{ANY_COUNTRY}": {MINIMUM_AGE}}}'):
+            self.country(key, country)
+            ages[country] = self.number(value, 0, _HIGHEST_AGE)
+        return ages
 
     def country(self, key: yaml.Node, name: str) -> None:
         """Note a country that does not exist."""

@@ -29,6 +29,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "no_own_opt_in": "the customer has not opted in to this kind of email",
         "no_soft_opt_in": "the customer has neither bought anything nor agreed to such emails",
         "soft_opt_in_ended": "the last purchase is too long ago to send without consent",
+        "under_age": "the customer is younger than the minimum age of the country, and gets only transactional emails",
         "shared_id": "several people share this customer id: it gets only transactional emails, each at the address of its order",
         "no_address": "the customer's email address is unknown",
         "merged": "two customer ids were merged, because both are one person",

@@ -13,6 +13,7 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
+from streams.core.rules.consent_policy import STRICT, ConsentPolicy
 from streams.core.rules.content_hash import content_hash
 from streams.core.rules.flow import Condition, Flow
 from streams.core.rules.ruleset import Ruleset
@@ -100,6 +101,8 @@ def test_it_changes_with_the_rules() -> None:
         ruleset_of(one, one.replace("version: 1", "version: 2")),
         ruleset_of(one, segments=two.partition(": ")[2].strip("{}")),
         Ruleset(ruleset_of(one).flows),
+        Ruleset(ruleset_of(one).flows, consent_policy=ConsentPolicy(STRICT.lines())),
+        Ruleset(ruleset_of(one).flows, consent_policy=ConsentPolicy(STRICT.lines(), minimum_ages={"DK": 15})),
         Ruleset(ruleset_of(one).flows, rules=SendingRules(caps=(Cap(most=1, per=timedelta(days=1)),))),
     ]
     assert len({content_hash(each) for each in rulesets}) == len(rulesets)

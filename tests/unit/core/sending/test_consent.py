@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from streams.core.engine import advance
 from streams.core.model.consent import Answer, Consent, Resubscription
-from streams.core.model.customer import Customer, Profile
-from streams.core.model.effects import LogDecision
+from streams.core.model.customer import NO_YEAR, Customer, Profile
+from streams.core.model.effects import LogDecision, WithdrawMail
 from streams.core.model.events import (
     Event,
     MailBounced,
@@ -305,6 +305,66 @@ def test_tracking_needs_consent_without_a_line() -> None:
     for answer in (None, True):
         uow = UnitOfWork(Ruleset([]), bought(Consent(tracking=answer)), NOW)
         assert may_track(uow, "marketing", None) == bool(answer)
+
+
+@pytest.mark.parametrize(
+    ("born", "now", "zone", "is_adult"),
+    [
+        (date(2008, 3, 31), NOW, "Europe/Copenhagen", False),
+        (date(2008, 3, 30), NOW, "Europe/Copenhagen", True),
+        (date(2008, 3, 31), datetime(2026, 3, 30, 21, 59, tzinfo=UTC), "Europe/Copenhagen", False),
+        (date(2008, 3, 31), datetime(2026, 3, 30, 22, tzinfo=UTC), "Europe/Copenhagen", True),
+        (date(2008, 3, 31), datetime(2026, 3, 31, 3, tzinfo=UTC), "America/New_York", False),
+        (date(2008, 2, 29), datetime(2026, 2, 28, 12, tzinfo=UTC), "Europe/Copenhagen", False),
+        (date(2008, 2, 29), datetime(2026, 3, 1, 12, tzinfo=UTC), "Europe/Copenhagen", True),
+        (date(2027, 1, 1), NOW, "Europe/Copenhagen", False),
+        (date(NO_YEAR, 3, 31), NOW, "Europe/Copenhagen", True),
+        (None, NOW, "Europe/Copenhagen", True),
+    ],
+)
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_minimum_age(purpose: str, born: date | None, now: datetime, zone: str, is_adult: bool) -> None:
+    """On the customer's calendar, with every consent; an unknown age changes nothing, and transactional emails are sent at any age."""
+    yes = replace(YES, answers=tuple(Answer(each, True, ASKED_AT) for each in sorted(OWN_SCOPES)))
+    known = replace(bought(yes), profile=Profile(birthday=born, time_zone=zone))
+    decision = ask(STRICT, known, purpose, now)
+    assert decision.is_allowed == (is_adult or purpose in TRANSACTIONAL)
+    if not decision.is_allowed:
+        assert decision.rule == "under_age"
+        assert decision.basis.endswith("the customer is younger than 18, the minimum age in DK")
+        assert "2008" not in decision.basis
+
+
+def test_minimum_age_of_countries() -> None:
+    """The highest minimum age of all countries that are known of the customer counts. A country without its own has that of `*`, or 18."""
+    table = ConsentPolicy(STRICT.lines(), minimum_ages={"DK": 15, "DE": 16, "US": 21})
+    for born, country, is_adult in [
+        (2011, "DK", True),  # fifteen years old
+        (2012, "DK", False),
+        (2011, "DE", False),
+        (2010, "DE", True),
+        (2006, "US", False),
+        (2005, "US", True),
+        (2009, "SE", False),
+        (2008, "SE", True),
+    ]:
+        known = replace(
+            bought(YES), profile=Profile(birthday=date(born, 3, 1), country=country, stated_country=country)
+        )
+        assert ask(table, known, "marketing").is_allowed == is_adult, (born, country)
+    assert ConsentPolicy(STRICT.lines(), minimum_ages={ANY_COUNTRY: 16}).highest_minimum_age(["SE"]) == (16, "SE")
+
+
+def test_a_birthday_withdraws_emails() -> None:
+    """An email that may not have left yet is withdrawn when the shop learns that the customer is too young for it."""
+    run = Driver(shop_ruleset(), is_reporting=False)
+    run.handle(profile(START, country="DK", marketing_consent=True, email="a@b.example"))
+    run.handle(OrderPlaced(order("o1", START), START))
+    run.advance(10 * DAY)
+    assert any(mail.purpose not in TRANSACTIONAL for mail in run.mails())
+    run.handle(profile(run.now, birthday=date(2015, 1, 1)))
+    withdrawn = {effect.send_id: effect.rule for effect in run.effects if isinstance(effect, WithdrawMail)}
+    assert withdrawn == {mail.send_id: "under_age" for mail in run.mails() if mail.purpose not in TRANSACTIONAL}
 
 
 def test_the_built_in_policy() -> None:

@@ -113,6 +113,14 @@ def test_a_file_with_tracking() -> None:
     assert parsed(GOOD + line % "allowed").line(TRACKING, "DK").verdict == "allowed"
 
 
+def test_minimum_ages() -> None:
+    """`minimum_age` has a number of years for each country; 18 for those without one, and without the key."""
+    ages = 'minimum_age:\n  "*": 16\n  DK: 15\n  US: 0\n'
+    assert parsed(GOOD).minimum_age("DK") == shop_policy().minimum_age("DK") == 18
+    assert [parsed(GOOD + ages).minimum_age(country) for country in ("DK", "US", "SE")] == [15, 0, 16]
+    assert parsed(GOOD + "minimum_age: {DK: 15}\n").minimum_age("SE") == 18
+
+
 def test_countries_are_those_of_iso_3166() -> None:
     """The countries are those of the time zone database."""
     table = (files("tzdata") / "zoneinfo" / "iso3166.tab").read_text(encoding="utf-8")
@@ -130,6 +138,10 @@ INVALID = [
         'tracking:\n  "*": {verdict: own_opt_in, law: L, article: 1}\nsurvey:\n',
         "consent.E007 12:18",
     ),
+    ("order:\n", "minimum_age: {DK: young}\norder:\n", "yaml.E013 1:19"),
+    ("order:\n", "minimum_age: {DK: 120}\norder:\n", "yaml.E013 1:19"),
+    ("order:\n", "minimum_age: {UK: 18}\norder:\n", "consent.E003 1:15"),
+    ("order:\n", "minimum_age: 18\norder:\n", "yaml.E005 1:14"),
     ("order:\n", "orders:\n", "yaml.E010 1:1"),
     (
         "profile:\n  \"*\": {verdict: needs_consent, law: ePrivacy, article: 13(1)}\n",
