@@ -13,21 +13,7 @@ from streams.core.model.orders.order import TRACKED, Parcel
 from streams.core.model.orders.order_state import OrderState
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.triggers.dispatch import dispatch
-
-#: Of two statuses at the same time, the later one in this list is the newer one.
-STATUS_ORDER = (
-    "created",
-    "shipped",
-    "in_transit",
-    "delayed",
-    "exception",
-    "out_for_delivery",
-    "ready_for_pickup",
-    "delivered",
-    "returned",
-    "returned_to_sender",
-    "cancelled",
-)
+from streams.core.values.parcel_statuses import STATUS_ORDER
 
 
 def on_shipment(uow: UnitOfWork, event: ShipmentUpdated) -> None:

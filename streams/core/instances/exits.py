@@ -16,6 +16,7 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.flow import Flow
 from streams.core.rules.trigger_names import CART_EMPTIED, MOMENTARY
 from streams.core.values import fingerprints
+from streams.core.values.parcel_statuses import is_after
 
 
 def exit_instances_on(uow: UnitOfWork, name: str, order_id: str | None) -> None:
@@ -45,7 +46,9 @@ def exit_instances_on(uow: UnitOfWork, name: str, order_id: str | None) -> None:
 def exit_on_occurrence(uow: UnitOfWork, instance: Instance, occurrence: Occurrence) -> bool:
     """End a waiting instance if an event that the state does not keep is among its exit events, and about it. Return whether it did."""
     flow = _flow_with_exit(uow, instance, occurrence.name)
-    if flow is None or not instance.has_started or occurrence.at <= instance.started_at:
+    if flow is None or not instance.has_started:
+        return False
+    if not is_after(occurrence.name, occurrence.at, flow.trigger.on, instance.started_at):
         return False
     parcel, is_of_parcel = occurrence.parcel, flow.trigger.once_per == "parcel"
     if parcel is not None and is_of_parcel and parcel.parcel_id != instance.parcel_id:
@@ -125,7 +128,7 @@ def exit_event(
             has_occurred = False
         else:
             has_occurred = any(
-                status == name.removeprefix("shipment.") and at > started_at
+                status == name.removeprefix("shipment.") and is_after(name, at, flow.trigger.on, started_at)
                 for parcel in order.parcels
                 if parcel.parcel_id == parcel_id or not is_of_parcel
                 for status, at in parcel.reached

@@ -10,9 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from streams.core.model.events import (
+    Event,
     MailClicked,
     OrderChanged,
     OrderLine,
+    OrderPaid,
+    OrderPlaced,
     ProductBrowsed,
     Unsubscribed,
 )
@@ -73,6 +76,36 @@ def ruleset_of_purposes(body: str) -> Ruleset:
     return ruleset_of(
         *[flow_text(body % message, name=purpose, purpose=purpose) for message, purpose in purposes.items()]
     )
+
+
+@pytest.mark.parametrize(
+    ("trigger", "exit_on", "earlier", "ending", "ends"),
+    [
+        ("order.placed", "shipment.delivered", None, "delivered", True),
+        ("order.placed", "shipment.shipped", None, "shipped", True),
+        ("order.placed", "shipment.tracked", None, "shipped", True),
+        ("shipment.shipped", "shipment.delivered", "shipped", "delivered", True),
+        ("shipment.delivered, which: first", "shipment.shipped", "delivered", "shipped", False),
+        ("order.paid", "shipment.delivered", None, "delivered", False),
+    ],
+)
+@pytest.mark.parametrize("comes_first", [False, True])
+def test_events_at_the_same_instant(
+    trigger: str, exit_on: str, earlier: Any, ending: Any, ends: bool, comes_first: bool
+) -> None:
+    """An event at the instant of the trigger ends a flow if it follows the trigger in the life of an order, whichever record arrives first."""
+    run = run_of(f"trigger: {{on: {trigger}}}\nexit_on: [{exit_on}]\nsteps: [{{wait: 2d}}, {{send: {{message: a}}}}]")
+    events: list[Event] = [OrderPlaced(order("o1", run.now), run.now)]
+    if trigger == "order.paid":
+        events.append(OrderPaid(order("o1", run.now), run.now))
+    if earlier is not None:
+        events.append(shipment("o1", earlier, run.now, "p1", 2))
+    events.append(replace(shipment("o1", ending, run.now, "p2", 2), tracking_number="T1"))
+    if comes_first and exit_on != "shipment.tracked":  # a flow waits before an event that the state does not keep
+        events.reverse()
+    run.handle(*events)
+    run.advance(3 * DAY)
+    assert run.messages() == ([] if ends else ["a"])
 
 
 def test_goal() -> None:

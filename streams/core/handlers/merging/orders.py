@@ -16,7 +16,6 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.core.handlers.order_totals import update_first_and_last, update_totals
-from streams.core.handlers.shipments import STATUS_ORDER
 from streams.core.model.customer import Customer
 from streams.core.model.orders import forgotten_orders
 from streams.core.model.orders.order import Parcel
@@ -26,6 +25,7 @@ from streams.core.model.orders.purchase_log import log_of, merged
 from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.values import fingerprints, money
 from streams.core.values.moments import LONG_AGO, earliest, latest
+from streams.core.values.parcel_statuses import STATUS_ORDER
 
 
 def merge_orders(uow: UnitOfWork, other: Customer) -> list[OrderState]:
