@@ -187,7 +187,9 @@ def test_shared_templates_need_only_shared_copy(root: Path) -> None:
 GREETINGS = [
     "greeting.plain", "greeting.morning", "closing.plain", "closing.morning", "closing.weekend", "closing.christmas",
 ]  # fmt: skip
-REST = [f"{key}: Hej" for key in ("why", "unsubscribe", "preferences", "privacy", "terms", "withdrawal-right")]
+REST = [
+    f"{key}: Hej" for key in ("salutation", "why", "unsubscribe", "preferences", "privacy", "terms", "withdrawal-right")
+]
 
 
 def only_review(root: Path, languages: str) -> None:
