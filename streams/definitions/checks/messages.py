@@ -22,10 +22,11 @@ from streams.definitions.checks.languages import check_languages, languages_of, 
 from streams.definitions.checks.layout import FLOW, version_file
 from streams.definitions.checks.message_fields import unknown_field
 from streams.definitions.checks.recipients import check_rewards
+from streams.definitions.checks.salutations import Salutations
 from streams.definitions.checks.sample_data import FEWEST_LINKS, LINKS, command, template_sample
 from streams.definitions.checks.shop_brand import brand_of
 from streams.definitions.checks.template_errors import template_of
-from streams.definitions.checks.used_names import uses_name
+from streams.definitions.checks.used_names import UsedNames
 from streams.definitions.language.positions import positions_in
 from streams.definitions.problems import Location, Problem, not_utf8, unreadable
 from streams.mail.links import Links
@@ -83,11 +84,12 @@ def check_messages(root: Path, flows: Iterable[Flow]) -> list[Problem]:
     brand = brand_of(root)
     # Without styles, a template's lines are those of its file. With styles, errors of the styling are found. The flows share the compiled
     # templates: most of a message is the shared layout.
-    plain, styled = (Renderer(root, brand, is_styled=is_styled, is_strict=True) for is_styled in (False, True))
+    both = [Renderer(root, brand, is_styled=is_styled, is_strict=True) for is_styled in (False, True)]
+    salutations = Salutations(UsedNames(both[0].environment, root))
     for flow in flows:
         if any(path.is_relative_to(folders[flow.name]) for path in unreadable_files):
             continue
-        checker = _MessageChecker(root, folders[flow.name], flow, plain, styled)
+        checker = _MessageChecker(root, folders[flow.name], flow, both, salutations)
         problems |= dict.fromkeys(checker.problems())
         path = folders[flow.name] / (FLOW if flow.version == newest[flow.name] else version_file(flow.version))
         missing_codes = check_rewards(flow, checker.messages_showing_rewards())
@@ -117,17 +119,19 @@ class _MessageChecker:
         root: the templates folder.
         folder: the folder of the flow.
         flow: the version.
-        plain, styled: render messages without and with styles.
+        both: render messages without and with styles.
+        salutations: the greetings and closings of earlier messages.
     """
 
-    def __init__(self, root: Path, folder: Path, flow: Flow, plain: Renderer, styled: Renderer) -> None:
+    def __init__(self, root: Path, folder: Path, flow: Flow, both: list[Renderer], salutations: Salutations) -> None:
         self.root = root
         self.flow = flow
         self.folder = folder
         self.sends = [step for step in CompiledFlow(flow).steps.values() if isinstance(step, Send)]
         self.languages = languages_of(root, folder)
         self.default = read_languages(root).default
-        self._plain, self._styled = plain, styled
+        self._plain, self._styled = both
+        self._salutations = salutations
 
     def problems(self) -> Iterator[Problem]:
         """Yield the problems of all messages. Of each message the first kind of problem is reported."""
@@ -184,13 +188,13 @@ class _MessageChecker:
         without = {name: value for name, value in full.items() if name not in ("mood", "greeting")}
         page = self._file(step.message, "html").relative_to(self.root).as_posix()
         needs_greeting = self._needs("greeting", step, without)
-        needs_closing = uses_name(self._plain.environment, self.root, page, "closing")
+        used = self._salutations.used_names.of(page)
+        needs_closing = "closing" in used
         if not needs_greeting and not needs_closing:
             return
         for language in self.languages:
-            texts: dict[str, str] = {}
-            for name in (*language_chain(language), language):
-                texts |= self._plain.texts(self.flow.name, name)
+            of_chain = [self._plain.texts(self.flow.name, name) for name in (*language_chain(language), language)]
+            texts = {key: text for of_language in of_chain for key, text in of_language.items()}
             keys = [*GREETINGS] if needs_greeting else []
             # The copies of earlier versions have one closing for all moods.
             keys += CLOSINGS if needs_closing and "regards" not in texts else ()
@@ -198,7 +202,9 @@ class _MessageChecker:
             for key in missing:
                 path = self.root / COPY / f"{language}.yaml"
                 yield Problem("message.E006", f"missing text {key!r}", "add it to the file").in_file(path)
-            for mood in (*MOODS, *read_occasions(self.root).names) if not missing else ():
+            if missing or not ("mood" in used or self._salutations.is_new(language, texts)):
+                continue
+            for mood in (*MOODS, *read_occasions(self.root).names):
                 yield from self._render(step, language, full | {"mood": mood, "local_time": ""})
 
     def _check_rendering(self, step: Send) -> Iterator[Problem]:

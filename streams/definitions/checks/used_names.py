@@ -7,26 +7,40 @@ from pathlib import Path
 from jinja2 import Environment, TemplateSyntaxError, meta
 
 
-def uses_name(environment: Environment, root: Path, template: str, name: str) -> bool:
-    """Return whether a template uses a name, as far as its files can be parsed.
+class UsedNames:
+    """Finds the names that templates use, as far as their files can be parsed. Each file is parsed once.
 
     Args:
-        environment: of the template.
+        environment: of the templates.
         root: the templates folder.
-        template: the template's path, relative to `root`.
-        name: the name.
     """
-    remaining, visited = [template], set[str]()
-    while remaining:
-        page = remaining.pop()
-        if page in visited or not (root / page).is_file():
-            continue
-        visited.add(page)
-        try:
-            tree = environment.parse((root / page).read_text(encoding="utf-8"))
-        except TemplateSyntaxError:
-            continue  # reported where the message is rendered
-        if name in meta.find_undeclared_variables(tree):
-            return True
-        remaining += [found for found in meta.find_referenced_templates(tree) if found is not None]
-    return False
+
+    def __init__(self, environment: Environment, root: Path) -> None:
+        self._environment = environment
+        self._root = root
+        self._of_files: dict[str, tuple[set[str], list[str]]] = {}
+
+    def of(self, template: str) -> set[str]:
+        """Return the names that a template uses. Its path is relative to the templates folder."""
+        remaining, visited, names = [template], set[str](), set[str]()
+        while remaining:
+            page = remaining.pop()
+            if page not in visited:
+                visited.add(page)
+                of_file, others = self._of_file(page)
+                names |= of_file
+                remaining += others
+        return names
+
+    def _of_file(self, page: str) -> tuple[set[str], list[str]]:
+        """Return the names in a file, and the templates that it extends and includes."""
+        if page not in self._of_files:
+            self._of_files[page] = set(), []
+            if (self._root / page).is_file():
+                try:
+                    tree = self._environment.parse((self._root / page).read_text(encoding="utf-8"))
+                except TemplateSyntaxError:
+                    return self._of_files[page]  # reported where the message is rendered
+                others = [found for found in meta.find_referenced_templates(tree) if found is not None]
+                self._of_files[page] = meta.find_undeclared_variables(tree), others
+        return self._of_files[page]

@@ -212,6 +212,14 @@ def test_language_without_greetings(root: Path) -> None:
     assert problems_in(root) == []
 
 
+@pytest.mark.parametrize("mood", ["morning", "weekend", "christmas"])
+def test_a_message_that_differs_by_mood(mood: str, root: Path) -> None:
+    """A message is rendered in every mood if its template depends on the mood, although earlier messages had the same greetings."""
+    for file in (ASK, CONFIRMATION):
+        put(file, 3, "{% if mood == 'MOOD' %}{{ t['gone'] }}{% endif %}".replace("MOOD", mood))(root)
+    assert {described(problem, root).partition(":")[0] for problem in problems_in(root)} == {ASK, CONFIRMATION}
+
+
 def test_one_closing_for_all_moods(root: Path) -> None:
     """Copies of earlier versions have `regards`, which is a closing for every mood."""
     only_review(root, "[da]")
