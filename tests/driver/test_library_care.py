@@ -58,9 +58,10 @@ def test_abroad(ruleset: Ruleset, country: str, expected: list[str]) -> None:
     shop.after(days=1)
     assert messages_of(shop, "abroad") == expected
 
+
+def test_abroad_is_explained_once(ruleset: Ruleset) -> None:
     """A customer who orders again within half a year gets the explanation once."""
-    """A customer who orders again within half a year is not told the same again."""
-    shop = Scenario(ruleset)
+    shop = shop_at(ruleset)
     for _ in range(3):
         shop.order("anna", ship_country="US")
         shop.after(days=10)
@@ -133,6 +134,32 @@ def test_good_to_know(ruleset: Ruleset) -> None:
     shop.parcel("anna", "delivered")
     shop.after(days=10)
     assert messages_of(shop, "good-to-know") == ["tips"]
+
+
+@pytest.mark.parametrize("hours", [(0, 0, 0), (0, 0, 3), (0, 4, 8), (0, 11, 23)])
+def test_thanks_for_several_orders(ruleset: Ruleset, hours: tuple[int, ...]) -> None:
+    """Orders within a day bring one thank-you. It welcomes customers back who have ordered on an earlier day."""
+    shop = shop_at(ruleset)
+    for expected in ("thanks", "returning"):
+        before = 0
+        for hour in hours:
+            shop.after(hours=hour - before)
+            shop.order("anna")
+            before = hour
+        shop.after(days=10)
+        assert messages_of(shop, "thank-you").pop() == expected
+    assert messages_of(shop, "thank-you") == ["thanks", "returning"]
+
+
+def test_thanks_for_the_order_that_is_kept(ruleset: Ruleset) -> None:
+    """A customer who cancels an order and places another one is thanked for that one."""
+    shop = shop_at(ruleset)
+    wrong = shop.order("anna")
+    shop.after(hours=1)
+    shop.order("anna", order_id=wrong, kind="cancelled")
+    shop.order("anna")
+    shop.after(days=5)
+    assert messages_of(shop, "thank-you") == ["thanks"]
 
 
 def test_history_gets_no_help(ruleset: Ruleset) -> None:

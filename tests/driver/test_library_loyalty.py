@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+import pytest
+
 from streams.core.model.events import CustomerActed, OrderPlaced
 from streams.core.model.orders.order import Order
 from streams.testing import OrderLine, Scenario
@@ -86,7 +88,7 @@ def test_points(shop: Scenario) -> None:
     assert emails_of(shop, "points") == []
     orders(shop, 1, every=30, total="600 DKK")
     assert emails_of(shop, "points") == ["points/points"]
-    assert shop.mail("anna", "points").context["customer"]["fields"] == {"points": "1800"}
+    assert shop.mail("anna", "points").context["customer"]["fields"] == {"points": "1800", "points_mailed": "1"}
     orders(shop, 1, every=30, total="600 DKK")
     assert emails_of(shop, "points")[1:] == ["points/silver"]
     orders(shop, 1, every=30, total="3000 DKK")
@@ -94,7 +96,27 @@ def test_points(shop: Scenario) -> None:
     shop.after(days=400)
     orders(shop, 1, every=30, total="2400 DKK")
     assert emails_of(shop, "points")[3:] == ["points/points"]
-    assert shop.mail("anna", "points").context["customer"]["fields"] == {"points": "2400", "tier": "silver"}
+    assert shop.mail("anna", "points").context["customer"]["fields"] == {
+        "points": "2400",
+        "points_mailed": "1",
+        "tier": "silver",
+    }
+
+
+@pytest.mark.parametrize("hours", [(0, 0, 0), (0, 0, 3), (0, 4, 8), (0, 11, 23), (14, 15, 16)])
+def test_points_of_several_orders(shop: Scenario, hours: tuple[int, ...]) -> None:
+    """Orders within a day add their points one by one, and bring one email when all are added; a new tier as well."""
+    orders(shop, 2, every=30, total="200 DKK")
+    for total, expected, points in (("300 DKK", "points/points", "1300"), ("400 DKK", "points/silver", "2500")):
+        before = 0
+        for hour in hours:
+            shop.after(hours=hour - before)
+            shop.order("anna", total=total)
+            before = hour
+        shop.after(days=40)
+        assert emails_of(shop, "points").pop() == expected
+        assert shop.mail("anna", expected.partition("/")[2]).context["customer"]["fields"]["points"] == points
+    assert emails_of(shop, "points") == ["points/points", "points/silver"]
 
 
 def test_no_points_for_returns(shop: Scenario) -> None:

@@ -101,8 +101,7 @@ def exit_event(
                 other.placed
                 and not other.is_test
                 and (order is None or other.order_id != order.order_id)
-                and other.facts is not None
-                and other.facts.placed_at > started_at
+                and _is_placed_after(other, order, flow, started_at)
                 for other in uow.orders
             )
         elif name == "customer.unsubscribed":
@@ -136,6 +135,18 @@ def exit_event(
         if has_occurred:
             return name
     return None
+
+
+def _is_placed_after(other: OrderState, order: OrderState | None, flow: Flow, started_at: datetime) -> bool:
+    """Return whether another order was placed after the flow started.
+
+    Of two orders of the same instant that start the flow, the one with the greater id counts as the later one, so that one flow goes on.
+    """
+    if other.facts is None:
+        return False
+    if order is not None and flow.trigger.on == "order.placed" and other.facts.placed_at == started_at:
+        return other.order_id > order.order_id
+    return other.facts.placed_at > started_at
 
 
 def has_reached_goal(flow: Flow, context: EvalContext) -> bool:
