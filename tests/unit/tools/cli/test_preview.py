@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.fixed_flows import FLOWS, templates_with
 from tests.harness.small_templates import FLOW, write_folder
 from tests.unit.tools.cli.runner import run
 
@@ -106,8 +107,10 @@ def test_a_new_flow(tmp_path: Path) -> None:
     assert run("flows", "new", "x", "--from", "nothing", "--templates", str(root))[0] == 1
 
 
-def test_a_folder_of_a_shop(tmp_path: Path) -> None:
+def test_a_folder_of_a_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`init` writes a folder that `flows check` and `templates test` accept; a second time it refuses."""
+    templates_with(FLOWS, tmp_path / "templates")
+    monkeypatch.setattr("streams.settings.PROJECT_ROOT", tmp_path)
     target = str(tmp_path / "shop")
     code, output = run("templates", "init", target, "--name", "Tea Shop", "--live", "review")
     assert code == 0

@@ -16,6 +16,7 @@ from streams.tools.simulation.history import (
 )
 from tests.harness.driver import START
 from tests.harness.events import TEMPLATES
+from tests.harness.fixed_flows import FLOWS, templates_with
 from tests.unit.tools.simulation.samples import Page, products_file
 
 
@@ -35,18 +36,15 @@ def test_the_command(tmp_path: Path) -> None:
     """The command prints a table or JSON and writes a page; errors are reported without a traceback."""
     sources = [word for path in history_files(tmp_path) for word in ("--from", str(path))]
     html = tmp_path / "report.html"
-    done = CliRunner().invoke(
-        main, ["simulate", *sources, "--flow", "review@off", "--html", str(html), "--templates", str(TEMPLATES)]
-    )
+    sources += ["--templates", str(templates_with(FLOWS, tmp_path / "templates"))]
+    done = CliRunner().invoke(main, ["simulate", *sources, "--flow", "review@off", "--html", str(html)])
     assert done.exit_code == 0, done.output
     line = next(line for line in done.output.splitlines() if line.startswith("sent: review/ask "))
     assert int(line.split()[-1].replace(",", "")) < 0
     assert "events in" in done.output
     assert Page(html.read_text()).open == []
     path = products_file(tmp_path, {"sku": "a", "is_available": False}, {"sku": ""})
-    done = CliRunner().invoke(
-        main, ["simulate", *sources, "--products", str(path), "--templates", str(TEMPLATES), "--days", "60"]
-    )
+    done = CliRunner().invoke(main, ["simulate", *sources, "--products", str(path), "--days", "60"])
     assert done.exit_code == 0, done.output
     assert "not sent: goes-well-with skip too_few_products" in done.output
     assert "sent: goes-well-with/products" not in done.output

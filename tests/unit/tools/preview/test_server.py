@@ -14,7 +14,7 @@ from streams.settings import load_settings
 from streams.tools.local.inbox.server import Inbox
 from streams.tools.preview.server import PreviewServer
 from streams.tools.preview.state import PreviewState
-from tests.harness.commands import TEMPLATES
+from tests.harness.fixed_flows import templates_with
 from tests.harness.preview_checks import checked
 from tests.harness.small_templates import FLOW, write_folder
 
@@ -105,9 +105,10 @@ async def test_flow(page: Page) -> None:
     assert "<svg" in await response.text()
 
 
-async def test_the_document_of_an_email() -> None:
+async def test_the_document_of_an_email(tmp_path: Path) -> None:
     """The page of a message with a document has a link to the PDF, in the chosen language. Other messages have none."""
-    state = PreviewState(load_settings(templates_dir=TEMPLATES), TEMPLATES)
+    root = templates_with({"invoice", "order-confirmation"}, tmp_path / "templates")
+    state = PreviewState(load_settings(templates_dir=root), root)
     async with TestClient(TestServer(PreviewServer(state).app())) as client:
         text = await (await client.get("/message/invoice/invoice?language=nl")).text()
         assert "Factuur-F-2026-0017.pdf" in text
