@@ -60,6 +60,7 @@ def add_flows(templates: Path) -> None:
         (folder / "flow.yaml").write_text(FLOW.format(name=name, trigger=trigger))
 
 
+@pytest.mark.campaign
 def test_a_worker_is_killed_during_a_campaign(stack: Stack) -> None:
     """The worker is killed at four points of the walks: each customer of the segment starts each flow once, and no other customer does."""
     now = datetime.now(UTC)

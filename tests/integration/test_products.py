@@ -71,6 +71,7 @@ def notified(stack: Stack) -> list[str]:
     return sorted(record["customer_id"] for record in stack.records(topics.PRODUCT_CHANGES))
 
 
+@pytest.mark.campaign
 def test_a_worker_is_killed_while_customers_are_notified(stack: Stack) -> None:
     """Each customer who wished for the product before the flow was there gets one email, however the worker is killed; an erased one none."""
     put_product(stack, stock=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import ItemsView, Iterable, KeysView, Mapping, ValuesView
+from collections.abc import Collection, ItemsView, Iterable, KeysView, Mapping, ValuesView
 from types import MethodType
 from typing import Any, NoReturn
 
@@ -27,6 +27,7 @@ CHARS_PER_STEP, PARTS_PER_STEP = 256, 4
 CHARS_PER_FILTER = 16
 #: The values that have no other values in them.
 _ATOMS = (str, bytes, int, float, type(None))
+_NUMBERS = frozenset((int, float, bool, type(None)))
 
 _WIDE = re.compile(r"[0-9]{4,}|\*")
 _NESTED = re.compile(r"\{[^{}]*\{")
@@ -75,7 +76,15 @@ class Budget:
             if isinstance(part, str | bytes):
                 characters += len(part)
             elif not isinstance(part, _ATOMS):
-                todo += _contents(part)
+                contents = _contents(part)
+                kinds = set(map(type, contents))
+                if kinds <= _NUMBERS:  # most large values are lists of numbers or of texts, which need no loop
+                    parts += len(contents)
+                elif kinds == {str}:
+                    parts += len(contents)
+                    characters += sum(map(len, contents))
+                else:
+                    todo += contents
         self.step(1 + parts // PARTS_PER_STEP + characters // CHARS_PER_STEP)
         return parts + characters + len(todo)
 
@@ -86,7 +95,7 @@ class Budget:
         raise LimitExceeded(f"the message has more than {MAX_OUTPUT:,} characters; write less in loops")
 
 
-def _contents(value: Any) -> Iterable[Any]:
+def _contents(value: Any) -> Collection[Any]:
     """Return the values that are in the text of a value."""
     if isinstance(value, list | tuple | set | frozenset):
         return value
