@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+import pytest
+
 from streams.testing import OrderLine, Scenario
 from tests.harness.library import emails_of
 
@@ -116,3 +118,22 @@ def test_after_the_first_order(shop: Scenario) -> None:
         "complement/products", "second-purchase/nudge", "second-purchase/remind",
     ]  # fmt: skip
     assert not any(each.startswith("second-purchase") for each in shop.mails("bo"))
+
+
+@pytest.mark.parametrize("delivered", [0, *range(20, 30), *range(48, 58)])
+def test_the_code_and_the_ideas_come_apart(shop: Scenario, delivered: int) -> None:
+    """However late the first order arrives, the code for the next purchase and the ideas after 45 and 75 days are days apart."""
+    for sku in ("TEA", "CUP"):
+        shop.product(sku, category="tea")
+    shop.product("POT", category="tea", complements=("TEA", "CUP"))
+    shop.order("anna", lines=(POT,))
+    days_of: dict[str, int] = {}
+    for day in range(100):
+        if day == delivered:
+            shop.parcel("anna", "delivered")
+        before = len(emails_of(shop, "next-purchase", "second-purchase"))
+        shop.after(days=1)
+        days_of |= dict.fromkeys(emails_of(shop, "next-purchase", "second-purchase")[before:], day)
+    code = days_of.pop("next-purchase/code")
+    assert all(abs(code - day) > 7 for day in days_of.values())
+    assert delivered or days_of.keys() == {"second-purchase/nudge", "second-purchase/remind"}
