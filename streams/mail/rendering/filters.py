@@ -28,6 +28,7 @@ _NO_YEAR, _LEAP_YEAR = "--", 2024
 #: Characters of an address that is cached.
 _LONGEST_LINK = 500
 _DIGIT = re.compile(r"[0-9]")
+_FROM_NUMBER = re.compile(r"[0-9].*")
 _LINK = re.compile(r"https?://[^\s\"<>]+\Z")
 
 
@@ -45,10 +46,11 @@ def money(context: Context, amount: Mapping[str, Any], times: int = 1) -> str:
 def day(context: Context, iso_time: str) -> str:
     """Return the local day of an ISO 8601 time, or a day such as `2026-11-25`: `onsdag den 25. november 2026`.
 
-    A day without a year, such as `--11-25`, is `25. november`.
+    A day without a year, such as `--11-25`, is `25. november`. HTML has no-break spaces between the day, the month and the year.
     """
     value, locale = _date(context, iso_time), context.parent["_formats"].locale
-    return _day_of_any_year(value, locale) if iso_time.startswith(_NO_YEAR) else _formatted_day(value, "full", locale)
+    text = _day_of_any_year(value, locale) if iso_time.startswith(_NO_YEAR) else _formatted_day(value, "full", locale)
+    return _unbroken(text) if context.eval_ctx.autoescape else text
 
 
 @pass_context
@@ -196,6 +198,11 @@ def _day_of_any_year(value: date, locale: Locale) -> str:
 @lru_cache(maxsize=2048)
 def _formatted_day(value: date, pattern: str, locale: Locale) -> str:
     return format_date(value, pattern, locale=locale)
+
+
+@lru_cache(maxsize=2048)
+def _unbroken(day: str) -> str:
+    return _FROM_NUMBER.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), day)
 
 
 @lru_cache(maxsize=8192)

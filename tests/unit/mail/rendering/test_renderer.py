@@ -124,6 +124,19 @@ def test_a_day_without_a_year(tmp_path: Path) -> None:
     assert email.text.strip() == "29. februar; februar; ."
 
 
+def test_a_day_is_not_broken_in_html(tmp_path: Path) -> None:
+    """No line of HTML ends between the day, the month and the year. The text part has plain spaces."""
+    text = "{{ '2026-11-25' | day }}"
+    files = {
+        "flows/g/f/m.html.j2": f"<p>{text}</p>",
+        "flows/g/f/m.txt.j2": text,
+        "flows/g/f/copy/da.yaml": "m.subject: Hej",
+    }
+    email = _render(_templates(tmp_path, **files), locale="da", country="DK")
+    assert "onsdag den 25.\N{NO-BREAK SPACE}november\N{NO-BREAK SPACE}2026" in email.html
+    assert email.text.strip() == "onsdag den 25. november 2026"
+
+
 def test_an_unknown_language_falls_back_to_english(renderer: Renderer) -> None:
     """A language without copy gets English texts, and the HTML declares English for screen readers."""
     email = renderer.render(command(locale="fi"), NO_LINKS)
