@@ -90,6 +90,35 @@ async def test_contrast_of_all_texts(tmp_path: Path) -> None:
     assert {email: texts for email, texts in found.items() if texts} == {}
 
 
+#: Old prices that are broken in two, or that stand on a line of their own and do not begin where the line does.
+DISPLACED = """[...document.querySelectorAll(".was")].filter(e => {
+  const [box, ...more] = e.getClientRects(), line = e.parentElement.getBoundingClientRect();
+  const isBelow = box.top - line.top > box.height, isCentered = getComputedStyle(e).textAlign === "center";
+  return more.length || (isBelow && !isCentered && Math.abs(box.left - line.left) > 1);
+}).map(e => e.innerText)"""
+
+
+async def test_old_prices_stand_in_line(tmp_path: Path) -> None:
+    """A struck price that does not fit beside the new one begins at the left edge below it, as a whole, on phones and desktops."""
+    renderer = Renderer(TEMPLATES, load_email_brand(TEMPLATES, "Shop"))
+    found: dict[str, Any] = {}
+    count = 0
+    async with browser() as tab:
+        for flow, message in (("price-dropped", "lower"), ("wish-list", "invite"), ("win-back", "picks")):
+            for language in ("da", "nl"):
+                order = command(flow=flow, message=message, purpose="marketing", locale=language)
+                page = tmp_path / f"{flow}.{language}.html"
+                html = renderer.render(order, SENDER.links(order)).html
+                page.write_text(html.replace("https://shop.example/pictures/", "data:,"), encoding="utf-8")
+                for width in (360, 390, 600):
+                    await tab.show(width, is_mobile=width < 600)
+                    await tab.open(page.as_uri())
+                    count += await tab.run("document.querySelectorAll('.was').length")
+                    found[f"{page.name} {width}"] = await tab.run(DISPLACED)
+    assert count
+    assert {email: texts for email, texts in found.items() if texts} == {}
+
+
 @pytest.mark.parametrize("name", BRANDS)
 async def test_can_be_read(tmp_path: Path, name: str) -> None:
     """Axe-core finds nothing, nothing is wider than a phone, and only pictures of products come from elsewhere."""

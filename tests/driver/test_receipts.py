@@ -82,15 +82,15 @@ def test_a_receipt_shows_shipping_discount_and_tax_and_adds_up() -> None:
     email = rendered(run, mail)
     assert email.subject == "Tak for din ordre #1001"
     assert rows(email) == [
-        "2 x Uldsokker: 250,00 kr.",
-        "1 x Støvler: 399,00 kr.",
+        "2 × Uldsokker: 250,00 kr.",
+        "1 × Støvler: 399,00 kr.",
         "Varer i alt: 649,00 kr.",
-        "Rabat (HEJ100): -100,00 kr.",
+        "Rabat (HEJ100): −100,00 kr.",
         "Levering (PostNord): 50,00 kr.",
         "I alt: 599,00 kr.",
         "Heraf moms 25 %: 119,80 kr.",
     ]
-    for text in ("Uldsokker", "2 × 125,00", "(HEJ100)", "-100,00", "(PostNord)", "50,00", "649,00", "599,00", "119,80"):
+    for text in ("Uldsokker", "2 × 125,00", "(HEJ100)", "−100,00", "(PostNord)", "50,00", "649,00", "599,00", "119,80"):
         assert text in email.html.replace("\xa0", " ")
     assert "gid://" not in email.subject + email.text
     assert notes(run) == []
@@ -182,13 +182,13 @@ def test_lines_that_are_no_products_are_kept_as_what_they_are() -> None:
     run.handle(order(run, lines=lines, total_minor=73_400))
     email = rendered(run, run.mails()[0])
     assert rows(email) == [
-        "2 x Uldsokker: 250,00 kr.",
-        "1 x Støvler: 399,00 kr.",
-        "Kundeklub: -49,00 kr.",
-        "1 x Gavepose: 5,00 kr.",
+        "2 × Uldsokker: 250,00 kr.",
+        "1 × Støvler: 399,00 kr.",
+        "Kundeklub: −49,00 kr.",
+        "1 × Gavepose: 5,00 kr.",
         "Gebyr: 29,00 kr.",
-        "0,5 kg x Ost: 100,00 kr.",
-        "1 x Prøve: 0,00 kr.",
+        "0,5 kg × Ost: 100,00 kr.",
+        "1 × Prøve: 0,00 kr.",
         "I alt: 734,00 kr.",
     ]
     assert notes(run) == []

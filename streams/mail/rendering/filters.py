@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, format_percent
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
@@ -29,6 +29,11 @@ _NO_YEAR, _LEAP_YEAR = "--", 2024
 _LONGEST_LINK = 500
 _DIGIT = re.compile(r"[0-9]")
 _FROM_NUMBER = re.compile(r"[0-9].*")
+#: Where CLDR has a space between the letters of a currency and the digits (currency spacing), which Babel leaves out.
+_LETTER_BESIDE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+#: The signs that CLDR makes up because yen and yuan share one. Nobody writes them, and everyone knows the codes.
+_MADE_UP = {"JP¥": "JPY", "CN¥": "CNY"}
+_HYPHEN, _MINUS = "-", "\N{MINUS SIGN}"
 _LINK = re.compile(r"https?://[^\s\"<>]+\Z")
 
 
@@ -93,6 +98,13 @@ def number(context: Context, value: str) -> str:
     return formats.number(str(value))
 
 
+@pass_context
+def percent(context: Context, value: str) -> str:
+    """Return a rate in percent such as `12.5` as the locale writes it: `12,5 %`."""
+    formats: Formats = context.parent["_formats"]
+    return formats.percent(str(value))
+
+
 def link(url: str | None) -> str:
     """Return `url` if it is an http or https address, else "". A `javascript:` link is not allowed in an email."""
     if not url:
@@ -118,6 +130,7 @@ FILTERS: Mapping[str, Callable[..., str]] = MappingProxyType(
         "decimal": decimal,
         "link": link,
         "number": number,
+        "percent": percent,
     }
 )
 
@@ -151,12 +164,14 @@ class Formats:
         locale: the locale.
         amount: returns an amount of money, such as `125,00 kr.`, for minor units and a currency.
         number: returns a decimal number, such as `0,5`, for its plain text.
+        percent: returns a rate, such as `12,5 %`, for its plain text.
     """
 
     def __init__(self, locale: Locale) -> None:
         self.locale = locale
         self.amount = lru_cache(_MOST_AMOUNTS)(self._amount)
         self.number = lru_cache(_MOST_AMOUNTS)(self._number)
+        self.percent = lru_cache(_MOST_AMOUNTS)(self._percent)
         self._pattern = lru_cache(_MOST_AMOUNTS)(self._formatted)
 
     def _amount(self, minor: int, currency: str) -> str:
@@ -171,10 +186,19 @@ class Formats:
         return "".join([next(remaining) if sign == "1" else sign for sign in pattern])
 
     def _formatted(self, plain: str, currency: str) -> str:
-        return format_currency(Decimal(plain), currency, locale=self.locale)
+        text = format_currency(Decimal(plain), currency, locale=self.locale)
+        for sign, code in _MADE_UP.items():
+            text = text.replace(sign, code)
+        return _LETTER_BESIDE_DIGIT.sub("\N{NO-BREAK SPACE}", text.replace(_HYPHEN, _MINUS))
 
     def _number(self, value: str) -> str:
-        return format_decimal(Decimal(value), locale=self.locale)
+        return format_decimal(Decimal(value), locale=self.locale).replace(_HYPHEN, _MINUS)
+
+    def _percent(self, value: str) -> str:
+        # The space is a matter of the language: CLDR has one for English in Denmark, as for its numbers, and no English reader.
+        rate = Decimal(value)
+        text = format_percent(rate / 100, locale=self.locale, decimal_quantization=False).replace(_HYPHEN, _MINUS)
+        return "".join(text.split()) if self.locale.language == "en" else text
 
 
 @lru_cache(maxsize=1024)

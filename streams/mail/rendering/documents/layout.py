@@ -55,7 +55,7 @@ class _Drawing:
         return self.words.formats.amount(minor, self.invoice.currency)
 
     def percent(self, rate: str) -> str:
-        return f"{self.words.formats.number(rate)}\xa0%" if rate else ""
+        return self.words.formats.percent(rate) if rate else ""
 
     # -- the head ----------------------------------------------------------------------------------------------------
 

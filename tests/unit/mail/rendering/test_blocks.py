@@ -60,7 +60,7 @@ def test_both_parts_say_the_same(emails: dict[str, RenderedEmail]) -> None:
     html = re.sub(r"<[^>]*>", " ", email.html.replace("\N{NO-BREAK SPACE}", " ").replace("&nbsp;", " "))
     text = email.text.replace("\N{NO-BREAK SPACE}", " ")
     for shown in (
-        "Uldsokker", "250,00 kr.", "633,10 kr.", "-64,90 kr.", "49,00 kr.", "Gebyr", "10,00 kr.", "Nørregade 1", "1165 København K",
+        "Uldsokker", "250,00 kr.", "633,10 kr.", "−64,90 kr.", "49,00 kr.", "Gebyr", "10,00 kr.", "Nørregade 1", "1165 København K",
         "Kiosken", "4711", "mandag den 30. november 2026", "onsdag den 25. november 2026", "PostNord", "DK123", "HEJ10-ABCD",
         "torsdag den 24. december 2026", "Snørebånd", "199,00 kr.", "Lædersål", "0,5", "Two", "Bo, Aarhus", "Refunderet", "126,62 kr.",
     ):  # fmt: skip
