@@ -79,6 +79,13 @@ class Composer:
         problem, text = email.problem, email.text
         if problem is None:
             _render_seconds(command.flow).observe(email.seconds)
+            if text:
+                log.warning(
+                    "an email carries a receipt instead of an invoice",
+                    send_id=command.send_id,
+                    flow=command.flow,
+                    reason=f"the order or the brand lacks {text}",
+                )
             return email.data
         if problem == "unsendable":
             return Report(command=command, outcome="refused", at=now, rule="unsendable", text=text)

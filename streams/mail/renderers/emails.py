@@ -26,7 +26,7 @@ class Email(Struct, frozen=True, array_like=True, gc=False):
     Attributes:
         data: its bytes, or nothing after a problem.
         problem: the problem, or None.
-        text: the details of the problem, without customer data.
+        text: the details of the problem, or what the document of an email without a problem lacks; without customer data.
         seconds: how long it took.
     """
 
@@ -78,4 +78,5 @@ class EmailWriter:
             return Email(b"", "incorrect_document", str(error), time.perf_counter() - started)
         except RenderError as error:
             return Email(b"", "unrenderable", str(error), time.perf_counter() - started)
-        return Email(data, seconds=time.perf_counter() - started)
+        lacks = rendered.attachment.lacks if rendered.attachment is not None else ()
+        return Email(data, text=", ".join(lacks), seconds=time.perf_counter() - started)

@@ -10,6 +10,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from streams.core.model.address_state import Suppression
 from streams.core.offers.assortment import Assortment
@@ -228,6 +229,18 @@ async def test_a_wrong_invoice_never_leaves(setup: MailerSetup) -> None:
     assert report.text == "invoice: the lines do not give the subtotal"
     assert setup.server.accepted == []
     assert (await setup.one(send_id="s2", context=WRONG_INVOICE)).rule == "accepted"  # without the document
+
+
+async def test_a_receipt_instead_of_an_invoice_is_logged(setup: MailerSetup) -> None:
+    """The shop has issued an invoice, but its lines and its tax contradict each other. The log says why the email has a receipt."""
+    context = example("invoice")
+    for line in context["order"]["lines"]:
+        line["tax_rate"] = "6"
+    with capture_logs() as lines:
+        report = await setup.one(flow="invoice", message="invoice", attach="invoice", context=context)
+    assert report.rule == "accepted"
+    assert [(line["send_id"], line["log_level"]) for line in lines if "receipt" in line["event"]] == [("s1", "warning")]
+    assert any("taxes that agree with the rates of the lines" in str(line.get("reason")) for line in lines)
 
 
 async def test_the_mailer_waits_for_the_server(setup: MailerSetup) -> None:

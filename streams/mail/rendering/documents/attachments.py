@@ -44,11 +44,13 @@ class Attachment(Struct, frozen=True):
         name: the file name, safe on every system.
         media_type: its type.
         data: its bytes.
+        lacks: the parts that it lacks to be the invoice that the shop has issued, in words.
     """
 
     name: str
     media_type: str
     data: bytes
+    lacks: tuple[str, ...] = ()
 
 
 def attachment_of(
@@ -83,7 +85,9 @@ def attachment_of(
     data = draw_invoice(invoice, Words(texts.__getitem__, day, formats), brand, seller, information, title)
     if len(data) > MAX_BYTES:
         raise IncorrectDocument(f"the document has more than {MAX_BYTES // 1024:,} kB")
-    return Attachment(f"{safe_name(name)}.pdf", "application/pdf", data)
+    # A shop that issues no invoices asks for receipts.
+    lacks = invoice.lacks if order["invoice_number"] else ()
+    return Attachment(f"{safe_name(name)}.pdf", "application/pdf", data, lacks)
 
 
 def safe_name(name: str) -> str:

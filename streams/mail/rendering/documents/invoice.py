@@ -16,7 +16,8 @@ directive (2006/112/EC):
 10. the amount of VAT: `order.taxes`;
 11. why no VAT is charged, "Reverse charge", and the other notices of points 10a to 15: `order.invoice_note`.
 
-Without one of them, the document is a receipt. After a refund the law asks for a credit note (article 219), which Takk does not make.
+Without one of them, or if the taxes contradict the rates of the lines, the document is a receipt. After a refund the law asks for a credit
+note (article 219), which Takk does not make.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 from msgspec import Struct
 
 from streams.mail.rendering.brand import Details, is_placeholder
-from streams.mail.rendering.documents.taxes import TaxedAmount, net_price, rate_of, taxed_amounts
+from streams.mail.rendering.documents.taxes import TaxedAmount, net_price, rate_of, taxed_amounts, taxes_agree
 from streams.mail.rendering.render_errors import IncorrectDocument
 
 #: Lines of a document, as many as an order has at most (`schemas/order.avsc`). They are about 60 pages.
@@ -134,6 +135,17 @@ def invoice_of(order: Mapping[str, Any], shop_country: str, seller: Details) -> 
     taxes = tuple([(row["label"], row["rate"], _minor(row["amount"])) for row in stated])
     only_rate = taxes[0][1] if len(taxes) == 1 else ""
     rates = [line.get("tax_rate") or ("" if line["kind"] == "gift_card" else only_rate) for line in order["lines"]]
+    parts = len([line for line in order["lines"] if line["quantity"] or _minor(line["amount"])]) + len(rows)
+    rated_taxes = [(rate_of(rate), amount) for _, rate, amount in taxes]
+    rated_lines = [(rate_of(rate), _minor(line["amount"])) for line, rate in zip(order["lines"], rates, strict=True)]
+    taxed = taxed_amounts(total, rated_taxes, rated_lines, parts)
+    others = [amount for kind, _, _, amount in rows if kind != "tax"]
+    is_consistent = taxes_agree(rated_taxes, rated_lines, others, taxed, parts, includes_tax=includes_tax)
+    lacks = _lacks(order, seller, taxed, asks_for_tax=shop_country not in _WITHOUT_VAT, rates=rates)
+    if not is_consistent:
+        lacks, taxed = (*lacks, "taxes that agree with the rates of the lines"), ()
+    if not taxes or not is_consistent:
+        rates = [""] * len(rates)  # nothing is charged by them
     has_net_prices = includes_tax and bool(taxes) and all(rates)
     lines = tuple(
         [
@@ -142,13 +154,6 @@ def invoice_of(order: Mapping[str, Any], shop_country: str, seller: Details) -> 
             if line["quantity"] or _minor(line["amount"])
         ]
     )
-    taxed = taxed_amounts(
-        total,
-        [(rate_of(rate), amount) for _, rate, amount in taxes],
-        [(rate_of(rate), _minor(line["amount"])) for line, rate in zip(order["lines"], rates, strict=True)],
-        len(lines) + len(rows),
-    )
-    lacks = _lacks(order, seller, taxed, asks_for_tax=shop_country not in _WITHOUT_VAT, rates=rates)
     paid = _minor(order["paid"]) if order["paid"] else None
     return Invoice(
         is_invoice=not lacks,

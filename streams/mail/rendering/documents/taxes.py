@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from msgspec import Struct
@@ -55,7 +55,7 @@ def taxed_amounts(
     if not merged:
         return (TaxedAmount(Fraction(0), total_minor, 0),)
     nets = {rate: _rounded(tax * 100 / rate) for rate, tax in merged.items()}
-    tolerance = sum([(roundings + 1) * _ROUNDING * (1 + 100 / rate) for rate in merged])
+    tolerance = _tolerance(merged, roundings)
     left = total_minor - sum(merged.values()) - sum(nets.values())
     untaxed = sum([amount for rate, amount in lines if not rate])
     if abs(left) <= tolerance:
@@ -68,6 +68,50 @@ def taxed_amounts(
     if untaxed or any(rate == 0 for rate, _ in taxes):
         found.append(TaxedAmount(Fraction(0), untaxed, 0))
     return tuple(found)
+
+
+def taxes_agree(
+    taxes: Sequence[tuple[Fraction | None, int]],
+    lines: Sequence[tuple[Fraction | None, int]],
+    others_minor: Sequence[int],
+    taxed: Sequence[TaxedAmount],
+    roundings: int,
+    *,
+    includes_tax: bool,
+) -> bool:
+    """Return whether the taxes that a shop states can be those of the lines, by the rates of the lines.
+
+    Discounts and shipping can belong to the goods of any rate. Lines can have the sum of the stated rates, as for a state and a city.
+
+    Args:
+        taxes: rate in percent and amount of each tax.
+        lines: rate in percent and amount of each line; None for a line whose rate is unknown.
+        others_minor: the amounts of discounts, shipping and so on.
+        taxed: the taxable amounts, or nothing.
+        roundings: see `taxed_amounts`.
+        includes_tax: whether the amounts of the lines include tax.
+    """
+    stated = {rate for rate, _ in taxes if rate is not None}
+    if not stated or any(rate is None for rate, _ in taxes):
+        return True  # nothing is stated that could differ
+    known = {*stated, sum(stated)}
+    if any(rate and rate not in known and _rounded(amount * rate / (100 + rate)) for rate, amount in lines):
+        return False
+    if any(rate is None for rate, _ in lines):
+        return True
+    tolerance = _tolerance([each.rate for each in taxed if each.rate], roundings)
+    least, most = (sum([sign * max(0, sign * other) for other in others_minor]) for sign in (-1, 1))
+    for each in taxed:
+        amount = sum([amount for rate, amount in lines if rate == each.rate])
+        found = each.net_minor + each.tax_minor if includes_tax else each.net_minor
+        if each.rate and not amount + least - tolerance <= found <= amount + most + tolerance:
+            return False
+    return True
+
+
+def _tolerance(rates: Iterable[Fraction], roundings: int) -> Fraction:
+    """Return how much the roundings of taxes may change the amounts that follow from them."""
+    return sum([(roundings + 1) * _ROUNDING * (1 + 100 / rate) for rate in rates], Fraction(0))
 
 
 def _rounded(value: Fraction) -> int:

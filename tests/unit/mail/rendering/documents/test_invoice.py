@@ -14,6 +14,9 @@ from streams.mail.rendering.documents.taxes import TaxedAmount
 from streams.mail.rendering.render_errors import IncorrectDocument
 from tests.harness.documents import ADDRESS, DETAILS, LINES, SELLER, order_of
 
+#: A line with another rate than the others, at the price of the second one.
+BOOK = replace(LINES[1], details=LineDetails(tax_rate=6_000))
+
 
 def invoice(shop_country: str = "DK", seller: Any = SELLER, **changes: Any) -> Invoice:
     """Return the content of a document, with changes of the order's details."""
@@ -43,6 +46,15 @@ def test_an_order_with_all_that_the_law_asks_for_has_an_invoice() -> None:
         ({"taxes": (OrderTax("moms", None, 12_662),)}, "the taxable amounts"),
         ({"taxes": (OrderTax("moms", 25_000, 6_000),)}, "the taxable amounts"),
         ({"taxes": ()}, "why no tax is charged"),
+        ({"taxes": (OrderTax("moms", 8_875, 5_161),)}, "taxes that agree with the rates of the lines"),
+        (
+            {"taxes": (OrderTax("moms", 8_875, 5_161),), "shop_country": "US"},
+            "taxes that agree with the rates of the lines",
+        ),
+        (
+            {"taxes": (OrderTax("moms", 25_000, 9_000), OrderTax("moms", 6_000, 1_036)), "lines": (LINES[0], BOOK)},
+            "taxes that agree",
+        ),
         (
             {
                 "taxes": (OrderTax("moms", 25_000, 10_000), OrderTax("moms", 12_000, 1_427)),
@@ -55,8 +67,27 @@ def test_an_order_with_all_that_the_law_asks_for_has_an_invoice() -> None:
 def test_without_a_part_the_document_is_a_receipt(changes: dict[str, Any], lacks: str) -> None:
     """A receipt has neither the number nor the date of an invoice, whatever else the order has."""
     found = invoice(**changes)
-    assert lacks in found.lacks
+    assert [part for part in found.lacks if lacks in part]
     assert (found.is_invoice, found.number, found.issued_at) == (False, "", "")
+
+
+def test_a_receipt_does_not_show_rates_that_its_tax_contradicts() -> None:
+    """It has the prices that the buyer paid, and the tax as the shop states it."""
+    found = invoice(taxes=(OrderTax("moms", 8_875, 5_161),))
+    assert [(line.rate, line.unit_minor) for line in found.lines] == [("", 12_500), ("", 39_900)]
+    assert (found.taxed, found.taxes) == ((), (("moms", "8.875", 5_161),))
+
+
+def test_two_taxes_of_the_same_goods() -> None:
+    """A line may have the rate of both together, as for a state and a city."""
+    taxes = (OrderTax("State", 4_000, 2_596), OrderTax("City", 4_875, 3_164))
+    lines = tuple([replace(line, details=LineDetails(tax_rate=8_875)) for line in LINES])
+    assert invoice("US", taxes=taxes, lines=lines, prices_include_tax=False, total_minor=69_070).is_invoice
+
+
+def test_lines_without_tax_show_no_rate() -> None:
+    """The rate that the goods would have is not charged if another one pays the tax."""
+    assert {line.rate for line in invoice(taxes=(), invoice_note="Reverse charge").lines} == {""}
 
 
 def test_an_exemption_is_stated_instead_of_tax() -> None:
@@ -102,9 +133,9 @@ def test_a_document_has_as_many_lines_as_an_order() -> None:
 
 def test_tax_that_is_added_to_the_prices() -> None:
     """Prices and amounts of lines are without tax, and so is what was taxed."""
-    found = invoice(prices_include_tax=False, lines=LINES, taxes=(OrderTax("VAT", 20_000, 12_662),), total_minor=75_972)
+    found = invoice(prices_include_tax=False, lines=LINES, taxes=(OrderTax("VAT", 25_000, 15_828),), total_minor=79_138)
     assert (found.is_invoice, found.has_net_prices) == (True, False)
-    assert found.taxed == (TaxedAmount(Fraction(20), 63_310, 12_662),)
+    assert found.taxed == (TaxedAmount(Fraction(25), 63_310, 15_828),)
     assert [line.unit_minor for line in found.lines] == [12_500, 39_900]
 
 
