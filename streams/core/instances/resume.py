@@ -16,7 +16,7 @@ from streams.core.instances.exits import (
 from streams.core.instances.matching import is_about
 from streams.core.instances.migrate import apply_migration, migrated
 from streams.core.instances.occurrence import Occurrence
-from streams.core.instances.steps.execution import Execution
+from streams.core.instances.steps.execution import Execution, planned_time
 from streams.core.instances.steps.kinds import run
 from streams.core.instances.steps.wait_for import WaitFor
 from streams.core.instances.unknown import hold, is_unknown
@@ -125,7 +125,7 @@ def prepare(uow: UnitOfWork, instance: Instance) -> Execution | None:
     if reason is not None:
         exit_instance(uow, flow, instance, reason)
         return None
-    return Execution(uow, compiled, instance, context, uow.now)
+    return Execution(uow, compiled, instance, context, planned_time(uow, instance.due_at))
 
 
 def continue_from(execution: Execution, path: str | None) -> None:

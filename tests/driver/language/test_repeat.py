@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
 import pytest
 
 from streams.core.model.effects import LogDecision
-from streams.core.model.events import OrderPaid
+from streams.core.model.events import Event, OrderPaid, TimerFired
 from tests.harness.driver import Driver
 from tests.harness.events import order
-from tests.harness.flow_texts import DAY, buy, run_of, sent
+from tests.harness.flow_texts import DAY, HOUR, buy, flow_text, ruleset_of, run_of, sent
 
 REMINDERS = """trigger: {on: order.placed}
 steps:
@@ -77,3 +80,63 @@ def test_rounds_with_branches() -> None:
     pay(run)
     run.advance(9 * DAY)
     assert [name for name, _ in sent(run)] == ["a", "b"]
+
+
+class LateTimers(Driver):
+    """A simulator whose timers fire late, as those of a busy worker do."""
+
+    late = timedelta(milliseconds=250)
+
+    def handle(self, *events: Event) -> None:
+        """Handle events, timers later than they are due."""
+        for event in events:
+            if isinstance(event, TimerFired):
+                self.now += self.late
+            super().handle(event)
+
+
+@pytest.mark.parametrize("late", [timedelta(milliseconds=250), timedelta(minutes=5)])
+def test_rounds_at_a_time_of_day_with_late_timers(late: timedelta) -> None:
+    """Each round is at its time of day, although its timer fires a little late: no day is left out."""
+    run = LateTimers(
+        ruleset_of(
+            flow_text(
+                'trigger: {on: order.placed}\nsteps:\n  - wait: {at: "10:00"}\n'
+                '  - repeat: {times: 5, every: {days: 1, at: "10:00"}, steps: [{send: {message: a}}]}\n'
+            )
+        )
+    )
+    run.late = late
+    buy(run)
+    run.advance(20 * DAY)
+    assert [int(days) for _, days in sent(run)] == [0, 1, 2, 3, 4]
+
+
+def test_rounds_after_a_long_standstill() -> None:
+    """After a standstill of hours, the wait between two rounds counts from the round, so that emails do not follow each other closely."""
+    body = "trigger: {on: order.placed}\nsteps:\n  - repeat: {times: 3, every: 2d, steps: [{send: {message: a}}]}\n"
+    run = LateTimers(ruleset_of(flow_text(body)))
+    run.late = 40 * HOUR
+    buy(run)
+    run.advance(20 * DAY)
+    days = [days for _, days in sent(run)]
+    assert len(days) == 3
+    assert all(later - earlier >= 2 for earlier, later in pairwise(days))
+
+
+@pytest.mark.parametrize("first", [datetime(2026, 3, 26, 12, tzinfo=UTC), datetime(2026, 10, 22, 12, tzinfo=UTC)])
+def test_daily_rounds_over_a_clock_change(first: datetime) -> None:
+    """A round at half past two in the night comes every night, also in those of a clock change and after them."""
+    body = (
+        'trigger: {on: order.placed}\nsteps:\n  - wait: {at: "02:30"}\n'
+        '  - repeat: {times: 6, every: {days: 1, at: "02:30"}, steps: [{send: {message: a}}]}\n'
+    )
+    run = Driver(ruleset_of(flow_text(body)), first)
+    buy(run)
+    run.advance(20 * DAY)
+    days = [
+        effect.decided_at.date()
+        for effect in run.effects
+        if isinstance(effect, LogDecision) and effect.outcome == "send"
+    ]
+    assert days == [(first + n * DAY).date() for n in range(1, 7)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from streams.core.conditions.context import EvalContext
@@ -12,6 +12,9 @@ from streams.core.model.unit_of_work import UnitOfWork
 from streams.core.rules.compiled_flow import CompiledFlow
 from streams.core.rules.flow import Step
 from streams.core.values import local_time
+
+#: How late a timer may fire that counts as punctual.
+_JUST_NOW = timedelta(hours=1)
 
 
 class Execution:
@@ -103,6 +106,16 @@ class Execution:
         if is_draft:
             self.log(step.path).draft(f"would have executed step {step.path}")
         return is_draft
+
+
+def planned_time(uow: UnitOfWork, due_at: datetime) -> datetime:
+    """Return the time (UTC) from which the next wait counts: `due_at` if that was just now, else the present time.
+
+    A timer fires a moment late. Counted from that moment, a wait for the same time of day on the next day would take two days. After a
+    standstill of hours the present time counts, so that emails do not follow each other closely.
+    """
+    late = uow.now - due_at
+    return due_at if timedelta() <= late <= local_time.scale(_JUST_NOW, uow.ruleset.day_scale) else uow.now
 
 
 #: The result of a step: the path of the next step, None at the end of the flow, or the instance as it waits.

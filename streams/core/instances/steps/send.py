@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streams.core.conditions.context import EvalContext
-from streams.core.instances.steps.execution import Execution, Result
+from streams.core.instances.steps.execution import Execution, Result, planned_time
 from streams.core.instances.together import gather_until, joined, joining
 from streams.core.model.instance import Instance
 from streams.core.rules.flow import Send
@@ -35,7 +35,8 @@ def execute(execution: Execution, step: Send) -> Result:
     if isinstance(outcome, Sent) or outcome.rule == "draft":
         _join(execution, step, others)
     execution.instance = instance.without_wish()
-    execution.start = uow.now  # waits after an email count from the email
+    # Waits after an email count from the email.
+    execution.start = uow.now if execution.is_start else planned_time(uow, execution.start)
     return execution.next_step(step)
 
 
@@ -44,5 +45,5 @@ def _join(execution: Execution, step: Send, others: Sequence[tuple[Instance, Eva
     uow, compiled, instance = execution.uow, execution.compiled, execution.instance
     for other, context in others:
         log_joined(uow, execution.flow, step, other, instance)
-        following = Execution(uow, compiled, joined(other, instance), context, uow.now)
+        following = Execution(uow, compiled, joined(other, instance), context, planned_time(uow, other.due_at))
         execution.joined.append((following, execution.next_step(step)))

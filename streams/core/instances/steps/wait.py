@@ -99,7 +99,7 @@ def due(wait: Wait, start: datetime, zone: ZoneInfo) -> datetime:
     """
     earliest = start
     if wait.months or wait.days:
-        later = local_time.months_after(start.astimezone(zone), wait.months) + timedelta(days=wait.days)
+        later = local_time.months_after(_on_the_clock(wait, start, zone), wait.months) + timedelta(days=wait.days)
         earliest = later.astimezone(UTC)  # a sum has fold 0
     earliest += wait.more
     if wait.at is None and not wait.not_on:
@@ -115,6 +115,19 @@ def due(wait: Wait, start: datetime, zone: ZoneInfo) -> datetime:
             if end >= earliest:
                 return end
     raise ValueError(f"the wait at step {wait.path} excludes every day of the week")
+
+
+def _on_the_clock(wait: Wait, start: datetime, zone: ZoneInfo) -> datetime:
+    """Return the local time of `start`. If a clock change moved the time of day of the wait to it, return that time of day.
+
+    Without this, a daily wait for half past two would leave out the day after the night in which half past two becomes half past three.
+    """
+    local = start.astimezone(zone)
+    if wait.at is not None and local.time() != wait.at:
+        planned = datetime.combine(local.date(), wait.at, zone)
+        if planned.astimezone(UTC) == start:
+            return planned
+    return local
 
 
 def awaited_target(wait: Wait, context: EvalContext) -> str:
