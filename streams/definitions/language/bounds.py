@@ -1,4 +1,4 @@
-"""Comparisons with numbers that a name never has, such as the month 13: they would never be true."""
+"""Comparisons with values that a name never has, such as the month 13, or a text in a list of numbers: they would never be true."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import MappingProxyType
 from jinja2 import nodes
 
 from streams.core.conditions.date_values import DAYS_UNTIL
-from streams.core.conditions.names import ROUND_NAMES
+from streams.core.conditions.names import ROUND_NAMES, Kind
 from streams.definitions.language.calls import check_reachable
 from streams.definitions.language.expressions import InvalidCondition, column_of, name_of
 from streams.definitions.language.weekdays import check_weekdays
@@ -26,11 +26,12 @@ _BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
 _TURNED: Mapping[str, str] = MappingProxyType({"gt": "lt", "gteq": "lteq", "lt": "gt", "lteq": "gteq"})
 
 
-def check_possible(left: nodes.Node, op: str, right: nodes.Node, source: str, rounds: int) -> None:
-    """Reject a comparison with a weekday, a number or a number of orders that a name never has.
+def check_possible(left: nodes.Node, kind: Kind, op: str, right: nodes.Node, source: str, rounds: int) -> None:
+    """Reject a comparison with a weekday, a number, a kind of value or a number of orders that a name never has.
 
     Args:
         left: the left side of the comparison.
+        kind: its kind.
         op: the comparison, as Jinja names it.
         right: the right side.
         source: the condition.
@@ -39,9 +40,30 @@ def check_possible(left: nodes.Node, op: str, right: nodes.Node, source: str, ro
     Raises:
         InvalidCondition: the comparison is never true.
     """
+    if op in ("in", "notin"):
+        _check_members(kind, right, source)
     check_weekdays(left, right, source)
     check_reachable(left, op, right, source)
     _check_bounds(left, op, right, source, rounds)
+
+
+def _check_members(kind: Kind, members: nodes.Node, source: str) -> None:
+    """Reject a list with a value of another kind than that of the left side. The lists of names contain texts."""
+    if not isinstance(members, (nodes.List, nodes.Tuple)):
+        if kind != "text":
+            name = name_of(members) or ""
+            message = f"{name} contains texts, and never a {kind}"
+            raise InvalidCondition(
+                "condition.E016", message, "write a text to the left of `in`", column_of(source, name)
+            )
+        return
+    for item in members.items:
+        value = item.value if isinstance(item, nodes.Const) else ""
+        if (kind == "text") != isinstance(value, str) or isinstance(value, bool):
+            message = f"a {kind} never equals {value!r}"
+            raise InvalidCondition(
+                "condition.E016", message, f"write only {kind}s into the list", column_of(source, str(value))
+            )
 
 
 def _check_bounds(left: nodes.Node, op: str, right: nodes.Node, source: str, rounds: int) -> None:

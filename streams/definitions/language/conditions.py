@@ -258,7 +258,7 @@ def _build_comparison(node: nodes.Compare, site: _Site) -> tuple[Kind, Closure]:
         check_days(left_node, typed_left, operand.expr, typed_right, site.source)
         _check_kinds(typed_left, operand.op, typed_right)
         _check_segment(node.expr, operand, site)
-        check_possible(left_node, operand.op, operand.expr, site.source, site.scope.rounds[1])
+        check_possible(left_node, typed_left, operand.op, operand.expr, site.source, site.scope.rounds[1])
         tests.append((left, operand.op, typed_read))
         left_kind, left, left_node = kind, right, operand.expr
     check_range(node, site.source)

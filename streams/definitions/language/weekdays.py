@@ -5,7 +5,9 @@ from __future__ import annotations
 from jinja2 import nodes
 
 from streams.core.values.local_time import WEEKDAYS
-from streams.definitions.language.expressions import InvalidCondition, column_of
+from streams.definitions.language.expressions import InvalidCondition, column_of, name_of
+
+_NAMES = frozenset(("order.weekday", "today.weekday"))
 
 
 def check_weekdays(left: nodes.Node, right: nodes.Node, source: str) -> None:
@@ -20,7 +22,7 @@ def check_weekdays(left: nodes.Node, right: nodes.Node, source: str) -> None:
         InvalidCondition: a text beside `order.weekday` or `today.weekday` is not a weekday.
     """
     for name, other in ((left, right), (right, left)):
-        if not (isinstance(name, nodes.Getattr) and name.attr == "weekday"):
+        if name_of(name) not in _NAMES:
             continue
         for item in other.items if isinstance(other, (nodes.List, nodes.Tuple)) else [other]:
             if isinstance(item, nodes.Const) and isinstance(item.value, str) and item.value not in WEEKDAYS:

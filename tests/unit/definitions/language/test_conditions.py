@@ -33,6 +33,13 @@ from streams.definitions.language.conditions import InvalidCondition, compile_co
         ("customer.attributes.size > 'M'", "condition.E017", 1, "use == or !="),
         ("customer.attributes.size == customer.is_vip", "condition.E016", 1, "compare the text with another text"),
         ("'M' in customer.attributes.size", "condition.E015", 1, "a list to its right"),
+        ("today.hour in ['a']", "condition.E016", 16, "write only numbers"),
+        ("today.hour in [8, '9']", "condition.E016", 19, "write only numbers"),
+        ("customer.country not in ['DK', 45]", "condition.E016", 32, "write only texts"),
+        ("field.level in ['gold', 3]", "condition.E016", 25, "write only texts"),
+        ("5 in customer.categories", "condition.E016", 6, "write a text to the left"),
+        ("order.weekday == 'friday'", "condition.E022", 18, "use mon"),
+        ("today.weekday in ['mon', 'friday']", "condition.E022", 26, "use mon"),
         ("customer.attributes.Size == 'M'", "condition.E009", 1, "customer names: customer."),
     ],
 )
@@ -43,3 +50,19 @@ def test_invalid_conditions(source: str, id: str, column: int, hint: str) -> Non
     problem = caught.value.problem
     assert (problem.id, problem.location.column) == (id, column)
     assert hint in problem.hint
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "field.weekday == 'friday'",
+        "customer.attributes.weekday in ['friday', 'monday']",
+        "today.hour in [8, 9]",
+        "customer.country in ['DK', 'SE']",
+        "field.level in [1, 2]",
+        "'tea' in customer.categories",
+    ],
+)
+def test_valid_conditions(source: str) -> None:
+    """Names of the shop's own may have any value, also if they are named like one with fixed values."""
+    assert compile_condition(source).source == source
