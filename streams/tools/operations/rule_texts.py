@@ -73,7 +73,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "cap": "the frequency cap is reached",
         "fewer": "the customer asked for fewer emails, and got one recently",
         "quiet_hours": "it was within the customer's quiet hours",
-        "order_late": "an order is late: no marketing emails until it arrives",
+        "order_late": "an order is late: no marketing emails until it arrives or can be collected, for two weeks at most",
         "refunded": "an order was refunded recently: no marketing emails for a while",
         "calm_series": "the customer has an open case, such as a complaint: no marketing emails until it is closed",
         "clash": "another flow or series excludes this email while it can still send",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -154,6 +155,28 @@ def test_late_orders_and_refunds() -> None:
     run.handle(OrderRefunded(order("o1", START), run.now))
     run.advance(10 * DAY)
     assert [round(days, 2) for _, days in sent(run)] == [5, round(5 + 1 / 24 + 5, 2)]
+
+
+@pytest.mark.parametrize("status", ["delayed", "exception"])
+@pytest.mark.parametrize("arrived", ["delivered", "ready_for_pickup"])
+def test_an_order_is_late_until_it_arrives(status: Any, arrived: Any) -> None:
+    """A parcel that was held up and is on its way again has not arrived."""
+    run = run_of(
+        "trigger: {on: order.placed}\nsteps: [{wait: 2d}, {send: {message: a, expires: 20d}}]",
+        purpose="marketing",
+        rules="calm: {while_late: true}",
+    )
+    buy(run)
+    run.handle(shipment("o1", status, run.now))
+    run.advance(1.5 * DAY)
+    run.handle(shipment("o1", "in_transit", run.now))
+    run.advance(2 * DAY)
+    run.handle(shipment("o1", "out_for_delivery", run.now))
+    run.advance(DAY)
+    assert run.mails() == []
+    run.handle(shipment("o1", arrived, run.now))
+    run.advance(DAY)
+    assert [name for name, _ in sent(run)] == ["a"]
 
 
 @pytest.mark.parametrize("day", [DAY, timedelta(minutes=1)])

@@ -92,14 +92,15 @@ class OrderState(Struct, frozen=True, gc=False, array_like=True):
         return now - self.facts.placed_at < at_most and not self.all_parcels("delivered")
 
     def is_late(self, now: datetime, at_most: timedelta) -> bool:
-        """Return whether a parcel, neither delivered nor back nor ready for pickup, is held up or past its promised window.
+        """Return whether a parcel, neither delivered nor back nor ready for pickup, was held up or is past its promised window.
 
         A parcel counts as late for `at_most` after its last event or the end of its window. So a carrier that never reports
         deliveries cannot block emails permanently.
         """
         for parcel in self.parcels:
             window_to = parcel.window_to
-            if parcel.status not in _HELD_UP and (window_to is None or window_to > now):
+            is_on_time = window_to is None or window_to > now
+            if is_on_time and not any(status in _HELD_UP for status, _ in parcel.reached):
                 continue
             if parcel.has("delivered") or parcel.is_back or parcel.status == "ready_for_pickup":
                 continue
