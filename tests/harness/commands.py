@@ -19,9 +19,13 @@ KEYS = LinkKeys("shop", SECRET)
 SENDER = Sender.parse("Butik Ø <hej@shop.example>", "shop.example", "https://links.example", KEYS)
 
 
-def example(flow: str) -> dict[str, Any]:
-    """Return the example data of a flow's messages, from its example.json."""
-    context: dict[str, Any] = json.loads((flow_folders(TEMPLATES)[flow] / "example.json").read_text(encoding="utf-8"))
+def example(flow: str, message: str = "") -> dict[str, Any]:
+    """Return the example data of a flow's messages: that of one message if it has its own, else its example.json."""
+    folder = flow_folders(TEMPLATES)[flow]
+    own = folder / f"example.{message}.json"
+    context: dict[str, Any] = json.loads(
+        (own if own.is_file() else folder / "example.json").read_text(encoding="utf-8")
+    )
     return context
 
 

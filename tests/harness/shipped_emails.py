@@ -76,7 +76,7 @@ def received(renderer: Renderer, keys: LinkKeys, case: ShippedEmail, at: datetim
         purpose=flow["purpose"],
         tracking=not is_transactional(flow["purpose"]),
         commanded_at=at,
-        context=example(case.flow),
+        context=example(case.flow, case.message),
     )
     links = sender.links(ordered)
     email = track_links(renderer.render(ordered, links), links, sender)

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import orjson
+from msgspec.structs import replace
 
 from streams.core.conditions.names import EVENT_DATA
 from streams.core.instances.steps.wait_for import WaitFor
@@ -75,9 +76,7 @@ _DETAILS = OrderDetails(
     withdrawal_url="https://shop.example/withdrawal", shop_currency="EUR", shop_total_minor=4_770, invoiced_at=_AT, invoice_note="Reverse charge",
 )  # fmt: skip
 
-_PARCEL = ParcelDetails(
-    "address", PickupPoint("Kiosk", _ADDRESS, "9-17"), "1234", "2026-03-05", "2026-03-04", "Handed over"
-)
+_PARCEL = ParcelDetails("", PickupPoint("Kiosk", _ADDRESS, "9-17"), "1234", "2026-03-05", "2026-03-04", "Handed over")
 
 _TRAITS = Traits("1165", "Copenhagen", True, (Attribute("size", "M", _AT), Attribute("points", 120, _AT)))
 
@@ -215,8 +214,9 @@ def _order(is_full: bool, status: str) -> OrderState:
         (line, weighed) if is_full else (line,), 1_000 if is_full else 0, _DETAILS if is_full else None,
     )  # fmt: skip
     until = _AT + timedelta(days=2)
+    details = replace(_PARCEL, exception_reason="address") if status == "exception" else _PARCEL
     parcel = (
-        Parcel("p1", status, _AT, "PostNord", "T1", "https://track.example/1", _AT, until, (("S-1", 2),), (), _PARCEL)
+        Parcel("p1", status, _AT, "PostNord", "T1", "https://track.example/1", _AT, until, (("S-1", 2),), (), details)
         if is_full
         else Parcel("p1", status, _AT, "", "", "", None, None, (), ())
     )

@@ -130,7 +130,7 @@ class Emails:
             )
             for message in message_names(folder):
                 step = sends.get(message)
-                examples = example_names(folder, step)
+                examples = example_names(folder, message, step)
                 found.append(
                     Message(
                         name, message, folder.parent.name, folder, languages, examples, flow if step else None, step
@@ -146,7 +146,7 @@ class Emails:
             has_samples: whether sample data counts although the flow has examples of its own.
         """
         for message in self.messages.values():
-            for example in example_names(message.folder, message.step, has_samples=has_samples):
+            for example in example_names(message.folder, message.name, message.step, has_samples=has_samples):
                 for language in message.languages:
                     yield Variant(message.flow, message.name, language, example)
 

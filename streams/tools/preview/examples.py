@@ -9,8 +9,10 @@ from typing import Any
 
 from streams.core.rules.flow import Flow, Send
 from streams.definitions.checks.sample_data import template_sample
+from streams.mail.rendering.template_folders import message_names
 
-#: The name of the data in `example.json`. Data in `example.<name>.json` has the name in the file's name.
+#: The name of the data in `example.json`. Data in `example.<name>.json` has the name in the file's name. If that is a message, or begins with
+#: one and a dot, the data is for that message only.
 OWN = "example"
 #: Sample data with every optional part, and with as few as possible.
 FULL, LEAST = "full", "least"
@@ -27,15 +29,19 @@ def example_files(folder: Path) -> dict[str, Path]:
     return dict(sorted(found.items(), key=lambda item: (item[0] != OWN, item[0])))
 
 
-def example_names(folder: Path, step: Send | None, *, has_samples: bool = True) -> tuple[str, ...]:
-    """Return the names of the examples of a message.
+def example_names(folder: Path, message: str, step: Send | None, *, has_samples: bool = True) -> tuple[str, ...]:
+    """Return the names of the examples of a message: its own, else those of the flow.
 
     Args:
         folder: the flow's folder.
+        message: the message.
         step: the step that sends the message; None if no step does, or if the flow contains errors. Then there is no sample data.
         has_samples: whether sample data counts although the shop has examples of its own.
     """
-    own = tuple(example_files(folder))
+    messages = message_names(folder)
+    found = {name: name.partition(".")[0] for name in example_files(folder)}
+    own = tuple([name for name, first in found.items() if first == message])
+    own = own or tuple([name for name, first in found.items() if first not in messages])
     return (*own, FULL, LEAST) if step is not None and (has_samples or not own) else own
 
 

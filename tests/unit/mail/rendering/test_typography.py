@@ -34,7 +34,7 @@ def _renderer() -> Renderer:
 
 @cache
 def _rendered(case: ShippedEmail) -> RenderedEmail:
-    context = example(case.flow)
+    context = example(case.flow, case.message)
     context["customer"] = {**context.get("customer", {}), "first_name": "Anna"}
     context["mood"] = "plain"
     context.pop("local_time", None)

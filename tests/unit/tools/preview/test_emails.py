@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from streams.tools.preview.emails import LINK_BASE, EmailFailed, Emails, Variant
+from streams.tools.preview.examples import read_example
 from tests.harness.commands import TEMPLATES
 from tests.harness.small_templates import FLOW, write_folder
 
@@ -32,6 +34,34 @@ def test_variants(tmp_path: Path) -> None:
     assert len(list(emails.variants(has_samples=True))) == 12
     assert emails.email(Variant("hello", "hi", "da", "example")).subject == "Hej there"
     assert "Hej Anna" in emails.email(Variant("hello", "hi", "da", "example")).html
+
+
+def test_examples_of_one_message(tmp_path: Path) -> None:
+    """A message with examples of its own is shown with those only, and no other message is."""
+    root = write_folder(tmp_path)
+    for name in ("hi", "hi.vip", "vip"):
+        (root / FLOW / f"example.{name}.json").write_text('{"customer": {"first_name": "Bo"}}')
+    messages = Emails(root).messages
+    assert messages[("hello", "hi")].examples == ("hi", "hi.vip", "full", "least")
+    assert messages[("hello", "bye")].examples[:2] == ("example", "vip")
+
+
+def test_examples_of_parcels_are_possible() -> None:
+    """A parcel has a reason of an exception if it has one. Its reason is one for which the flow sends the message."""
+    emails = Emails(TEMPLATES)
+    flow = (emails.messages[("delivery-problem", "absent")].folder / "flow.yaml").read_text(encoding="utf-8")
+    branches = re.findall(r"when: shipment.exception_reason (.*)\n +steps:\n +- send: {message: (\w+)", flow)
+    reasons = {message: re.findall(r"'(\w+)'", condition) for condition, message in branches}
+    elsewhere = {reason for found in reasons.values() for reason in found}
+    assert len(reasons) == 3
+    for variant in emails.variants():
+        message = emails.messages[(variant.flow, variant.message)]
+        data = read_example(message.folder, variant.example, message.definition, message.step)
+        if parcel := data.get("shipment"):
+            assert (parcel["status"] == "exception") == bool(parcel["exception_reason"]), variant.name
+        if variant.flow == "delivery-problem":
+            reason = data["shipment"]["exception_reason"]
+            assert reason in reasons.get(variant.message, {reason} - elsewhere), variant.name
 
 
 def test_more_examples(tmp_path: Path) -> None:
