@@ -33,6 +33,8 @@ from streams.settings import PROJECT_ROOT
 LIBRARY = PROJECT_ROOT / "templates"
 #: The file that makes a templates folder a layer over the library.
 MARKER = "library.yaml"
+#: The file with the segments. Like shared copies, it is put together key by key.
+_SEGMENTS = "segments.yaml"
 #: Files that never come from the library, besides those of flows that are off: the shop itself must state what they say.
 _OWN = frozenset({BRAND, "consent.yaml"})
 #: Folders at the top of a templates folder that no process reads.
@@ -134,7 +136,7 @@ def read_snapshot(root: Path, library: Path = LIBRARY) -> Snapshot:
     own_lines: dict[str, int] = {}
     for name, content in shop.items():
         files[name] = content
-        if name in takk and _is_shared_copy(name):
+        if name in takk and (name == _SEGMENTS or _is_shared_copy(name)):
             files[name] = _with_missing_texts(content, takk[name])
             own_lines[name] = content.rstrip().count(b"\n") + 1
     del files[MARKER]
@@ -216,7 +218,10 @@ def _is_shared_copy(name: str) -> bool:
 
 
 def _with_missing_texts(own: bytes, takk: bytes) -> bytes:
-    """Return a shared copy of the shop, and after its lines the texts of Takk that it lacks. An invalid one stays as it is: a check reports it."""
+    """Return a file of texts or conditions of the shop, and after its lines those of Takk that it lacks.
+
+    An invalid one stays as it is: a check reports it.
+    """
     try:
         texts, others = copy_texts(own.decode()), copy_texts(takk.decode())
         missing = {key: text for key, text in others.items() if key not in texts}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from streams.definitions.all_problems import check_all
 from streams.definitions.layers import LIBRARY, MARKER, open_layers, read_files, read_snapshot, version_of
@@ -79,6 +80,30 @@ def test_shared_copy_is_merged_text_by_text(tmp_path: Path) -> None:
     texts = copy_texts(read_snapshot(root).files["copy/en.yaml"].decode())
     takk = copy_texts((LIBRARY / "copy" / "en.yaml").read_text(encoding="utf-8"))
     assert texts == {**takk, "unsubscribe": "No more"}
+
+
+def test_segments_are_merged_one_by_one(tmp_path: Path) -> None:
+    """The shop's segments win, and all others are those of the library, which its flows may use."""
+    root = shop_of(tmp_path)
+    (root / "segments.yaml").write_text("# Ours\nvip: customer.orders >= 9\nbig: customer.spend >= 5000\n")
+    takk = yaml.safe_load((LIBRARY / "segments.yaml").read_text(encoding="utf-8"))
+    with open_layers(root) as layers:
+        segments = yaml.safe_load((layers.path / "segments.yaml").read_text(encoding="utf-8"))
+        assert segments == {**takk, "vip": "customer.orders >= 9", "big": "customer.spend >= 5000"}
+        assert not read_templates(layers.path).errors
+    wrong = (root / "segments.yaml").read_text() + "wrong: customer.nothing == 1\n"
+    (root / "segments.yaml").write_text(wrong)
+    with open_layers(root) as layers:
+        (problem, *_) = layers.shown(read_templates(layers.path).errors)
+    assert (problem.location.file, problem.location.line) == (str(root / "segments.yaml"), 4)
+
+
+@pytest.mark.parametrize("own", ["- vip\n", "{vip: customer.orders >= 9}", "vip: [", "\ufffe"])
+def test_segments_that_cannot_be_merged_stay(tmp_path: Path, own: str) -> None:
+    """A file in another form, or an invalid one, is the shop's alone: its check reports what is wrong."""
+    root = shop_of(tmp_path)
+    (root / "segments.yaml").write_text(own, encoding="utf-8")
+    assert read_snapshot(root).files["segments.yaml"] == own.encode()
 
 
 @pytest.mark.parametrize("own", ["{unsubscribe: No more}", "- a\n", "unsubscribe: [", "\ufffe"])
