@@ -11,13 +11,14 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton, format_time
 from babel.numbers import format_currency, format_decimal, format_percent
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
 from streams.core.values.money import exponent, major
+from streams.mail.rendering.languages import USUAL_DEFAULT, language_chain
 
 #: Amounts, numbers and patterns of one locale that are cached.
 _MOST_AMOUNTS = 8192
@@ -205,6 +206,20 @@ class Formats:
 def formats_of(locale: Locale) -> Formats:
     """Return the formats of a locale."""
     return Formats(locale)
+
+
+@lru_cache(maxsize=1024)
+def regional_formats(requested: str, language: str, country: str) -> Formats:
+    """Return the formats of money and dates: the copy's language, in the customer's region or country if that locale exists."""
+    own = [requested] if language in language_chain(requested) else []
+    regional = [name for name in own if "-" in name or "_" in name]
+    base = language.partition("-")[0]
+    for name in (*regional, f"{base}_{country}", *own, language, base):
+        try:
+            return formats_of(Locale.parse(name.replace("-", "_")))
+        except (UnknownLocaleError, ValueError):
+            continue
+    return formats_of(Locale(USUAL_DEFAULT))
 
 
 def plain_amount(minor: int, currency: str) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from babel import Locale, UnknownLocaleError
 from inscriptis import get_text
 from jinja2 import FileSystemLoader, Template, TemplateError, TemplateNotFound, Undefined
 
@@ -17,9 +15,8 @@ from streams.mail.command import Command
 from streams.mail.links import Links
 from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.environment import new_environment
-from streams.mail.rendering.filters import Formats, formats_of
+from streams.mail.rendering.filters import regional_formats
 from streams.mail.rendering.flow_copies import FlowCopies, FlowCopy
-from streams.mail.rendering.languages import USUAL_DEFAULT, language_chain
 from streams.mail.rendering.link_functions import ContestLinks, SurveyLinks
 from streams.mail.rendering.logo import Logo
 from streams.mail.rendering.message_templates import MessageTemplates
@@ -179,7 +176,7 @@ class Renderer:
             "confirm_url": links.confirm,
             "survey_url": SurveyLinks(links),
             "contest_url": ContestLinks(links),
-            "_formats": _formats(command.locale, language, command.country),
+            "_formats": regional_formats(command.locale, language, command.country),
             "_zone": command.time_zone,
         }
         translate = Translator(copy.plain, common, is_html=False)
@@ -260,17 +257,3 @@ class Renderer:
             RenderError: the flow or its copy cannot be read.
         """
         return self._copies.texts(flow, language)
-
-
-@lru_cache(maxsize=1024)
-def _formats(requested: str, language: str, country: str) -> Formats:
-    """Return the formats of money and dates: the copy's language, in the customer's region or country if that locale exists."""
-    own = [requested] if language in language_chain(requested) else []
-    regional = [name for name in own if "-" in name or "_" in name]
-    base = language.partition("-")[0]
-    for name in (*regional, f"{base}_{country}", *own, language, base):
-        try:
-            return formats_of(Locale.parse(name.replace("-", "_")))
-        except (UnknownLocaleError, ValueError):
-            continue
-    return formats_of(Locale(USUAL_DEFAULT))

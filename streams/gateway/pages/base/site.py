@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from babel import Locale
 from jinja2 import ChoiceLoader, FileSystemLoader, TemplateError
 
 from streams.definitions.loader import load_brand
 from streams.mail.rendering.brand import Brand
 from streams.mail.rendering.copy import InvalidCopy, copy_texts
 from streams.mail.rendering.environment import new_environment
-from streams.mail.rendering.filters import formats_of
+from streams.mail.rendering.filters import regional_formats
 from streams.mail.rendering.languages import language_chain
 from streams.mail.rendering.template_folders import COPY, SHARED
 from streams.mail.rendering.texts import Texts, Translator, fill
@@ -100,13 +99,16 @@ class Site:
         """Return a text of the copy without markup, as evidence of what a customer read."""
         return unescape(self._translator(language, dict(values))(key))
 
-    def render(self, template: str, language: str, values: Mapping[str, Any]) -> str:
+    def render(
+        self, template: str, language: str, values: Mapping[str, Any], *, locale: str = "", country: str = ""
+    ) -> str:
         """Return a page.
 
         Args:
             template: its name in the folder of the pages.
             language: one of LANGUAGES.
             values: the names that the template uses.
+            locale, country: those of the customer, by which money is written as in the emails.
         """
         variables: dict[str, Any] = {
             "brand": self.brand,
@@ -117,7 +119,7 @@ class Site:
             "has_logo": bool(self.logo),
             "error": "",
             "errors": {},
-            "_formats": formats_of(Locale.parse(language)),
+            "_formats": regional_formats(locale, language, country),
             **values,
         }
         variables["t"] = self._translator(language, variables)

@@ -85,6 +85,8 @@ class Visit:
                 "error": error,
                 **values,
             },
+            locale=self.person.locale if self.person is not None else "",
+            country=self.country,
         )
         status = _STATUS.get(error, 422) if error else 200
         return web.Response(text=html, status=status, content_type="text/html", headers=HEADERS)

@@ -33,6 +33,19 @@ async def test_page_shows_the_last_order() -> None:
 
 
 @pytest.mark.parametrize(
+    ("language", "country", "amount"),
+    [("en", "DK", "250,00 kr."), ("en", "GB", "DKK250.00"), ("sv", "SE", "250,00 Dkr")],
+)
+async def test_money_is_written_as_in_the_emails(language: str, country: str, amount: str) -> None:
+    """The page writes money in its language and the customer's country, as their emails do."""
+    pages = Pages()
+    pages.people["c-1"] = replace(ANNA, country=country)
+    async with pages.client() as client:
+        html = await opened(client, pages.link("b", "o-1"), params={"lang": language})
+    assert amount in html.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(
     ("language", "one", "many"),
     [
         ("da", "1 vare mere", "7 varer mere"),
@@ -72,7 +85,7 @@ async def test_products_of_today() -> None:
     assert html.count('src="https://shop.example/tea.jpg"') == 1
     assert "cup.jpg" not in html  # the policy of the page allows https alone
     assert html.count("Today’s price:") == 1
-    assert "139.00" in html
+    assert "139,00" in html
     assert html.index("In stock") < html.index("Sold out right now")
     assert "Teapot" in html  # the title of last time
     ((_, record),) = pages.topics()
