@@ -251,3 +251,17 @@ def test_unreadable_logo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readab
     monkeypatch.setattr(Path, "read_bytes", read)
     with pytest.raises((InvalidPages, FlowFileError), match=r"tea\.svg.*Permission denied.*check its permissions"):
         site_of(Settings(templates_dir=tmp_path))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_notes_say_something_new(language: str) -> None:
+    """No note of a page repeats the hint beside its photo."""
+    hint, *notes = (
+        {tuple(words[at : at + 3]) for words in [re.findall(r"\w+", text.lower())] for at in range(len(words) - 2)}
+        for text in (
+            COPY[language]["photo.hint"],
+            *(text for key, text in COPY[language].items() if key.endswith(".note")),
+        )
+    )
+    assert len(notes) > 1
+    assert all(hint.isdisjoint(note) for note in notes)
