@@ -52,22 +52,30 @@ def test_next_purchase(shop: Scenario) -> None:
     assert messages_of(shop, "next-purchase") == ["code"]
 
 
-@pytest.mark.parametrize(("codes", "expected"), [(("TE-1",), ["offer"]), ((), ["picks"])])
-def test_favourite_category(shop: Scenario, codes: tuple[str, ...], expected: list[str]) -> None:
-    """A third order of the favourite category brings more of it a month later, with a code of its pool if there is one."""
+@pytest.mark.parametrize(
+    ("category", "pool", "expected"),
+    [
+        ("tea", "favourite-tea", "offer"),
+        ("tea", "favourite", "picks"),
+        ("lighting", "favourite", "offer"),
+        ("lighting", "", "picks"),
+    ],
+)
+def test_favourite_category(shop: Scenario, category: str, pool: str, expected: str) -> None:
+    """A third order of any category brings more of it a month later, with a code of its pool, or of the pool of all others, if there is one."""
     for sku in ("TEA-2", "TEA-3", "TEA-4"):
-        shop.product(sku, category="tea")
-    if codes:
-        shop.codes("favourite-tea", *codes)
+        shop.product(sku, category=category)
+    if pool:
+        shop.codes(pool, "TE-1")
     for _ in range(3):
-        shop.order("anna", lines=(TEA,))
+        shop.order("anna", lines=(OrderLine("TEA", "TEA", category, 1, 10_000),))
         shop.after(days=20)
     for number in range(4):  # bestsellers of the category
         shop.order(
-            f"c{number}", lines=tuple(OrderLine(sku, sku, "tea", 1, 10_000) for sku in ("TEA-2", "TEA-3", "TEA-4"))
+            f"c{number}", lines=tuple(OrderLine(sku, sku, category, 1, 10_000) for sku in ("TEA-2", "TEA-3", "TEA-4"))
         )
     shop.after(days=20)
-    assert messages_of(shop, "favourite-category") == expected
+    assert messages_of(shop, "favourite-category") == [expected]
 
 
 def test_favourite_category_needs_a_habit(shop: Scenario) -> None:

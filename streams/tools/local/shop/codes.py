@@ -7,7 +7,7 @@ import random
 from streams.tools.local.shop.lines import Record
 
 #: The pools of shipped flows that send no email, or another one, without a code.
-POOLS = ("big-spender", "frequent-buyer", "surprise")
+POOLS = ("big-spender", "frequent-buyer", "surprise", "favourite")
 #: Codes of each pool: more than the customers of a demo get.
 CODES = 300
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
