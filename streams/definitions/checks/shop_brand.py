@@ -114,7 +114,8 @@ def check_example(brand: Brand) -> Iterator[Problem]:
 
 
 def _addresses(details: Details) -> Iterator[str]:
-    yield from (details.shop_url, details.privacy_url, details.terms_url, details.withdrawal_url, details.help_url)
+    yield from (details.shop_url, details.privacy_url, details.terms_url, details.withdrawal_url)
+    yield from (details.help_url, details.cart_url)
     yield from details.social.values()
     yield from (f"mailto://{address.rpartition('@')[2]}" for address in _mailboxes(details))
 

@@ -31,7 +31,7 @@ from streams.mail.rendering.brand import (
 from streams.mail.rendering.contrast import readable
 
 #: The keys of the details of the shop, which a country may have of its own, by their kind.
-_URLS = ("shop_url", "privacy_url", "terms_url", "withdrawal_url", "help_url")
+_URLS = ("shop_url", "privacy_url", "terms_url", "withdrawal_url", "help_url", "cart_url")
 _LINES = ("company", "address", "registration", "vat", "phone", "hours")
 _DETAILS = (*_URLS, *_LINES, "email", "legal", "social", "senders")
 #: The keys that emails show, and those of the pages only.

@@ -120,7 +120,7 @@ class Details(Struct, frozen=True, kw_only=True):
     """The details of a shop. A country may have others.
 
     Attributes:
-        shop_url, privacy_url, terms_url, withdrawal_url, help_url: the shop and its pages, each may be "".
+        shop_url, privacy_url, terms_url, withdrawal_url, help_url, cart_url: the shop and its pages, each may be "".
         legal: the lines at the foot of each page and email.
         company, address, registration, vat: more such lines, each may be "".
         phone, hours, email: how customers reach the shop, each may be "".
@@ -144,6 +144,7 @@ class Details(Struct, frozen=True, kw_only=True):
     # Not read-only: a renderer process gets the details, and only dictionaries can be pickled.
     social: Mapping[str, str] = field(default_factory=dict)
     senders: Mapping[str, KindSender] = field(default_factory=dict)
+    cart_url: str = ""
 
     @property
     def legal_lines(self) -> tuple[str, ...]:

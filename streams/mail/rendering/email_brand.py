@@ -147,6 +147,7 @@ def _texts(details: Details) -> dict[str, Any]:
         "privacy_url",
         "terms_url",
         "withdrawal_url",
+        "cart_url",
         "help_url",
         "phone",
         "hours",

@@ -12,7 +12,7 @@ from streams.definitions.loader import load_email_brand
 from streams.mail.click_links import track_links
 from streams.mail.rendering.email_brand import EmailBrand
 from streams.mail.rendering.renderer import RenderedEmail, Renderer
-from tests.harness.commands import SENDER, TEMPLATES, command
+from tests.harness.commands import SENDER, TEMPLATES, command, example
 from tests.harness.logos import png
 
 OWN = """name: Tea & Søn
@@ -170,3 +170,29 @@ def test_places_for_reviews(shop: Path) -> None:
     assert [place["name"] for place in values[brand.key("DK")]["reviews"]] == ["Trustpilot", "PriceRunner"]
     for country in ("SE", "FR"):
         assert values[brand.key(country)]["reviews"] == [{"name": "Google", "url": "https://g.example/tea"}]
+
+
+@pytest.mark.parametrize(
+    ("added", "button"),
+    [
+        ("cart_url: https://tea.example/cart\nshop_url: https://tea.example/\n", "Go to your basket"),
+        ("cart_url: https://tea.example/\n", "Go to your basket"),
+        ("shop_url: https://tea.example/\n", "Visit the shop"),
+        ("", None),
+    ],
+)
+def test_a_left_cart_leads_to_the_cart(shop: Path, added: str, button: str | None) -> None:
+    """The button leads to the page of the cart, else to the shop; without both there is none."""
+    (shop / "shared" / "brand.yaml").write_text(OWN + added, encoding="utf-8")
+    order = command(
+        flow="cart-left", message="left", purpose="marketing", locale="en", context=example("cart-left", "left")
+    )
+    email = Renderer(shop, load_email_brand(shop, "Sender")).render(order, SENDER.links(order))
+    for part in (email.html, email.text):
+        assert [text for text in ("Go to your basket", "Visit the shop") if text in part] == (
+            [button] if button else []
+        )
+    if button:
+        address = added.split()[1]
+        assert f'href="{address}"' in email.html
+        assert address in email.text
