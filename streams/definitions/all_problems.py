@@ -13,6 +13,7 @@ from streams.definitions.checks.messages import check_messages
 from streams.definitions.checks.occasions import check_occasions
 from streams.definitions.checks.rendered_emails import check_rendered_emails
 from streams.definitions.checks.unused_copy import check_unused_copy
+from streams.definitions.file_sizes import check_file_sizes
 from streams.definitions.layers import Layers, open_layers
 from streams.definitions.loader import Templates, brand_problems, read_templates
 from streams.definitions.problems import Problem
@@ -43,9 +44,11 @@ def check_all(templates_dir: Path | Layers, now: datetime) -> CheckedTemplates:
             return check_all(layers, now)
     layers, root = templates_dir, templates_dir.path
     templates = read_templates(layers)
+    sizes = check_file_sizes(layers.shop) if layers.shop.is_dir() else ()
     files = layers.shown((*brand_problems(root), *check_occasions(root)))
     errors = (
         *templates.errors,
+        *sizes,
         *(problem for problem in files if problem.level == "error"),
         *layers.shown(check_messages(root, templates.flows)),
     )

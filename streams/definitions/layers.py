@@ -181,21 +181,28 @@ def read_files(root: Path) -> dict[str, bytes]:
     Raises:
         OSError: a file or folder cannot be read.
     """
-    found: dict[str, bytes] = {}
-    _collect(root, "", found, (os.path.realpath(root),))
-    return found
+    return {name: path.read_bytes() for name, path in paths_of(root)}
 
 
-def _collect(folder: Path, prefix: str, found: dict[str, bytes], parents: tuple[str, ...]) -> None:
+def paths_of(root: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the files that `read_files` reads: the names and the paths.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    yield from _paths(root, "", (os.path.realpath(root),))
+
+
+def _paths(folder: Path, prefix: str, parents: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
     for entry in sorted(os.scandir(folder), key=lambda each: each.name):
         name = entry.name
         if name.startswith((".", "__pycache__")) or name.endswith(("~", ".md")) or (not prefix and name in _UNREAD):
             continue
         if not entry.is_dir():
-            found[prefix + name] = Path(entry.path).read_bytes()
+            yield prefix + name, Path(entry.path)
         # A mounted folder may consist of links (as a Kubernetes ConfigMap does), and a link may lead to a parent.
         elif (real := os.path.realpath(entry.path)) not in parents:
-            _collect(Path(entry.path), f"{prefix}{name}/", found, (*parents, real))
+            yield from _paths(Path(entry.path), f"{prefix}{name}/", (*parents, real))
 
 
 def _is_taken(name: str, shop: Files, flows: Iterable[str]) -> bool:

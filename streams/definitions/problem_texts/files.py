@@ -32,6 +32,11 @@ ENTRIES = {
     "files.E011": Entry(
         "Unknown flow of Takk", "`library.yaml` names a flow that Takk does not have.", "correct the spelling"
     ),
+    "files.E012": Entry(
+        "Too large",
+        "A file has more than 1 MB, or all files together more than 20 MB. Every process reads the whole folder again and again.",
+        "move pictures and films to the server of your shop",
+    ),
     "yaml.E001": Entry(
         "Invalid YAML", "The file cannot be parsed.", "check the indentation, the colons and the brackets"
     ),

@@ -54,6 +54,7 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     nowhere, images and markup that email programs cannot show, texts that cannot be read, receipts that do not add up, emails
     and subjects that are cut, subjects like spam, emails that can expire in the quiet hours, campaigns that are over, and
     service emails with offers.
+    Errors of your stories are among the errors: `takk story` cannot play them. A worker starts with them.
     Service emails are listed for review, and so are the languages that stand in for others. Needs no Kafka.
 
     \b
@@ -67,11 +68,14 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     from streams.definitions.checks.languages import OTHERS, fallbacks
     from streams.definitions.checks.transactional import service_messages
     from streams.definitions.layers import open_layers
+    from streams.tools.stories.story_files import read_stories
 
-    with open_layers(read_settings(templates_dir=templates_dir).templates_dir) as layers:
+    settings = read_settings(templates_dir=templates_dir)
+    with open_layers(settings.templates_dir) as layers:
         checked = check_all(layers, datetime.now(UTC))
         languages = fallbacks(layers.path) if checked.templates.flows else {}
-    templates, errors, warnings = checked.templates, checked.errors, checked.warnings
+    stories = read_stories(settings.templates_dir, settings.schemas_dir).problems
+    templates, errors, warnings = checked.templates, (*checked.errors, *stories), checked.warnings
     rules = templates.rules
     rule_count = len(rules.caps) + sum(
         map(bool, (rules.quiet, rules.holdout, rules.pause_if_late, rules.pause_after_refund, rules.pause_series))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from streams.tools.cli.options import on_kafka, read_settings
+
+if TYPE_CHECKING:
+    from streams.definitions.problems import Problem
 
 
 @click.group()
@@ -173,7 +178,7 @@ def templates_publish(directory: Path | None, by: str) -> None:
     All processes use it as soon as they have its files, without a restart. Checks the folder as `takk flows check` does, and
     writes its version to the topic published-templates. Workers, mailers and gateways compare the folder of
     TAKK_TEMPLATES_DIR with it every second. A process whose folder differs, or has errors, keeps what it has. Distribute the
-    files before or after. Default: TAKK_TEMPLATES_DIR.
+    files before or after. A file may have 1 MB, and all files together 20 MB. Default: TAKK_TEMPLATES_DIR.
 
     \b
     takk templates publish ~/shop
@@ -184,8 +189,8 @@ def templates_publish(directory: Path | None, by: str) -> None:
     import socket
     import tempfile
 
-    from streams.core.values.text import counted
     from streams.definitions.all_problems import check_all
+    from streams.definitions.file_sizes import check_file_sizes
     from streams.definitions.layers import read_snapshot
     from streams.tools.operations.publication import publish_templates
 
@@ -193,16 +198,26 @@ def templates_publish(directory: Path | None, by: str) -> None:
     root = settings.templates_dir
     if not root.is_dir():
         raise click.ClickException(f"{root} is not a folder")
+    _refuse(check_file_sizes(root))  # before they are read
     try:
         snapshot = read_snapshot(root)
     except OSError as error:
         raise click.ClickException(f"cannot read {error.filename}: {error.strerror}") from error
     with tempfile.TemporaryDirectory(prefix="takk-publish-") as folder:  # what is checked is what has the version
         checked = check_all(snapshot.write(Path(folder)), now)
-    for problem in (*checked.errors, *checked.warnings):
+    for problem in checked.warnings:
         click.echo(str(problem), err=True)
-    if checked.errors:
-        raise click.ClickException(f"{counted(len(checked.errors), 'error')}: nothing was published")
+    _refuse(checked.errors)
     author = by or f"{getpass.getuser()}@{socket.gethostname()}"
     on_kafka(settings, lambda: publish_templates(settings, snapshot.version, author, now))
     click.echo(f"Published version {snapshot.version} of {root}. `takk doctor` and /readyz show the versions in use.")
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    """Print the errors of a folder, and end the command if there are any."""
+    from streams.core.values.text import counted
+
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if problems:
+        raise click.ClickException(f"{counted(len(problems), 'error')}: nothing was published")

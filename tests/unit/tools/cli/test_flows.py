@@ -205,3 +205,19 @@ def test_migrate(tmp_path: Path) -> None:
     assert "hello/flow.yaml already contains this migration." in output
     assert "--map" not in output
     assert "Add these lines" not in output
+
+
+def test_stories_are_checked(tmp_path: Path) -> None:
+    """A story of the folder that cannot be played is an error of the check too, with its position. One that can be played is not."""
+    write_flow(tmp_path, "live")
+    (tmp_path / "stories").mkdir()
+    story = tmp_path / "stories" / "anna.yaml"
+    story.write_text(
+        "story: anna\ntitle: Anna\nabout: Buys\ncustomer: {name: Anna, country: DK, language: da}\nevents:\n  - {day: 1, no-such: S-1}\n"
+    )
+    code, output = run("flows", "check", "--templates", str(tmp_path))
+    assert code == 1
+    assert f"{story}:" in output
+    assert "error" in output
+    story.unlink()
+    assert run("flows", "check", "--templates", str(tmp_path))[0] == 0

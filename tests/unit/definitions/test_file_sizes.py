@@ -1,0 +1,46 @@
+"""The sizes of the files of a templates folder: what is too large, where, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streams.definitions.file_sizes import MOST_BYTES, MOST_BYTES_IN_ALL, check_file_sizes
+from tests.harness.commands import TEMPLATES
+
+
+def _write(path: Path, size: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+
+
+def test_the_library_is_small() -> None:
+    """Takk's own folder is far below the bounds."""
+    assert check_file_sizes(TEMPLATES) == []
+    assert sum(path.stat().st_size for path in TEMPLATES.rglob("*") if path.is_file()) < MOST_BYTES_IN_ALL / 5
+
+
+def test_a_file_that_is_too_large(tmp_path: Path) -> None:
+    """It is named, with its size and the bound. One more byte than allowed is too much. Files that no process reads do not count."""
+    for name, size in (
+        ("shared/film.mp4", MOST_BYTES + 1),
+        ("shared/a.png", MOST_BYTES),
+        ("tests/big.bin", 60_000_000),
+    ):
+        _write(tmp_path / name, size)
+    (problem,) = check_file_sizes(tmp_path)
+    assert str(problem).startswith(
+        f"{tmp_path}/shared/film.mp4:1:1: error files.E012: the file has 1.0 MB, and at most 1.0 MB"
+    )
+    assert "server of your shop" in str(problem)
+
+
+def test_many_files_that_are_too_large_together(tmp_path: Path) -> None:
+    """The largest are named. Each alone is small enough."""
+    for number in range(21):
+        _write(tmp_path / f"shared/{number:02}.png", MOST_BYTES - number)
+    (problem,) = check_file_sizes(tmp_path)
+    assert problem.message == (
+        "all files have 21.0 MB, and at most 20.0 MB are allowed; the largest are shared/00.png, shared/01.png, shared/02.png"
+    )
+    assert problem.location.file == str(tmp_path / "shared/00.png")
