@@ -80,7 +80,8 @@ async def test_choices(page: Page) -> None:
     assert "color-scheme:only dark" in await page.text(frame + "&scheme=dark")
     plain = await page.text("/story/ada")
     odd = await page.text("/story/ada?language=%3Cb%3E&start=0001-01-01&days=1e9&drafts=x&width=1&scheme=z")
-    assert odd == plain
+    # The check of the folder may end between the two pages, which then have another version.
+    assert re.sub(r'"[0-9a-f]{8}-\d+"', "", odd) == re.sub(r'"[0-9a-f]{8}-\d+"', "", plain)
 
 
 async def test_unknown_pages(page: Page) -> None:
