@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from streams.core.model.effects import Content, SendMail
-from streams.core.model.events import OrderLine
+from streams.core.model.orders.order import Address, LineDetails, OrderDetails, OrderLine, OrderTax
 from streams.core.model.orders.order_state import OrderFacts, OrderState
 from streams.mail.links import Sender
 from streams.mail.mime import compose
@@ -35,26 +35,49 @@ from tests.harness.fixed_flows import FLOWS
 
 EMAILS = 20_000
 CONNECTIONS = 4
-#: Order lines per email, which make it 8 kB long.
-LINES = 8
+#: Order lines per email, each with a picture.
+LINES = 4
+#: What the delivery of an order costs, in øre.
+SHIPPING_MINOR = 4_900
 SENDER = Sender.parse(
     "Butik Ø <hej@shop.example>", "shop.example", "https://links.example", LinkKeys("shop", b"x" * 40)
 )
 
 
+def _product(number: int, price_minor: int) -> OrderLine:
+    page = f"https://shop.example/produkter/vandrestoevler-{number}"
+    details = LineDetails(
+        variant="blå, str. 42", tax_rate=25_000, image_url=f"{page}/billede.jpg?v=1795850171", product_url=page
+    )
+    return OrderLine(f"S-{number}", f"Vandrestøvler <let> nr. {number}", "shoes", 1, price_minor, None, details)
+
+
+def _details(order_id: str, name: str, subtotal_minor: int, at: datetime) -> OrderDetails:
+    total = subtotal_minor + SHIPPING_MINOR
+    address = Address(name=name, line1="Nørrebrogade 12, 3. tv.", postal_code="2200", city="København N", country="DK")
+    return OrderDetails(
+        order_number=order_id, subtotal_minor=subtotal_minor, shipping_minor=SHIPPING_MINOR,
+        shipping_method="PostNord, hjemmelevering", taxes=(OrderTax("Moms", 25_000, total // 5),), tax_minor=total // 5,
+        paid_minor=total, payment_method="Dankort", payment_status="paid", payment_at=at, billing_address=address,
+        shipping_address=address, status_url=f"https://shop.example/ordrer/{order_id}",
+        return_url=f"https://shop.example/retur/{order_id}",
+    )  # fmt: skip
+
+
 def commands(count: int) -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
-    """Yield key, value and headers of `count` order confirmations, one per customer, with 400 products and varying totals."""
+    """Yield key, value and headers of `count` order confirmations with all that an order can have, one per customer, with 400 products."""
     rng, encoder, now = random.Random(8), Encoder(open_codec()), datetime.now(UTC)
-    products = [
-        OrderLine(f"S-{n}", f"Vandrestøvler <let> nr. {n}", "shoes", 1, rng.randrange(2_000, 90_000, 5))
-        for n in range(400)
-    ]
+    products = [_product(number, rng.randrange(2_000, 90_000, 5)) for number in range(400)]
     for number in range(count):
         customer, order_id = f"c{number}", f"{100_000 + number}"
         lines = tuple([replace(product, quantity=rng.randrange(1, 4)) for product in rng.sample(products, LINES)])
-        total = sum(line.quantity * line.unit_price_minor for line in lines)
+        subtotal = sum(line.quantity * line.unit_price_minor for line in lines)
         name = f"{rng.choice(('Anna', 'Bo', 'Cecilie', 'Åse', 'Søren'))} Jensen"
-        facts = OrderFacts(f"{customer}@post.example", name, "da", "DK", "DK", "DKK", total, now, None, lines)
+        details = _details(order_id, name, subtotal, now)
+        facts = OrderFacts(
+            f"{customer}@post.example", name, "da", "DK", "DK", "DKK", subtotal + SHIPPING_MINOR, now, None, lines,
+            details=details,
+        )  # fmt: skip
         effect = SendMail(
             send_id=f"{rng.getrandbits(128):032x}", customer_id=customer, instance_id=f"{rng.getrandbits(128):032x}",
             flow="order-confirmation", flow_version=1, step="0", message="confirmation", purpose="order", priority=100,
