@@ -22,6 +22,7 @@ from streams.tools.local.kafka.broker import EmbeddedKafka
 from streams.tools.local.kafka.detached import start_detached, stop_detached
 from streams.tools.local.kafka.jars import KafkaStartError, cache_dir, classpath
 from streams.tools.local.kafka.ports import PORTS, _claims, free_port
+from tests.harness.fixed_flows import FLOWS, templates_with
 
 QUIET = {"log_level": "0"}
 #: A parent process that starts a broker, prints its port and folder, and waits until it is killed.
@@ -278,7 +279,9 @@ def test_a_broker_starts_without_its_cache(
 
 def test_sigterm_ends_the_demo_and_its_processes(tmp_path: Path) -> None:
     """SIGTERM ends the demo as Ctrl-C does: worker and mailer end too, and the results are printed."""
-    env = {**os.environ, "DAY": "1h"}  # few timers fire, so a busy machine keeps up
+    templates = templates_with(FLOWS, tmp_path / "templates")
+    # With long days few timers fire, so a busy machine keeps up.
+    env = {**os.environ, "DAY": "1h", "TAKK_TEMPLATES_DIR": str(templates)}
     command = [sys.executable, "-m", "streams", "demo", "--rate", "1"]
     with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
