@@ -37,7 +37,7 @@ EMAILS = 20_000
 CONNECTIONS = 4
 #: Order lines per email, each with a picture.
 LINES = 4
-#: What the delivery of an order costs, in øre.
+#: Shipping cost of an order, in øre.
 SHIPPING_MINOR = 4_900
 SENDER = Sender.parse(
     "Butik Ø <hej@shop.example>", "shop.example", "https://links.example", LinkKeys("shop", b"x" * 40)

@@ -182,7 +182,7 @@ def test_places_for_reviews(shop: Path) -> None:
     ],
 )
 def test_a_left_cart_leads_to_the_cart(shop: Path, added: str, button: str | None) -> None:
-    """The button leads to the page of the cart, else to the shop; without both there is none."""
+    """The button leads to the page of the cart, else to the shop. Without both, the email has no button."""
     (shop / "shared" / "brand.yaml").write_text(OWN + added, encoding="utf-8")
     order = command(
         flow="cart-left", message="left", purpose="marketing", locale="en", context=example("cart-left", "left")
