@@ -98,8 +98,6 @@ def test_the_wheel_runs_elsewhere(installed: Path) -> None:
     for command in (["--help"], ["topics", "--help"], ["settings"], ["worker", "--help"]):
         done = run(installed, "takk", *command)
         assert done.returncode == 0, done.stderr
-    check = run(installed, "takk", "flows", "check")
-    assert (check.returncode, re.findall(r"brand\.W\d{3}", check.stderr)) == (0, ["brand.W002", "brand.W005"])
     listed = run(installed, "takk", "flows", "list").stdout
     assert {folder.name for folder in (ROOT / "templates" / "flows").glob("*/*")} <= set(listed.split())
     code = "from streams.wire.codec import open_codec; from streams.wire import topics; c = open_codec(); print(len(topics.SCHEMA_OF))"

@@ -259,7 +259,9 @@ def test_no_broker_answers_after_the_context_ends() -> None:
         AdminClient({**QUIET, "bootstrap.servers": kafka.bootstrap}).list_topics(timeout=0.5)
 
 
-@pytest.mark.parametrize("content", [None, b"damaged"], ids=["missing", "damaged"])
+@pytest.mark.parametrize(
+    "content", [pytest.param(None, id="missing", marks=pytest.mark.campaign), pytest.param(b"damaged", id="damaged")]
+)
 def test_a_broker_starts_without_its_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
 ) -> None:
