@@ -13,6 +13,8 @@ from tests.harness.driver import Driver
 from tests.harness.events import order
 from tests.harness.flow_texts import DAY, HOUR, buy, flow_text, ruleset_of, run_of, sent
 
+MINUTE = timedelta(minutes=1)
+
 REMINDERS = """trigger: {on: order.placed}
 steps:
   - wait: 1d
@@ -110,6 +112,39 @@ def test_rounds_at_a_time_of_day_with_late_timers(late: timedelta) -> None:
     buy(run)
     run.advance(20 * DAY)
     assert [int(days) for _, days in sent(run)] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("wait", ["30m", "2h", "1d", '{hours: 2, at: "12:00"}', "{wait_for}"])
+@pytest.mark.parametrize("late", [20 * MINUTE, 59 * MINUTE, 61 * MINUTE])
+def test_emails_are_not_closer_than_the_wait_between_them(wait: str, late: timedelta) -> None:
+    """A wait after an email takes its whole length, although the email was late. Two emails never leave together."""
+    step = "wait_for: {event: mail.opened, up_to: 30m}" if wait == "{wait_for}" else f"wait: {wait}"
+    body = f"trigger: {{on: order.placed}}\nsteps:\n  - wait: 1h\n  - send: {{message: a}}\n  - {step}\n  - send: {{message: b}}\n"
+    run = LateTimers(ruleset_of(flow_text(body)))
+    run.late = late
+    buy(run)
+    run.advance(10 * DAY)
+    first, second = [
+        effect.decided_at for effect in run.effects if isinstance(effect, LogDecision) and effect.outcome == "send"
+    ]
+    least = {"30m": 30 * MINUTE, "1d": DAY, "{wait_for}": 30 * MINUTE}.get(wait, 2 * HOUR)
+    assert second - first >= least
+
+
+@pytest.mark.parametrize("late", [timedelta(), timedelta(milliseconds=250), 20 * MINUTE])
+def test_a_time_of_day_after_an_email_is_the_next_one(late: timedelta) -> None:
+    """After an email at ten o'clock, a wait until ten o'clock takes a day, in production and in a simulation."""
+    body = 'trigger: {on: order.placed}\nsteps:\n  - wait: {at: "10:00"}\n'
+    for rest in (
+        '  - repeat: {times: 3, every: {at: "10:00"}, steps: [{send: {message: a}}]}\n',
+        '  - send: {message: a}\n  - wait: {at: "10:00"}\n  - send: {message: b}\n  - wait: {at: "10:00"}\n  - send: {message: c}\n',
+    ):
+        run = LateTimers(ruleset_of(flow_text(body + rest)))
+        run.late = late
+        buy(run)
+        run.advance(10 * DAY)
+        days = [days for _, days in sent(run)]
+        assert [round(later - earlier, 1) for earlier, later in pairwise(days)] == [1, 1]
 
 
 def test_rounds_after_a_long_standstill() -> None:

@@ -27,13 +27,14 @@ class Execution:
         context: the data for conditions.
         start: the time (UTC) from which the next wait counts; steps move it.
         is_start: whether the instance starts now.
+        has_sent: whether an email was decided in this pass. It left now, which may be later than `start`.
 
     Attributes:
         refused: whether no code of a pool was taken because the next email is refused. Until that email, conditions hold as with a code.
         joined: the instances whose email was sent together with that of this one, each with the path at which it continues.
     """
 
-    __slots__ = ("compiled", "context", "flow", "instance", "is_start", "joined", "refused", "start", "uow")
+    __slots__ = ("compiled", "context", "flow", "has_sent", "instance", "is_start", "joined", "refused", "start", "uow")
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Execution:
         start: datetime,
         *,
         is_start: bool = False,
+        has_sent: bool = False,
     ) -> None:
         self.uow = uow
         self.compiled = compiled
@@ -52,6 +54,7 @@ class Execution:
         self.context = context
         self.start = start
         self.is_start = is_start
+        self.has_sent = has_sent
         self.refused = False
         self.joined: list[tuple[Execution, str | None]] = []
 

@@ -35,7 +35,8 @@ def execute(execution: Execution, step: Send) -> Result:
     if isinstance(outcome, Sent) or outcome.rule == "draft":
         _join(execution, step, others)
     execution.instance = instance.without_wish()
-    # Waits after an email count from the email.
+    # Waits after an email count from the email, and those until a time of day from the time at which it was planned.
+    execution.has_sent = True
     execution.start = uow.now if execution.is_start else planned_time(uow, execution.start)
     return execution.next_step(step)
 
@@ -45,5 +46,6 @@ def _join(execution: Execution, step: Send, others: Sequence[tuple[Instance, Eva
     uow, compiled, instance = execution.uow, execution.compiled, execution.instance
     for other, context in others:
         log_joined(uow, execution.flow, step, other, instance)
-        following = Execution(uow, compiled, joined(other, instance), context, planned_time(uow, other.due_at))
+        start = planned_time(uow, other.due_at)
+        following = Execution(uow, compiled, joined(other, instance), context, start, has_sent=True)
         execution.joined.append((following, execution.next_step(step)))

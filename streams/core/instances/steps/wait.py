@@ -26,6 +26,7 @@ TargetTime: TypeAlias = Literal[
 ]
 #: The longest time until a product is used up, or a parcel is collected. It keeps values from events within the range of valid dates.
 LONGEST = timedelta(days=3_650)
+_A_MOMENT = timedelta.resolution
 # A week, and room for a clock change: an allowed weekday is always within that.
 _DAYS_AHEAD = 9
 
@@ -67,12 +68,24 @@ class Wait(Step, frozen=True, kw_only=True):
 def execute(execution: Execution, step: Wait) -> Result:
     """Wait, or continue if the wait is over already."""
     next_path = execution.next_step(step)
-    due_at = ends_at(execution.uow, step, execution.start, execution.context)
+    due_at = ends_at(execution.uow, step, _start(execution, step), execution.context)
     if due_at > execution.uow.now and next_path is not None:
         return execution.wait_at(next_path, due_at, awaits=awaited_target(step, execution.context))
     execution.start = due_at
     execution.is_start = False
     return next_path
+
+
+def _start(execution: Execution, step: Wait) -> datetime:
+    """Return the time (UTC) from which a wait counts.
+
+    After an email that is the email, so that two emails never follow each other more closely than the flow says. Only a wait for days until a
+    time of day may take a little less, because the email was late: it counts from the planned time.
+    """
+    if not execution.has_sent or (step.at is not None and (step.days or step.months) and not step.more):
+        return execution.start
+    # An email at ten o'clock and a wait until ten o'clock: that is the next day.
+    return execution.uow.now + _A_MOMENT if step.at is not None else execution.uow.now
 
 
 def ends_at(uow: UnitOfWork, wait: Wait, start: datetime, context: EvalContext) -> datetime:

@@ -37,7 +37,8 @@ class WaitFor(Step, frozen=True, kw_only=True):
 
 def execute(execution: Execution, step: WaitFor) -> Result:
     """Wait, or continue with `otherwise` if the time is over already."""
-    start, ruleset = execution.start, execution.uow.ruleset
+    ruleset = execution.uow.ruleset
+    start = execution.uow.now if execution.has_sent else execution.start
     due_at = local_time.scale_deadline(start, start + step.up_to, ruleset.day_scale)
     if due_at > execution.uow.now:
         return execution.wait_at(step.path, due_at, awaits=step.event)
