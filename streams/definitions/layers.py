@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from textwrap import indent
 from typing import TypeAlias
 
 import yaml
@@ -25,7 +26,7 @@ from streams.core.values.text import nearest
 from streams.definitions.checks.shop_brand import BRAND
 from streams.definitions.language.yaml_reader import Reader, empty, read_yaml
 from streams.definitions.problems import Problem, not_utf8
-from streams.mail.rendering.copy import InvalidCopy, copy_texts
+from streams.mail.rendering.copy import InvalidCopy, compose_copy, copy_texts
 from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED
 from streams.settings import PROJECT_ROOT
 
@@ -230,16 +231,31 @@ def _with_missing_texts(own: bytes, takk: bytes) -> bytes:
     An invalid one stays as it is: a check reports it.
     """
     try:
-        texts, others = copy_texts(own.decode()), copy_texts(takk.decode())
-        missing = {key: text for key, text in others.items() if key not in texts}
+        keys, column = _keys(own.decode())
+        missing = {key: text for key, text in copy_texts(takk.decode()).items() if key not in keys}
         if not missing:
             return own
         lines = yaml.safe_dump(missing, allow_unicode=True, sort_keys=False, width=_ENDLESS, default_style='"')
-        whole = own.rstrip() + b"\n" + lines.encode()
-        copy_texts(whole.decode())  # the shop's lines may be in a form that no line can follow
+        whole = own.rstrip() + b"\n" + indent(lines, " " * column).encode()
+        _keys(whole.decode())  # the shop's lines may be in a form that no line can follow
     except (UnicodeDecodeError, yaml.YAMLError, InvalidCopy):
         return own
     return whole
+
+
+def _keys(content: str) -> tuple[frozenset[str], int]:
+    """Return the keys of a file, and the column at which they begin. A file with comments only has none.
+
+    Raises:
+        yaml.YAMLError: the file is not valid YAML.
+        InvalidCopy: the file does not have keys with values.
+    """
+    root = compose_copy(content)
+    if root is None:
+        return frozenset(), 0
+    if not isinstance(root, yaml.MappingNode):
+        raise InvalidCopy("expected lines of the form `key: text`")
+    return frozenset([str(key.value) for key, _ in root.value]), root.start_mark.column
 
 
 def _flows(content: bytes, takk: Files) -> tuple[tuple[str, ...], list[Problem]]:

@@ -38,7 +38,7 @@ def segment_names(path: Path) -> list[str]:
     Flows that use a segment whose condition is invalid have no error of their own.
     """
     try:
-        return re.findall(r"^([a-z][a-z0-9-]*) *:", path.read_text(encoding="utf-8"), re.MULTILINE)
+        return re.findall(r"""^ *["']?([a-z][a-z0-9-]*)["']? *:""", path.read_text(encoding="utf-8"), re.MULTILINE)
     except (OSError, UnicodeDecodeError):
         return []
 

@@ -98,6 +98,30 @@ def test_segments_are_merged_one_by_one(tmp_path: Path) -> None:
     assert (problem.location.file, problem.location.line) == (str(root / "segments.yaml"), 4)
 
 
+@pytest.mark.parametrize(
+    "own", ["", "# Ours\n", "  vip: customer.orders >= 9\n", "---\n# Ours\nvip: customer.orders >= 9"]
+)
+def test_segments_of_a_file_without_any_or_with_indented_ones(own: str, tmp_path: Path) -> None:
+    """The segments of Takk remain in a file with comments only, and in one whose lines are indented."""
+    root = shop_of(tmp_path, "order-confirmation, win-back")
+    (root / "segments.yaml").write_text(own)
+    takk = yaml.safe_load((LIBRARY / "segments.yaml").read_text(encoding="utf-8"))
+    with open_layers(root) as layers:
+        segments = yaml.safe_load((layers.path / "segments.yaml").read_text(encoding="utf-8"))
+        assert segments == {**takk, **({"vip": "customer.orders >= 9"} if "vip" in own else {})}
+        assert not read_templates(layers.path).errors
+
+
+@pytest.mark.parametrize("own", ["vip:\n", "vip: customer.nothing == 1\n", "vip: 'x'\nvip: 'x'\n"])
+def test_an_invalid_segment_is_no_error_of_flows(own: str, tmp_path: Path) -> None:
+    """Only the shop's file has errors: flows find the segments of Takk after an invalid one."""
+    root = shop_of(tmp_path, "order-confirmation, win-back")
+    (root / "segments.yaml").write_text(own)
+    with open_layers(root) as layers:
+        errors = layers.shown(read_templates(layers.path).errors)
+    assert {problem.location.file for problem in errors} == {str(root / "segments.yaml")}
+
+
 @pytest.mark.parametrize("own", ["- vip\n", "{vip: customer.orders >= 9}", "vip: [", "\ufffe"])
 def test_segments_that_cannot_be_merged_stay(tmp_path: Path, own: str) -> None:
     """A file in another form, or an invalid one, is the shop's alone: its check reports what is wrong."""
