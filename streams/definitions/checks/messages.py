@@ -186,9 +186,9 @@ class _MessageChecker:
         """
         full = template_sample(self.flow, step, is_full=True)
         without = {name: value for name, value in full.items() if name not in ("mood", "greeting")}
-        page = self._file(step.message, "html").relative_to(self.root).as_posix()
+        pages = [self._file(step.message, ending).relative_to(self.root).as_posix() for ending in ("html", "txt")]
         needs_greeting = self._needs("greeting", step, without)
-        used = self._salutations.used_names.of(page)
+        used = set().union(*map(self._salutations.used_names.of, pages))
         needs_closing = "closing" in used
         if not needs_greeting and not needs_closing:
             return
@@ -202,7 +202,8 @@ class _MessageChecker:
             for key in missing:
                 path = self.root / COPY / f"{language}.yaml"
                 yield Problem("message.E006", f"missing text {key!r}", "add it to the file").in_file(path)
-            if missing or not ("mood" in used or self._salutations.is_new(language, texts)):
+            differs = "mood" in used or any("mood" in text for text in texts.values())
+            if missing or not (differs or self._salutations.is_new(language, texts)):
                 continue
             for mood in (*MOODS, *read_occasions(self.root).names):
                 yield from self._render(step, language, full | {"mood": mood, "local_time": ""})

@@ -17,6 +17,7 @@ from tests.harness.events import TEMPLATES
 REVIEW = "flows/asking/review"
 ASK, ASK_TEXT, COPY = f"{REVIEW}/ask.html.j2", f"{REVIEW}/ask.txt.j2", f"{REVIEW}/copy/da.yaml"
 CONFIRMATION = "flows/transactional/order-confirmation/confirmation.html.j2"
+CONFIRMATION_TEXT = CONFIRMATION.replace(".html.", ".txt.")
 NAMES = (
     "known: brand, closing, confirm_url, contest_url, customer, greeting, headline, language, local_time, mood, order, pixel_url, "
     "preferences_url, preview, referral_url, reorder_url, review_url, shipment, shop, shop_name, subject, survey_url, t, unsubscribe_url"
@@ -218,6 +219,23 @@ def test_a_message_that_differs_by_mood(mood: str, root: Path) -> None:
     for file in (ASK, CONFIRMATION):
         put(file, 3, "{% if mood == 'MOOD' %}{{ t['gone'] }}{% endif %}".replace("MOOD", mood))(root)
     assert {described(problem, root).partition(":")[0] for problem in problems_in(root)} == {ASK, CONFIRMATION}
+
+
+def test_a_text_part_or_a_text_that_differs_by_mood(root: Path) -> None:
+    """The text part and the texts of the copy may depend on the mood too."""
+    difference = "{% if mood == 'weekend' %}{{ t['gone'] }}{% endif %}"
+    for file in (ASK_TEXT, CONFIRMATION_TEXT):
+        put(file, 3, difference)(root)
+    assert {described(problem, root).partition(":")[0] for problem in problems_in(root)} == {
+        ASK_TEXT,
+        CONFIRMATION_TEXT,
+    }
+    for file in (ASK_TEXT, CONFIRMATION_TEXT):
+        instead(file, re.escape(difference), "")(root)
+    instead(COPY, r"^ask\.question: .*$", "ask.question: \"{% if mood == 'weekend' %}{{ order.gone }}{% endif %}\"")(
+        root
+    )
+    assert [problem.location.file for problem in problems_in(root)] == [str(root / COPY)]
 
 
 def test_one_closing_for_all_moods(root: Path) -> None:
