@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import combinations
 
 from msgspec import Struct
 
 #: Parts of a minor unit that each rounding of a tax may be wrong by.
 _ROUNDING = Fraction(1, 2)
+#: Taxes whose sums are tried. More than that on one line, such as those of a state, a county and a city, are unlikely.
+_MOST_TAXES = 6
 
 
 class TaxedAmount(Struct, frozen=True):
@@ -81,7 +84,7 @@ def taxes_agree(
 ) -> bool:
     """Return whether the taxes that a shop states can be those of the lines, by the rates of the lines.
 
-    Discounts and shipping can belong to the goods of any rate. Lines can have the sum of the stated rates, as for a state and a city.
+    Discounts and shipping can belong to the goods of any rate. A line can have the sum of several rates, as for a state and a city.
 
     Args:
         taxes: rate in percent and amount of each tax.
@@ -91,10 +94,12 @@ def taxes_agree(
         roundings: see `taxed_amounts`.
         includes_tax: whether the amounts of the lines include tax.
     """
-    stated = {rate for rate, _ in taxes if rate is not None}
-    if not stated or any(rate is None for rate, _ in taxes):
+    stated = [rate for rate, _ in taxes if rate is not None]
+    if not stated or len(stated) < len(taxes):
         return True  # nothing is stated that could differ
-    known = {*stated, sum(stated)}
+    known = {*stated, sum(stated), sum(set(stated))}
+    if len(stated) <= _MOST_TAXES:
+        known |= {sum(some) for count in range(2, len(stated)) for some in combinations(stated, count)}
     if any(rate and rate not in known and _rounded(amount * rate / (100 + rate)) for rate, amount in lines):
         return False
     if any(rate is None for rate, _ in lines):

@@ -78,11 +78,28 @@ def test_a_receipt_does_not_show_rates_that_its_tax_contradicts() -> None:
     assert (found.taxed, found.taxes) == ((), (("moms", "8.875", 5_161),))
 
 
-def test_two_taxes_of_the_same_goods() -> None:
-    """A line may have the rate of both together, as for a state and a city."""
-    taxes = (OrderTax("State", 4_000, 2_596), OrderTax("City", 4_875, 3_164))
-    lines = tuple([replace(line, details=LineDetails(tax_rate=8_875)) for line in LINES])
-    assert invoice("US", taxes=taxes, lines=lines, prices_include_tax=False, total_minor=69_070).is_invoice
+@pytest.mark.parametrize(
+    ("taxes", "rates"),
+    [
+        ([(4_000, 2_596), (4_875, 3_164)], (8_875, 8_875)),
+        ([(4_000, 2_596), (4_000, 2_596)], (8_000, 8_000)),
+        ([(4_000, 2_596), (2_000, 500), (1_000, 399)], (6_000, 5_000)),
+    ],
+)
+def test_several_taxes_of_the_same_goods(taxes: list[tuple[int, int]], rates: tuple[int, int]) -> None:
+    """A line may have the rate of several taxes together, as for a state and a city, also if they have the same rate."""
+    stated = tuple([OrderTax("Tax", rate, amount) for rate, amount in taxes])
+    lines = tuple([replace(line, details=LineDetails(tax_rate=rate)) for line, rate in zip(LINES, rates, strict=True)])
+    total = 63_310 + sum([amount for _, amount in taxes])
+    assert invoice("US", taxes=stated, lines=lines, prices_include_tax=False, total_minor=total).is_invoice
+
+
+def test_the_sums_of_very_many_taxes_are_not_tried() -> None:
+    """An order may have 100 taxes, and 100 taxes have more sums than a computer can try."""
+    stated = tuple([OrderTax("Tax", 1_000 + number, 0) for number in range(100)])
+    lines = tuple([replace(line, details=LineDetails(tax_rate=99_999)) for line in LINES])
+    found = invoice("US", taxes=stated, lines=lines, prices_include_tax=False, total_minor=63_310)
+    assert found.lacks == ("taxes that agree with the rates of the lines",)
 
 
 def test_lines_without_tax_show_no_rate() -> None:
