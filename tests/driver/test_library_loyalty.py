@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from streams.core.model.events import CustomerActed, OrderPlaced
 from streams.core.model.orders.order import Order
+from streams.core.rules.ruleset import Ruleset
 from streams.testing import OrderLine, Scenario
 from tests.harness.library import emails_of
 
@@ -117,6 +118,15 @@ def test_points_of_several_orders(shop: Scenario, hours: tuple[int, ...]) -> Non
         assert emails_of(shop, "points").pop() == expected
         assert shop.mail("anna", expected.partition("/")[2]).context["customer"]["fields"]["points"] == points
     assert emails_of(shop, "points") == ["points/points", "points/silver"]
+
+
+def test_points_of_orders_two_days_apart(ruleset: Ruleset) -> None:
+    """Each order has an email, also if the second day of the two has only 23 hours, in the night of 29 March."""
+    shop = Scenario(ruleset, start=datetime(2026, 1, 3, 10, tzinfo=UTC))
+    orders(shop, 2, every=30, total="200 DKK")
+    orders(shop, 2, every=2, total="100 DKK")
+    shop.after(days=40)
+    assert emails_of(shop, "points") == ["points/points", "points/points"]
 
 
 def test_no_points_for_returns(shop: Scenario) -> None:
