@@ -26,19 +26,17 @@ def check_file_sizes(root: Path) -> list[Problem]:
     except OSError as error:
         return [unreadable(Path(error.filename or root), error)]
     problems = [
-        Problem(
-            "files.E012", f"the file has {_megabytes(size)}, and at most {_megabytes(MOST_BYTES)} are allowed", _HINT
-        ).in_file(path)
+        Problem("files.E012", f"the file has {size:,} bytes, and at most {MOST_BYTES:,} are allowed", _HINT).in_file(
+            path
+        )
         for path, size in sizes.items()
         if size > MOST_BYTES
     ]
     if (size := sum(sizes.values())) > MOST_BYTES_IN_ALL:
         largest = sorted(sizes, key=lambda path: sizes[path], reverse=True)[:_NAMED]
         names = ", ".join([path.relative_to(root).as_posix() for path in largest])
-        message = f"all files have {_megabytes(size)}, and at most {_megabytes(MOST_BYTES_IN_ALL)} are allowed; the largest are {names}"
+        message = (
+            f"all files have {size:,} bytes, and at most {MOST_BYTES_IN_ALL:,} are allowed; the largest are {names}"
+        )
         problems.append(Problem("files.E012", message, "remove files that no email needs").in_file(largest[0]))
     return problems
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:.1f} MB"

@@ -30,7 +30,7 @@ def test_a_file_that_is_too_large(tmp_path: Path) -> None:
         _write(tmp_path / name, size)
     (problem,) = check_file_sizes(tmp_path)
     assert str(problem).startswith(
-        f"{tmp_path}/shared/film.mp4:1:1: error files.E012: the file has 1.0 MB, and at most 1.0 MB"
+        f"{tmp_path}/shared/film.mp4:1:1: error files.E012: the file has 1,000,001 bytes, and at most 1,000,000 are"
     )
     assert "server of your shop" in str(problem)
 
@@ -41,6 +41,6 @@ def test_many_files_that_are_too_large_together(tmp_path: Path) -> None:
         _write(tmp_path / f"shared/{number:02}.png", MOST_BYTES - number)
     (problem,) = check_file_sizes(tmp_path)
     assert problem.message == (
-        "all files have 21.0 MB, and at most 20.0 MB are allowed; the largest are shared/00.png, shared/01.png, shared/02.png"
+        "all files have 20,999,790 bytes, and at most 20,000,000 are allowed; the largest are shared/00.png, shared/01.png, shared/02.png"
     )
     assert problem.location.file == str(tmp_path / "shared/00.png")

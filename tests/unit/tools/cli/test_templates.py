@@ -16,6 +16,6 @@ def test_a_folder_that_is_too_large_is_not_published(tmp_path: Path) -> None:
     for command in (("templates", "publish", str(tmp_path)), ("flows", "check", "--templates", str(tmp_path))):
         code, output = run(*command)
         assert code == 1
-        assert f"{tmp_path}/shared/film.mp4:1:1: error files.E012: the file has 50.0 MB" in output
+        assert f"{tmp_path}/shared/film.mp4:1:1: error files.E012: the file has 50,000,000 bytes" in output
         assert "server of your shop" in output
     assert "nothing was published" in run("templates", "publish", str(tmp_path))[1]
