@@ -64,12 +64,10 @@ class PolicyLine(Struct, frozen=True, kw_only=True):
         return _STRICTNESS[self.verdict], -inf if self.within is None else -self.within.total_seconds()
 
 
+_NO_AGES: Mapping[str, int] = MappingProxyType({})
 _STRICTNESS: Mapping[Verdict, int] = MappingProxyType(
     {"allowed": 0, "soft_opt_in": 1, "needs_consent": 2, "own_opt_in": 3}
 )
-
-
-_ADULTS: Mapping[str, int] = MappingProxyType({ANY_COUNTRY: MINIMUM_AGE})
 
 
 class ConsentPolicy:
@@ -88,7 +86,7 @@ class ConsentPolicy:
     __slots__ = ("_lines", "is_built_in", "minimum_ages")
 
     def __init__(
-        self, lines: Iterable[PolicyLine], *, minimum_ages: Mapping[str, int] = _ADULTS, is_built_in: bool = False
+        self, lines: Iterable[PolicyLine], *, minimum_ages: Mapping[str, int] = _NO_AGES, is_built_in: bool = False
     ) -> None:
         self.is_built_in = is_built_in
         self.minimum_ages = MappingProxyType({ANY_COUNTRY: MINIMUM_AGE, **minimum_ages})

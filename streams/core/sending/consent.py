@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -91,8 +91,8 @@ def allows_any_hour(uow: UnitOfWork, purpose: str, order: OrderState | None) -> 
 def decide(uow: UnitOfWork, purpose: str, order: OrderState | None) -> ConsentDecision:
     """Decide whether the customer may receive an email now, by the strictest line of all countries whose law may apply.
 
-    Unsubscriptions, suppressed addresses and the minimum age take precedence over every line of the policy. Then an answer to the question for this
-    purpose counts more than an answer about marketing, and either counts more than a purchase.
+    Unsubscriptions, suppressed addresses and the minimum age take precedence over every line of the policy. Then an answer to the question
+    for this purpose counts more than an answer about marketing, and either counts more than a purchase.
 
     Args:
         uow: the customer.
@@ -187,7 +187,7 @@ def _is_younger_than(uow: UnitOfWork, years: int, order: OrderState | None) -> b
     born = uow.profile.birthday
     if born is None or born.year <= NO_YEAR:
         return False
-    today: date = uow.now.astimezone(uow.zone_of(order)).date()
+    today = uow.now.astimezone(uow.zone_of(order)).date()
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < years
 
 

@@ -133,6 +133,7 @@ class Details(Struct, frozen=True, kw_only=True):
     terms_url: str = ""
     withdrawal_url: str = ""
     help_url: str = ""
+    cart_url: str = ""
     legal: tuple[str, ...] = ()
     company: str = ""
     address: str = ""
@@ -144,7 +145,6 @@ class Details(Struct, frozen=True, kw_only=True):
     # Not read-only: a renderer process gets the details, and only dictionaries can be pickled.
     social: Mapping[str, str] = field(default_factory=dict)
     senders: Mapping[str, KindSender] = field(default_factory=dict)
-    cart_url: str = ""
 
     @property
     def legal_lines(self) -> tuple[str, ...]:

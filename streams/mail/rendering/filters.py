@@ -52,7 +52,7 @@ def money(context: Context, amount: Mapping[str, Any], times: int = 1) -> str:
 def day(context: Context, iso_time: str) -> str:
     """Return the local day of an ISO 8601 time, or a day such as `2026-11-25`: `onsdag den 25. november 2026`.
 
-    A day without a year, such as `--11-25`, is `25. november`. HTML has no-break spaces between the day, the month and the year.
+    A day without a year, such as `--11-25`, is `25. november`. HTML has no-break spaces after the first number.
     """
     value, locale = _date(context, iso_time), context.parent["_formats"].locale
     text = _day_of_any_year(value, locale) if iso_time.startswith(_NO_YEAR) else _formatted_day(value, "full", locale)
@@ -196,7 +196,7 @@ class Formats:
         return format_decimal(Decimal(value), locale=self.locale).replace(_HYPHEN, _MINUS)
 
     def _percent(self, value: str) -> str:
-        # The space is a matter of the language: CLDR has one for English in Denmark, as for its numbers, and no English reader.
+        # CLDR has a space for English in Denmark, because Danish has one. English texts never have it.
         rate = Decimal(value)
         text = format_percent(rate / 100, locale=self.locale, decimal_quantization=False).replace(_HYPHEN, _MINUS)
         return "".join(text.split()) if self.locale.language == "en" else text

@@ -54,7 +54,7 @@ def flows_check(context: click.Context, templates_dir: Path | None, as_json: boo
     nowhere, images and markup that email programs cannot show, texts that cannot be read, receipts that do not add up, emails
     and subjects that are cut, subjects like spam, emails that can expire in the quiet hours, campaigns that are over, and
     service emails with offers.
-    Errors of your stories are among the errors: `takk story` cannot play them. A worker starts with them.
+    Errors in your stories are reported too. They stop `takk story`, but neither a worker nor `takk templates publish`.
     Service emails are listed for review, and so are the languages that stand in for others. Needs no Kafka.
 
     \b

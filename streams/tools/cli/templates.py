@@ -175,10 +175,10 @@ def templates_test(context: click.Context, directory: Path | None, no_browser: b
 def templates_publish(directory: Path | None, by: str) -> None:
     """Publish a templates folder.
 
-    All processes use it as soon as they have its files, without a restart. Checks the folder as `takk flows check` does, and
-    writes its version to the topic published-templates. Workers, mailers and gateways compare the folder of
+    All processes use it as soon as they have its files, without a restart. Checks the folder as `takk flows check` does, but without
+    its stories, and writes its version to the topic published-templates. Workers, mailers and gateways compare the folder of
     TAKK_TEMPLATES_DIR with it every second. A process whose folder differs, or has errors, keeps what it has. Distribute the
-    files before or after. A file may have 1 MB, and all files together 20 MB. Default: TAKK_TEMPLATES_DIR.
+    files before or after. The limits are 1 MB for each file, and 20 MB for all together. Default: TAKK_TEMPLATES_DIR.
 
     \b
     takk templates publish ~/shop
