@@ -124,3 +124,10 @@ def test_dark_mode_knows_every_color(part: str) -> None:
     shown = {name for name, declarations in light.items() if has.search(declarations)} - SAME_IN_DARK - {"a"}
     known = {name.rpartition(" ")[2] for name, declarations in dark.items() if sets.search(declarations)}
     assert {name for name in shown if not {name.rpartition(" ")[2], *elements_of(name)} & known} == set()
+
+
+@pytest.mark.parametrize("ending", ["html", "txt"])
+def test_no_products(ending: str) -> None:
+    """A block of products shows nothing without products, and does not stop the email."""
+    renderer = Renderer(TEMPLATES, brand_of(TEMPLATES), is_styled=False, is_strict=True)
+    assert renderer.environment.get_template(f"shared/blocks/products.{ending}.j2").render(products=[]).strip() == ""
