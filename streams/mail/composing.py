@@ -79,12 +79,12 @@ class Composer:
         problem, text = email.problem, email.text
         if problem is None:
             _render_seconds(command.flow).observe(email.seconds)
-            if text:
+            if email.lacks:
                 log.warning(
                     "an email carries a receipt instead of an invoice",
                     send_id=command.send_id,
                     flow=command.flow,
-                    reason=f"the order or the brand lacks {text}",
+                    reason=f"the order or the brand lacks {email.lacks}",
                 )
             return email.data
         if problem == "unsendable":

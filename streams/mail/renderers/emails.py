@@ -26,14 +26,16 @@ class Email(Struct, frozen=True, array_like=True, gc=False):
     Attributes:
         data: its bytes, or nothing after a problem.
         problem: the problem, or None.
-        text: the details of the problem, or what the document of an email without a problem lacks; without customer data.
+        text: the details of the problem, without customer data.
         seconds: how long it took.
+        lacks: what the receipt in the email lacks to be the invoice that the shop has issued, or "".
     """
 
     data: bytes
     problem: Problem | None = None
     text: str = ""
     seconds: float = 0.0
+    lacks: str = ""
 
 
 class RendersCommands(Protocol):
@@ -79,4 +81,4 @@ class EmailWriter:
         except RenderError as error:
             return Email(b"", "unrenderable", str(error), time.perf_counter() - started)
         lacks = rendered.attachment.lacks if rendered.attachment is not None else ()
-        return Email(data, text=", ".join(lacks), seconds=time.perf_counter() - started)
+        return Email(data, seconds=time.perf_counter() - started, lacks=", ".join(lacks))
