@@ -34,7 +34,7 @@ async def test_page_shows_the_last_order() -> None:
 
 @pytest.mark.parametrize(
     ("language", "country", "amount"),
-    [("en", "DK", "250,00 kr."), ("en", "GB", "DKK250.00"), ("sv", "SE", "250,00 Dkr")],
+    [("en", "DK", "250,00 kr."), ("en", "GB", "DKK 250.00"), ("sv", "SE", "250,00 Dkr")],
 )
 async def test_money_is_written_as_in_the_emails(language: str, country: str, amount: str) -> None:
     """The page writes money in its language and the customer's country, as their emails do."""
