@@ -39,7 +39,7 @@ def example_names(folder: Path, message: str, step: Send | None, *, has_samples:
         has_samples: whether sample data counts although the shop has examples of its own.
     """
     messages = message_names(folder)
-    found = {name: name.partition(".")[0] for name in example_files(folder)}
+    found = {name: name.partition(".")[0] if name != OWN else "" for name in example_files(folder)}
     own = tuple([name for name, first in found.items() if first == message])
     own = own or tuple([name for name, first in found.items() if first not in messages])
     return (*own, FULL, LEAST) if step is not None and (has_samples or not own) else own

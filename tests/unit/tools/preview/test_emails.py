@@ -46,6 +46,15 @@ def test_examples_of_one_message(tmp_path: Path) -> None:
     assert messages[("hello", "bye")].examples[:2] == ("example", "vip")
 
 
+def test_a_message_with_the_name_of_the_example(tmp_path: Path) -> None:
+    """`example.json` is for every message, also if one of them is called `example`."""
+    root = write_folder(tmp_path)
+    (root / FLOW / "example.html.j2").write_text("<p>Hi</p>")
+    messages = Emails(root).messages
+    for message in ("hi", "example"):
+        assert messages[("hello", message)].examples[0] == "example"
+
+
 def test_examples_of_parcels_are_possible() -> None:
     """A parcel has a reason of an exception if it has one. Its reason is one for which the flow sends the message."""
     emails = Emails(TEMPLATES)
