@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from babel import Locale
 from babel.numbers import format_currency
 from hypothesis import given
@@ -28,7 +30,9 @@ LOCALES = [
     "he",
     "bn_BD",
 ]
-CURRENCIES = ["DKK", "EUR", "USD", "JPY", "KWD", "CLF", "ISK", "HUF", "INR", "CHF", "IQD", "XAU"]
+CURRENCIES = ["DKK", "EUR", "USD", "JPY", "KWD", "CLF", "ISK", "HUF", "INR", "CHF", "XAU"]
+#: Currencies that CLDR writes without their decimals.
+ROUNDED = ["RSD", "IQD", "ALL", "MGA"]
 
 
 @given(st.integers(-(10**12), 10**12), st.sampled_from(CURRENCIES), st.sampled_from(LOCALES))
@@ -41,6 +45,13 @@ def test_amounts_are_written_as_babel_writes_them(minor: int, currency: str, loc
     )
     assert "-" not in written
     assert _plain(written) == _plain(expected)
+
+
+@given(st.integers(-(10**12), 10**12), st.sampled_from([*CURRENCIES, *ROUNDED]), st.sampled_from(LOCALES))
+def test_amounts_are_never_rounded(minor: int, currency: str, locale: str) -> None:
+    """All digits of an amount are shown, so that the lines of a receipt give its total."""
+    written = formats_of(Locale.parse(locale)).amount(minor, currency)
+    assert re.sub(r"\D", "", written) == re.sub(r"\D", "", str(major(minor, currency)))
 
 
 def _plain(amount: str) -> str:

@@ -180,14 +180,12 @@ class Formats:
         # decides where separators are.
         plain = plain_amount(minor, currency)
         pattern = self._pattern(_DIGIT.sub("1", plain), currency)
-        digits = _DIGIT.findall(plain)
-        if pattern.count("1") != len(digits):  # CLDR rounds currencies that are written without decimals
-            return self._formatted(plain, currency)
-        remaining = iter(digits)
+        remaining = iter(_DIGIT.findall(plain))
         return "".join([next(remaining) if sign == "1" else sign for sign in pattern])
 
     def _formatted(self, plain: str, currency: str) -> str:
-        text = format_currency(Decimal(plain), currency, locale=self.locale)
+        # CLDR writes some currencies without decimals, such as dinars. Rounded amounts would not add up.
+        text = format_currency(Decimal(plain), currency, locale=self.locale, decimal_quantization=False)
         for sign, code in _MADE_UP.items():
             text = text.replace(sign, code)
         return _LETTER_BESIDE_DIGIT.sub("\N{NO-BREAK SPACE}", text.replace(_HYPHEN, _MINUS))

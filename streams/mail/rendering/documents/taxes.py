@@ -41,7 +41,7 @@ def taxed_amounts(
     """Return the taxable amount of each rate, so that all amounts and taxes together are the total; empty if that is impossible.
 
     The taxable amount of a rate is its tax divided by the rate. The roundings of the tax leave a
-    difference, which is in the largest amount. A greater difference must be the lines without tax.
+    difference, which is in the largest amount. The lines without tax are taken out if less is left then.
 
     Args:
         total_minor: the total.
@@ -60,10 +60,9 @@ def taxed_amounts(
     nets = {rate: _rounded(tax * 100 / rate) for rate, tax in merged.items()}
     tolerance = _tolerance(merged, roundings)
     left = total_minor - sum(merged.values()) - sum(nets.values())
-    untaxed = sum([amount for rate, amount in lines if not rate])
-    if abs(left) <= tolerance:
-        untaxed = 0
-    elif abs(left - untaxed) > tolerance:
+    # The roundings of many lines may be as much as a cheap line without tax.
+    untaxed = min(0, sum([amount for rate, amount in lines if not rate]), key=lambda amount: abs(left - amount))
+    if abs(left - untaxed) > tolerance:
         return ()
     largest = max(nets, key=lambda rate: (nets[rate], rate))
     nets[largest] += left - untaxed
@@ -97,6 +96,8 @@ def taxes_agree(
     stated = [rate for rate, _ in taxes if rate is not None]
     if not stated or len(stated) < len(taxes):
         return True  # nothing is stated that could differ
+    if not taxed and any(stated) and not any(tax for _, tax in taxes):
+        return False  # a rate without tax, although there are amounts to tax
     known = {*stated, sum(stated), sum(set(stated))}
     if len(stated) <= _MOST_TAXES:
         known |= {sum(some) for count in range(2, len(stated)) for some in combinations(stated, count)}

@@ -102,6 +102,23 @@ def test_the_sums_of_very_many_taxes_are_not_tried() -> None:
     assert found.lacks == ("taxes that agree with the rates of the lines",)
 
 
+def test_a_cheap_line_without_tax_is_not_taxed() -> None:
+    """Many lines leave room for roundings, but what is not taxed is not part of a taxable amount."""
+    lines = [OrderLine(f"S-{n}", "Te", "", 1, 1_000, details=LineDetails(tax_rate=25_000)) for n in range(40)]
+    lines.append(OrderLine("B", "Frimærke", "", 1, 100, details=LineDetails(tax_rate=0)))
+    taxes = (OrderTax("moms", 25_000, 8_000), OrderTax("moms", 0, 0))
+    found = invoice(lines=tuple(lines), total_minor=40_100, taxes=taxes, discounts=(), shipping_minor=0)
+    assert found.taxed == (TaxedAmount(Fraction(25), 32_000, 8_000), TaxedAmount(Fraction(0), 100, 0))
+
+
+def test_a_rate_without_tax_is_no_exemption() -> None:
+    """A shop that states 25 % and no tax contradicts itself, also with a note. Prices without a tax that nobody charged are not shown."""
+    found = invoice(taxes=(OrderTax("moms", 25_000, 0),), invoice_note="Reverse charge")
+    assert not found.is_invoice
+    assert (found.has_net_prices, [line.unit_minor for line in found.lines]) == (False, [12_500, 39_900])
+    assert invoice(taxes=(OrderTax("moms", None, 0),), invoice_note="Reverse charge").is_invoice
+
+
 def test_lines_without_tax_show_no_rate() -> None:
     """The rate that the goods would have is not charged if another one pays the tax."""
     assert {line.rate for line in invoice(taxes=(), invoice_note="Reverse charge").lines} == {""}
