@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from errno import ELOOP
 from pathlib import Path, PurePosixPath
 from textwrap import indent
 from typing import TypeAlias
@@ -40,6 +41,8 @@ _SEGMENTS = "segments.yaml"
 _OWN = frozenset({BRAND, "consent.yaml"})
 #: Folders at the top of a templates folder that no process reads.
 _UNREAD = frozenset({"stories", "tests"})
+#: Folders in each other. Takk has four. Links between folders can make more without end.
+MOST_LEVELS = 20
 #: Characters after which YAML would break a line: never.
 _ENDLESS = 1_000_000
 #: Characters of a version: enough to tell all versions of a folder apart.
@@ -186,21 +189,25 @@ def read_files(root: Path) -> dict[str, bytes]:
 
 
 def paths_of(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files that `read_files` reads: the names and the paths.
+    """Yield the files that `read_files` reads: the names and the paths. Pipes and devices are not files: reading one may never end.
 
     Raises:
-        OSError: a folder cannot be read.
+        OSError: a folder cannot be read, or has more than `MOST_LEVELS` folders in each other.
     """
     yield from _paths(root, "", (os.path.realpath(root),))
 
 
 def _paths(folder: Path, prefix: str, parents: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
+    if len(parents) > MOST_LEVELS:
+        raise OSError(ELOOP, f"more than {MOST_LEVELS} folders in each other", str(folder))
     for entry in sorted(os.scandir(folder), key=lambda each: each.name):
         name = entry.name
         if name.startswith((".", "__pycache__")) or name.endswith(("~", ".md")) or (not prefix and name in _UNREAD):
             continue
         if not entry.is_dir():
-            yield prefix + name, Path(entry.path)
+            # A link that leads nowhere is an error where it is read.
+            if entry.is_file() or not os.path.exists(entry.path):
+                yield prefix + name, Path(entry.path)
         # A mounted folder may consist of links (as a Kubernetes ConfigMap does), and a link may lead to a parent.
         elif (real := os.path.realpath(entry.path)) not in parents:
             yield from _paths(Path(entry.path), f"{prefix}{name}/", (*parents, real))

@@ -34,7 +34,7 @@ ENTRIES = {
     ),
     "files.E012": Entry(
         "Too large",
-        "A file has more than 1 MB, or all files together more than 20 MB. Every process reads the whole folder again and again.",
+        "A file has more than 1 MB, or the folder more than 20 MB or 10,000 files. Every process reads the whole folder again and again.",
         "move pictures and films to the server of your shop",
     ),
     "yaml.E001": Entry(

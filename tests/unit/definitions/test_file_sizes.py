@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from streams.definitions.file_sizes import MOST_BYTES, MOST_BYTES_IN_ALL, check_file_sizes
+from streams.definitions.file_sizes import MOST_BYTES, MOST_BYTES_IN_ALL, MOST_FILES, check_file_sizes
+from streams.definitions.layers import read_files
 from tests.harness.commands import TEMPLATES
 
 
@@ -44,3 +46,32 @@ def test_many_files_that_are_too_large_together(tmp_path: Path) -> None:
         "all files have 20,999,790 bytes, and at most 20,000,000 are allowed; the largest are shared/00.png, shared/01.png, shared/02.png"
     )
     assert problem.location.file == str(tmp_path / "shared/00.png")
+
+
+def test_pipes_and_devices_are_not_read(tmp_path: Path) -> None:
+    """They have no size and no end. A link that leads nowhere is an error."""
+    _write(tmp_path / "shared/a.png", 10)
+    os.mkfifo(tmp_path / "shared/pipe.css")
+    (tmp_path / "shared/zero.css").symlink_to("/dev/zero")
+    assert check_file_sizes(tmp_path) == []
+    assert set(read_files(tmp_path)) == {"shared/a.png"}
+    (tmp_path / "shared/gone.css").symlink_to(tmp_path / "nothing")
+    (problem,) = check_file_sizes(tmp_path)
+    assert problem.location.file == str(tmp_path / "shared/gone.css")
+
+
+def test_folders_in_each_other(tmp_path: Path) -> None:
+    """Too many are an error, and no traceback."""
+    _write(tmp_path.joinpath(*["a"] * 30) / "b.css", 1)
+    (problem,) = check_file_sizes(tmp_path)
+    assert (problem.id, "more than 20 folders" in problem.message) == ("files.E003", True)
+
+
+def test_links_between_folders(tmp_path: Path) -> None:
+    """Eight folders that link to each other have a hundred thousand paths. The check counts to a bound."""
+    for one in range(8):
+        _write(tmp_path / f"{one}/a.css", 1)
+        for other in range(8):
+            (tmp_path / f"{one}/{other}").symlink_to(tmp_path / f"{other}")
+    (problem,) = check_file_sizes(tmp_path)
+    assert problem.message == f"the folder has more than {MOST_FILES:,} files"
