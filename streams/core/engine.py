@@ -99,6 +99,7 @@ def _advance(ruleset: Ruleset, state: Customer, event: Event, now: datetime) -> 
         uow.consent is not state.consent
         or uow.shared_until != state.shared_until
         or uow.profile.birthday != state.profile.birthday
+        or uow.profile.country != state.profile.country
     ):
         withdraw_emails(uow)
     if uow.changed and ruleset.address_key:

@@ -58,7 +58,7 @@ def read_example(folder: Path, name: str, flow: Flow | None, step: Send | None) 
         return template_sample(flow, step, is_full=name == FULL)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidExample(f"{path}: {error}") from error
     if not isinstance(data, dict):
         raise InvalidExample(f"{path}: not a JSON object")

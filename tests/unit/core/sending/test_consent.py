@@ -367,6 +367,18 @@ def test_a_birthday_withdraws_emails() -> None:
     assert withdrawn == {mail.send_id: "under_age" for mail in run.mails() if mail.purpose not in TRANSACTIONAL}
 
 
+def test_another_country_withdraws_emails() -> None:
+    """An email that may not have left yet is withdrawn when the customer moves to a country that does not allow it."""
+    table = ConsentPolicy(shop_policy().lines(), minimum_ages={"DK": 15, "US": 21})
+    run = Driver(Ruleset(shop_ruleset().flows, consent_policy=table), is_reporting=False)
+    run.handle(profile(START, country="DK", marketing_consent=True, email="a@b.example", birthday=date(2010, 1, 1)))
+    run.handle(OrderPlaced(order("o1", START), START))
+    run.advance(10 * DAY)
+    run.handle(profile(run.now, country="US"))
+    withdrawn = {effect.send_id: effect.rule for effect in run.effects if isinstance(effect, WithdrawMail)}
+    assert withdrawn == {mail.send_id: "under_age" for mail in run.mails() if mail.purpose not in TRANSACTIONAL} != {}
+
+
 def test_the_built_in_policy() -> None:
     """The built-in policy allows transactional emails and those with consent, and names itself in each decision."""
     for purpose in ASKABLE:
