@@ -6,13 +6,14 @@ import re
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from streams.definitions.checks.outlook import outlook_problems
 from streams.definitions.checks.shop_brand import brand_of
 from streams.mail.rendering.renderer import RenderedEmail, Renderer
 from streams.mail.rendering.template_folders import shared_templates
 from tests.harness import all_blocks
-from tests.harness.commands import SENDER, TEMPLATES, command
+from tests.harness.commands import SENDER, TEMPLATES, command, example
 
 BLOCKS = TEMPLATES / "shared" / "blocks"
 LANGUAGES = yaml.safe_load((TEMPLATES / "languages.yaml").read_text(encoding="utf-8"))["languages"]
@@ -85,6 +86,21 @@ def test_order_without_pictures() -> None:
     html = Renderer(TEMPLATES, brand_of(TEMPLATES)).render(order, SENDER.links(order)).html
     assert 'class="tile"' not in html
     assert 'class="thumb-cell"' not in html
+
+
+@pytest.mark.parametrize("ending", ["html", "text"])
+def test_help_does_not_ask_twice(ending: str) -> None:
+    """If the email asks for an answer itself, the block with help shows only the other ways to get it, and nothing without any."""
+    order = command(flow="nps", message="sorry", purpose="survey", locale="en", context=example("nps", "sorry"))
+    brand = brand_of(TEMPLATES)
+    shown = getattr(Renderer(TEMPLATES, brand).render(order, SENDER.links(order)), ending)
+    assert "Need a hand?" in shown
+    assert "help@shop.example" in shown
+    assert "Just reply to this email and" not in shown
+    silent = replace(
+        brand, details={country: replace(each, email="", help_url="") for country, each in brand.details.items()}
+    )
+    assert "Need a hand?" not in getattr(Renderer(TEMPLATES, silent).render(order, SENDER.links(order)), ending)
 
 
 def rules(styles: str) -> dict[str, str]:
