@@ -140,7 +140,7 @@ def test_a_day_is_not_broken_in_html(tmp_path: Path) -> None:
 def test_an_unknown_language_falls_back_to_english(renderer: Renderer) -> None:
     """A language without copy gets English texts, and the HTML declares English for screen readers."""
     email = renderer.render(command(locale="fi"), NO_LINKS)
-    assert email.subject == "Thank you for your order 1001"
+    assert email.subject == "Thank you for order 1001"
     assert '<html lang="en" dir="ltr" ' in email.html
 
 
