@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 from streams.definitions.checks.used_names import UsedNames
 
+_Pairs: TypeAlias = tuple[tuple[str, str], ...]
 #: How the keys of greetings and closings begin.
 _KEYS = ("greeting.", "closing.", "regards")
 
@@ -19,14 +21,21 @@ class Salutations:
 
     def __init__(self, used_names: UsedNames) -> None:
         self.used_names = used_names
-        self._rendered: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+        self._rendered: set[tuple[str, _Pairs, _Pairs]] = set()
 
-    def is_new(self, language: str, texts: Mapping[str, str]) -> bool:
+    def is_new(self, language: str, texts: Mapping[str, str], data: Mapping[str, Any]) -> bool:
         """Return whether the greetings and closings in the texts of a language have to be rendered, and note that they are.
 
-        Words with a name in them have to be rendered in each message, because messages have different names.
+        Words that use names have to be rendered again where the names have other values, or where they use other texts.
+
+        Args:
+            language: the language.
+            texts: its texts in the flow of the message, by key.
+            data: the data of the message.
         """
         words = tuple(sorted([item for item in texts.items() if item[0].startswith(_KEYS)]))
-        is_new = (language, words) not in self._rendered or any("{" in text for _, text in words)
-        self._rendered.add((language, words))
+        names = sorted(set().union(*[self.used_names.in_text(text) for _, text in words]))
+        salutation = (language, words, tuple([(name, repr(data.get(name))) for name in names]))
+        is_new = salutation not in self._rendered or "t" in names
+        self._rendered.add(salutation)
         return is_new

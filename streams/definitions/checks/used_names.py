@@ -32,6 +32,13 @@ class UsedNames:
                 remaining += others
         return names
 
+    def in_text(self, text: str) -> set[str]:
+        """Return the names in a text of a copy; `t` also if it cannot be parsed, which is reported where a message is rendered."""
+        try:
+            return meta.find_undeclared_variables(self._environment.parse(text)) if "{" in text else set()
+        except TemplateSyntaxError:
+            return {"t"}
+
     def _of_file(self, page: str) -> tuple[set[str], list[str]]:
         """Return the names in a file, and the templates that it extends and includes."""
         if page not in self._of_files:
