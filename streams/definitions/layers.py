@@ -36,7 +36,7 @@ LIBRARY = PROJECT_ROOT / "templates"
 #: The file that makes a templates folder a layer over the library.
 MARKER = "library.yaml"
 #: The file with the segments. Like shared copies, it is put together key by key.
-_SEGMENTS = "segments.yaml"
+SEGMENTS = "segments.yaml"
 #: Files that never come from the library, besides those of flows that are off: the shop itself must state what they say.
 _OWN = frozenset({BRAND, "consent.yaml"})
 #: Folders at the top of a templates folder that no process reads.
@@ -140,7 +140,7 @@ def read_snapshot(root: Path, library: Path = LIBRARY) -> Snapshot:
     own_lines: dict[str, int] = {}
     for name, content in shop.items():
         files[name] = content
-        if name in takk and (name == _SEGMENTS or _is_shared_copy(name)):
+        if name in takk and (name == SEGMENTS or _is_shared_copy(name)):
             files[name] = _with_missing_texts(content, takk[name])
             own_lines[name] = content.rstrip().count(b"\n") + 1
     del files[MARKER]

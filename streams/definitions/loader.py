@@ -26,7 +26,7 @@ from streams.definitions.language.consent import parse_policy
 from streams.definitions.language.flow import parse_flow
 from streams.definitions.language.positions import brand_positions, positions_in
 from streams.definitions.language.rules import parse_rules, parse_segments, segment_names
-from streams.definitions.layers import Layers, open_layers
+from streams.definitions.layers import SEGMENTS, Layers, open_layers
 from streams.definitions.problems import FlowFileError, Problem, not_utf8, problem_at, unreadable
 from streams.mail.rendering.brand import Brand
 from streams.mail.rendering.email_brand import EmailBrand, email_brand
@@ -35,7 +35,6 @@ from streams.mail.rendering.template_folders import FLOWS, flow_folders, message
 _KEPT = re.compile(r"flow\.v([1-9]\d{0,5})\.yaml\Z")
 _RULES = "rules.yaml"
 _CONSENT = "consent.yaml"
-_SEGMENTS = "segments.yaml"
 T = TypeVar("T")
 
 
@@ -93,14 +92,14 @@ class _Loader:
 
     def load(self) -> Templates:
         """Return the whole folder."""
-        segments: dict[str, Condition] = self.read(self.root / _SEGMENTS, parse_segments) or {}
+        segments: dict[str, Condition] = self.read(self.root / SEGMENTS, parse_segments) or {}
         rules = self.read(self.root / _RULES, parse_rules) or NO_RULES
         # Without a file the strictest policy: transactional emails continue, and no customer gets an email by mistake.
         policy = self.read(self.root / _CONSENT, parse_policy) or STRICT
         flows: list[Flow] = []
         folders = self.folders()
         for folder in folders.values():
-            flows += self.folder(folder, segments or segment_names(self.root / _SEGMENTS), rules, policy)
+            flows += self.folder(folder, segments or segment_names(self.root / SEGMENTS), rules, policy)
         if not flows and not self.errors:
             self.error("files.E002", self.root, "the folder contains no flows", f"add {FLOWS}/<group>/<flow>/{FLOW}")
         newest = list({flow.name: flow for flow in flows}.values())

@@ -202,8 +202,7 @@ class _MessageChecker:
             for key in missing:
                 path = self.root / COPY / f"{language}.yaml"
                 yield Problem("message.E006", f"missing text {key!r}", "add it to the file").in_file(path)
-            differs = "mood" in used or any("mood" in text for text in texts.values())
-            if missing or not (differs or self._salutations.is_new(language, texts, full)):
+            if missing or not ("mood" in used or self._salutations.is_new(language, texts, full)):
                 continue
             for mood in (*MOODS, *read_occasions(self.root).names):
                 yield from self._render(step, language, full | {"mood": mood, "local_time": ""})

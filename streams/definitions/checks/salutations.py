@@ -26,7 +26,8 @@ class Salutations:
     def is_new(self, language: str, texts: Mapping[str, str], data: Mapping[str, Any]) -> bool:
         """Return whether the greetings and closings in the texts of a language have to be rendered, and note that they are.
 
-        Words that use names have to be rendered again where the names have other values, or where they use other texts.
+        Words that use names have to be rendered again where the names have other values, or where they use other texts. So do all texts of a
+        message that depend on the mood.
 
         Args:
             language: the language.
@@ -36,6 +37,7 @@ class Salutations:
         words = tuple(sorted([item for item in texts.items() if item[0].startswith(_KEYS)]))
         names = sorted(set().union(*[self.used_names.in_text(text) for _, text in words]))
         salutation = (language, words, tuple([(name, repr(data.get(name))) for name in names]))
-        is_new = salutation not in self._rendered or "t" in names
+        differs = "t" in names or any("mood" in text for text in texts.values())
+        is_new = differs or salutation not in self._rendered
         self._rendered.add(salutation)
         return is_new

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from streams.core.values.text import nearest
 from streams.definitions.checks.layout import ANY_KEPT, FLOW
-from streams.definitions.layers import MARKER, read_snapshot
+from streams.definitions.layers import MARKER, SEGMENTS, read_snapshot
 from streams.mail.rendering.languages import LANGUAGES_FILE, is_language
 from streams.mail.rendering.occasions import OCCASIONS_FILE
 from streams.mail.rendering.template_folders import COPY, FLOWS, SHARED, flow_folders
@@ -17,7 +17,7 @@ from streams.tools.preview.new_flow import with_value
 
 #: The flows of this group are live from the start: customers expect their emails, whatever they consented to.
 LIVE_GROUP = "transactional"
-_FILES = ("consent.yaml", "rules.yaml", "segments.yaml", LANGUAGES_FILE, OCCASIONS_FILE)
+_FILES = ("consent.yaml", "rules.yaml", SEGMENTS, LANGUAGES_FILE, OCCASIONS_FILE)
 #: The files of a folder over the library that no shop can leave to it.
 _STATED = (f"{SHARED}/brand.yaml", "consent.yaml", LANGUAGES_FILE)
 _IGNORED = shutil.ignore_patterns(ANY_KEPT, ".*", "__pycache__", "*.md")
